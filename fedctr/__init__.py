@@ -1,0 +1,1 @@
+"""On-device personalisation of click-through-rate models, simulated on Flower."""

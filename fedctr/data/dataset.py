@@ -1,0 +1,192 @@
+"""The one in-memory form of a data set: integer codes, samples sorted by user and time."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from fedctr.errors import FedctrError
+
+Ints = npt.NDArray[np.int32]
+FILES = ("schema.json", "users.arrow", "items.arrow", "samples.arrow")
+
+
+@dataclass(frozen=True)
+class Field:
+    """A categorical feature of a user or an item.
+
+    Codes run from 1 to ``cardinality - 1``; code 0 stands for a missing value and pads multi-valued
+    fields, which hold ``values`` codes per row (a film's genres, say).
+    """
+
+    name: str
+    cardinality: int
+    values: int = 1
+
+
+@dataclass(frozen=True)
+class Schema:
+    """What a model must know of a data set to size its tables.
+
+    The first field of either side is the id itself: ``user_fields[0]`` is the user (row ``u`` has code
+    ``u + 1``), ``item_fields[0]`` the item.
+    """
+
+    user_fields: tuple[Field, ...]
+    item_fields: tuple[Field, ...]
+
+    @property
+    def users(self) -> int:
+        """Number of users."""
+        return self.user_fields[0].cardinality - 1
+
+    @property
+    def items(self) -> int:
+        """Number of items."""
+        return self.item_fields[0].cardinality - 1
+
+    @classmethod
+    def from_json(cls, text: dict[str, Any]) -> "Schema":
+        """Rebuild the schema that ``dataclasses.asdict`` took apart."""
+        return cls(*(tuple(Field(**field) for field in text[side]) for side in ("user_fields", "item_fields")))
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Samples (impressions) of every user, in the order of time.
+
+    Samples of user ``u`` are the rows ``offsets[u]:offsets[u + 1]``, sorted by time, ties by item.
+
+    Attributes:
+        name: the loader's name, as given on the command line.
+        schema: fields and cardinalities.
+        user_ids: raw ids, strings, (users,).
+        item_ids: raw ids, strings, (items,).
+        user_codes: int32 (users, columns); the columns of ``schema.user_fields`` side by side.
+        item_codes: int32 (items, columns); the columns of ``schema.item_fields`` side by side.
+        offsets: int64 (users + 1,).
+        item: int32 (samples,), rows of ``item_codes``.
+        label: uint8 (samples,), 1 for a positive.
+        time: int64 (samples,), seconds.
+    """
+
+    name: str
+    schema: Schema
+    user_ids: pa.Array
+    item_ids: pa.Array
+    user_codes: Ints
+    item_codes: Ints
+    offsets: npt.NDArray[np.int64]
+    item: Ints
+    label: npt.NDArray[np.uint8]
+    time: npt.NDArray[np.int64]
+
+    @property
+    def users(self) -> int:
+        """Number of users."""
+        return len(self.offsets) - 1
+
+    @property
+    def items(self) -> int:
+        """Number of items."""
+        return len(self.item_codes)
+
+    @property
+    def samples(self) -> int:
+        """Number of samples."""
+        return len(self.item)
+
+    @cached_property
+    def content_hash(self) -> str:
+        """SHA-256 over schema, codes, samples and raw ids: equal content, equal hash."""
+        digest = hashlib.sha256(json.dumps(asdict(self.schema), sort_keys=True).encode())
+        for array in (self.user_codes, self.item_codes, self.offsets, self.item, self.label, self.time):
+            digest.update(np.ascontiguousarray(array).data)
+        for ids in (self.user_ids, self.item_ids):
+            for buffer in ids.buffers():
+                digest.update(buffer or b"")
+        return digest.hexdigest()
+
+    def check(self) -> None:
+        """Refuse what nothing can be learnt from.
+
+        Raises:
+            FedctrError: when there is no sample, or all labels are of one class.
+        """
+        if self.samples == 0:
+            raise FedctrError(f"data set {self.name}: it holds no sample")
+        positives = int(self.label.sum(dtype=np.int64))
+        if positives in (0, self.samples):
+            label = int(self.label[0])
+            raise FedctrError(
+                f"data set {self.name}: all {self.samples:,} labels are {label}; "
+                "a click-through rate needs positives and negatives"
+            )
+
+    def save(self, folder: Path) -> None:
+        """Write uncompressed Arrow files into an existing folder, to be memory-mapped by :meth:`open`."""
+        (folder / "schema.json").write_text(
+            json.dumps({"name": self.name, "content_hash": self.content_hash, **asdict(self.schema)}, indent=1)
+        )
+        counts = np.diff(self.offsets)
+        tables = {
+            "users": {"id": self.user_ids, "samples": pa.array(counts), "codes": _rows(self.user_codes)},
+            "items": {"id": self.item_ids, "codes": _rows(self.item_codes)},
+            "samples": {"item": pa.array(self.item), "label": pa.array(self.label), "time": pa.array(self.time)},
+        }
+        for name, columns in tables.items():
+            batch = pa.RecordBatch.from_pydict(columns)
+            with pa.ipc.new_file(folder / f"{name}.arrow", batch.schema) as file:
+                file.write_batch(batch)
+
+    @classmethod
+    def open(cls, folder: Path) -> "Dataset":
+        """Memory-map what :meth:`save` wrote; nothing is copied, so clients on one machine share it.
+
+        Raises:
+            FedctrError: when a file is missing.
+        """
+        for name in FILES:
+            if not (folder / name).is_file():
+                raise FedctrError(f"{folder / name}: not found; delete the folder to have it built again")
+        text = json.loads((folder / "schema.json").read_text())
+        users, items, samples = (
+            pa.ipc.open_file(pa.memory_map(str(folder / f"{name}.arrow"))).get_batch(0)
+            for name in ("users", "items", "samples")
+        )
+        dataset = cls(
+            name=text["name"],
+            schema=Schema.from_json(text),
+            user_ids=users["id"],
+            item_ids=items["id"],
+            user_codes=_matrix(users["codes"]),
+            item_codes=_matrix(items["codes"]),
+            offsets=np.concatenate([[0], np.cumsum(users["samples"].to_numpy())]).astype(np.int64),
+            **{name: samples[name].to_numpy() for name in ("item", "label", "time")},
+        )
+        dataset.__dict__["content_hash"] = text["content_hash"]
+        return dataset
+
+
+def slices(fields: tuple[Field, ...]) -> Iterator[tuple[Field, slice]]:
+    """Each field with the columns that it takes up in a matrix of codes."""
+    start = 0
+    for field in fields:
+        yield field, slice(start, start + field.values)
+        start += field.values
+
+
+def _rows(codes: Ints) -> pa.Array:
+    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(codes).reshape(-1)), codes.shape[1])
+
+
+def _matrix(column: pa.Array) -> Ints:
+    matrix: Ints = column.flatten().to_numpy().reshape(len(column), -1)
+    return matrix

@@ -1,0 +1,171 @@
+"""Finding data sets, models and strategies by name, wherever they are installed."""
+
+import difflib
+import importlib
+import importlib.metadata
+import inspect
+import pkgutil
+import re
+import tomllib
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from fedctr.errors import FedctrError
+
+T = TypeVar("T")
+_SPEC = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<options>.*)\])?", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Spec:
+    """A name with options: ``label-correction[variant=shift,clip=true]``."""
+
+    name: str
+    options: dict[str, Any]
+
+
+def parse(text: str) -> Spec:
+    """Read ``name[option=value,...]``; a value is TOML, or a bare word standing for a string.
+
+    Raises:
+        FedctrError: when the text has another form.
+    """
+    match = _SPEC.fullmatch(text.strip())
+    if not match:
+        raise FedctrError(f"{text!r}: expected NAME or NAME[option=value,...]")
+    options: dict[str, Any] = {}
+    for pair in split(match["options"] or ""):
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise FedctrError(f"{text!r}: expected option=value, found {pair!r}")
+        try:
+            options[key.strip()] = tomllib.loads(f"value = {value.strip()}")["value"]
+        except tomllib.TOMLDecodeError:
+            options[key.strip()] = value.strip()
+    return Spec(match["name"].strip(), options)
+
+
+def split(text: str) -> list[str]:
+    """Split at the commas that stand outside brackets: ``a[x=1,y=2],b`` is ``a[x=1,y=2]`` and ``b``."""
+    depth, parts = 0, [""]
+    for character in text:
+        depth += (character == "[") - (character == "]")
+        if character == "," and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return [part.strip() for part in parts if part.strip()]
+
+
+class Registry(Generic[T]):
+    """All classes of one kind: those of a package's modules, and those that entry points announce.
+
+    Args:
+        kind: the word for errors, such as ``"model"``.
+        package: the package whose modules are searched.
+        group: the entry-point group in which other distributions announce theirs.
+        contract: the base class; each class carries its ``name`` as a class attribute.
+    """
+
+    def __init__(self, kind: str, package: str, group: str, contract: type[T]) -> None:
+        self.kind, self.package, self.group, self.contract = kind, package, group, contract
+
+    def classes(self) -> dict[str, type[T]]:
+        """Name to class, sorted by name.
+
+        Raises:
+            FedctrError: when two classes claim one name, or something else shadows the package.
+        """
+        found: dict[str, type[T]] = {}
+        for cls in [*self._on_shelf(), *self._from_entry_points()]:
+            name: str = cls.name  # type: ignore[attr-defined]
+            if found.setdefault(name, cls) is not cls:
+                raise FedctrError(
+                    f"two {self.kind} classes are named {name!r}: {_where(found[name])} and {_where(cls)}; rename one"
+                )
+        return dict(sorted(found.items()))
+
+    def find(self, name: str) -> type[T]:
+        """The class of a name, or of ``module:Class``.
+
+        Raises:
+            FedctrError: when there is none, with the nearest names.
+        """
+        if ":" in name:
+            return self._imported(name)
+        classes = self.classes()
+        if name not in classes:
+            near = difflib.get_close_matches(name, classes, n=3, cutoff=0.4)
+            hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(classes)}"
+            raise FedctrError(f"unknown {self.kind} {name!r}; {hint}")
+        return classes[name]
+
+    def create(self, text: str, *arguments: object) -> T:
+        """Build what a spec names; its options become keyword arguments.
+
+        Raises:
+            FedctrError: for an unknown name or option, or a value that the class refuses.
+        """
+        spec = parse(text)
+        cls = self.find(spec.name)
+        known = list(inspect.signature(cls).parameters)[len(arguments) :]
+        for option in spec.options:
+            if option not in known:
+                raise FedctrError(
+                    f"{self.kind} {spec.name} has no option {option!r}; it has {', '.join(known) or 'none'}"
+                )
+        try:
+            return cls(*arguments, **spec.options)
+        except (TypeError, ValueError) as error:
+            raise FedctrError(f"{self.kind} {text!r}: {error}") from error
+
+    def _on_shelf(self) -> list[type[T]]:
+        package = importlib.import_module(self.package)
+        modules = pkgutil.iter_modules(package.__path__, f"{self.package}.")
+        return [cls for module in modules for cls in self._defined_in(importlib.import_module(module.name))]
+
+    def _defined_in(self, module: object) -> list[type[T]]:
+        return [
+            cls
+            for cls in vars(module).values()
+            if inspect.isclass(cls)
+            and issubclass(cls, self.contract)
+            and "name" in vars(cls)
+            and cls.__module__ == getattr(module, "__name__", "")
+        ]
+
+    def _from_entry_points(self) -> list[type[T]]:
+        found = []
+        for point in importlib.metadata.entry_points(group=self.group):
+            try:
+                found.append(self._checked(point.load(), f"entry point {point.name} = {point.value}"))
+            except (ImportError, AttributeError) as error:
+                raise FedctrError(f"entry point {point.name} = {point.value} ({self.group}): {error}") from error
+        return found
+
+    def _imported(self, name: str) -> type[T]:
+        module, _, attribute = name.partition(":")
+        try:
+            cls = getattr(importlib.import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            raise FedctrError(
+                f"{self.kind} {name!r}: {error}; run from the folder that holds it, or install it"
+            ) from error
+        except AttributeError as error:
+            raise FedctrError(f"{self.kind} {name!r}: {error}") from error
+        except Exception as error:  # a stranger's module may fail in any way while it is imported
+            raise FedctrError(f"{self.kind} {name!r}: importing it raised {type(error).__name__}: {error}") from error
+        return self._checked(cls, name)
+
+    def _checked(self, cls: object, where: str) -> type[T]:
+        if not (inspect.isclass(cls) and issubclass(cls, self.contract)):
+            raise FedctrError(
+                f"{where}: not a {self.kind}; derive it from {self.contract.__module__}.{self.contract.__name__}"
+            )
+        if not isinstance(getattr(cls, "name", None), str):
+            raise FedctrError(f"{where}: give the class a name, such as name = 'my-{self.kind}'")
+        return cls
+
+
+def _where(cls: type) -> str:
+    return f"{cls.__module__}:{cls.__qualname__}"
