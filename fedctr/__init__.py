@@ -1,1 +1,64 @@
-"""On-device personalisation of click-through-rate models, simulated on Flower."""
+"""On-device personalisation of click-through-rate models, simulated on Flower.
+
+From nothing to a comparison::
+
+    from fedctr import Experiment, bench
+
+    result = bench(Experiment(dataset="movielens-100k", model="din", seeds=3))
+    print(result.table())
+
+Everything that a plug-in needs is importable from here too.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fedctr.bench import bench
+    from fedctr.config import Experiment
+    from fedctr.data.cache import open_dataset
+    from fedctr.data.dataset import Dataset, Field, Schema
+    from fedctr.data.loader import Loader
+    from fedctr.errors import FedctrError
+    from fedctr.models.model import Batch, Model
+    from fedctr.published import Published
+    from fedctr.strategy import ClientStrategy, Local
+    from fedctr.summary import Result
+
+__all__ = [
+    "Batch",
+    "ClientStrategy",
+    "Dataset",
+    "Experiment",
+    "FedctrError",
+    "Field",
+    "Loader",
+    "Local",
+    "Model",
+    "Published",
+    "Result",
+    "Schema",
+    "bench",
+    "open_dataset",
+]
+
+_HOMES = {
+    "fedctr.bench": ("bench",),
+    "fedctr.config": ("Experiment",),
+    "fedctr.data.cache": ("open_dataset",),
+    "fedctr.data.dataset": ("Dataset", "Field", "Schema"),
+    "fedctr.data.loader": ("Loader",),
+    "fedctr.errors": ("FedctrError",),
+    "fedctr.models.model": ("Batch", "Model"),
+    "fedctr.published": ("Published",),
+    "fedctr.strategy": ("ClientStrategy", "Local"),
+    "fedctr.summary": ("Result",),
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Imported on first use: PyTorch, Flower and pandas take seconds, which `fedctr --help` need not spend.
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(import_module(module), name)
+    raise AttributeError(f"module 'fedctr' has no attribute {name!r}")

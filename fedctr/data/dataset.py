@@ -16,6 +16,8 @@ from fedctr.errors import FedctrError
 
 Ints = npt.NDArray[np.int32]
 FILES = ("schema.json", "users.arrow", "items.arrow", "samples.arrow")
+# Raise it when Dataset.save writes another form, so that older copies in a cache are built again.
+LAYOUT = 1
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,8 @@ class Schema:
     @classmethod
     def from_json(cls, text: dict[str, Any]) -> "Schema":
         """Rebuild the schema that ``dataclasses.asdict`` took apart."""
-        return cls(*(tuple(Field(**field) for field in text[side]) for side in ("user_fields", "item_fields")))
+        sides = ("user_fields", "item_fields")
+        return cls(*(tuple(Field(**field) for field in text[side]) for side in sides))
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,6 +78,7 @@ class Dataset:
         item: int32 (samples,), rows of ``item_codes``.
         label: uint8 (samples,), 1 for a positive.
         time: int64 (samples,), seconds.
+        folder: where :meth:`open` found it, for others to memory-map it too; None when it is in memory only.
     """
 
     name: str
@@ -87,6 +91,7 @@ class Dataset:
     item: Ints
     label: npt.NDArray[np.uint8]
     time: npt.NDArray[np.int64]
+    folder: Path | None = None
 
     @property
     def users(self) -> int:
@@ -102,6 +107,11 @@ class Dataset:
     def samples(self) -> int:
         """Number of samples."""
         return len(self.item)
+
+    @cached_property
+    def described(self) -> Ints:
+        """``item_codes`` by item code, not by row: row 0 is "nothing here", int32 (items + 1, columns)."""
+        return np.concatenate([np.zeros_like(self.item_codes[:1]), self.item_codes])
 
     @cached_property
     def content_hash(self) -> str:
@@ -132,14 +142,13 @@ class Dataset:
 
     def save(self, folder: Path) -> None:
         """Write uncompressed Arrow files into an existing folder, to be memory-mapped by :meth:`open`."""
-        (folder / "schema.json").write_text(
-            json.dumps({"name": self.name, "content_hash": self.content_hash, **asdict(self.schema)}, indent=1)
-        )
-        counts = np.diff(self.offsets)
+        schema = {"name": self.name, "content_hash": self.content_hash, **asdict(self.schema)}
+        (folder / "schema.json").write_text(json.dumps(schema, indent=1))
+        counts = pa.array(np.diff(self.offsets))
         tables = {
-            "users": {"id": self.user_ids, "samples": pa.array(counts), "codes": _rows(self.user_codes)},
+            "users": {"id": self.user_ids, "samples": counts, "codes": _rows(self.user_codes)},
             "items": {"id": self.item_ids, "codes": _rows(self.item_codes)},
-            "samples": {"item": pa.array(self.item), "label": pa.array(self.label), "time": pa.array(self.time)},
+            "samples": {name: pa.array(getattr(self, name)) for name in ("item", "label", "time")},
         }
         for name, columns in tables.items():
             batch = pa.RecordBatch.from_pydict(columns)
@@ -151,16 +160,19 @@ class Dataset:
         """Memory-map what :meth:`save` wrote; nothing is copied, so clients on one machine share it.
 
         Raises:
-            FedctrError: when a file is missing.
+            FedctrError: when a file is missing or cut short.
         """
         for name in FILES:
             if not (folder / name).is_file():
                 raise FedctrError(f"{folder / name}: not found; delete the folder to have it built again")
-        text = json.loads((folder / "schema.json").read_text())
-        users, items, samples = (
-            pa.ipc.open_file(pa.memory_map(str(folder / f"{name}.arrow"))).get_batch(0)
-            for name in ("users", "items", "samples")
-        )
+        try:
+            text = json.loads((folder / "schema.json").read_text())
+            users, items, samples = (
+                pa.ipc.open_file(pa.memory_map(str(folder / f"{name}.arrow"))).get_batch(0)
+                for name in ("users", "items", "samples")
+            )
+        except (pa.ArrowException, OSError, ValueError) as error:
+            raise FedctrError(f"{folder}: damaged ({error}); delete the folder to have it built again") from error
         dataset = cls(
             name=text["name"],
             schema=Schema.from_json(text),
@@ -170,6 +182,7 @@ class Dataset:
             item_codes=_matrix(items["codes"]),
             offsets=np.concatenate([[0], np.cumsum(users["samples"].to_numpy())]).astype(np.int64),
             **{name: samples[name].to_numpy() for name in ("item", "label", "time")},
+            folder=folder,
         )
         dataset.__dict__["content_hash"] = text["content_hash"]
         return dataset
@@ -184,7 +197,8 @@ def slices(fields: tuple[Field, ...]) -> Iterator[tuple[Field, slice]]:
 
 
 def _rows(codes: Ints) -> pa.Array:
-    return pa.FixedSizeListArray.from_arrays(pa.array(np.ascontiguousarray(codes).reshape(-1)), codes.shape[1])
+    flat = pa.array(np.ascontiguousarray(codes).reshape(-1))
+    return pa.FixedSizeListArray.from_arrays(flat, codes.shape[1])
 
 
 def _matrix(column: pa.Array) -> Ints:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from fedctr.data.dataset import Dataset
+from fedctr.data.source import Source
 from fedctr.registry import Registry
 
 
@@ -18,11 +19,13 @@ class Loader(ABC):
         name: what users type.
         version: raise it when the same files would be read into other content; it is part of the cache key.
         needs_files: False for a generator.
+        sources: where the files can be fetched, the preferred first; empty when the user must bring them.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     needs_files: ClassVar[bool] = True
+    sources: ClassVar[tuple[Source, ...]] = ()
 
     @abstractmethod
     def read(self, path: Path | None) -> Dataset:
@@ -34,6 +37,16 @@ class Loader(ABC):
         Raises:
             FedctrError: for a missing, truncated or malformed file, with file, line, field and remedy.
         """
+
+    def inputs(self, path: Path) -> list[Path]:
+        """The files that :meth:`read` would open; their content is part of the cache key.
+
+        Override it when a folder may hold more than that.
+
+        Raises:
+            FedctrError: when one is missing.
+        """
+        return [path] if path.is_file() else sorted(child for child in path.iterdir() if child.is_file())
 
 
 loaders: Registry[Loader] = Registry("data set", "fedctr.data", "fedctr.datasets", Loader)  # type: ignore[type-abstract]

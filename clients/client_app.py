@@ -1,0 +1,52 @@
+"""The Flower client: runs one strategy over the users of its partition and replies with a row for each."""
+
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+from flwr.app import ConfigRecord, Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+
+from fedctr.data.dataset import Dataset
+from fedctr.data.features import Features
+from fedctr.data.partition import partition
+from fedctr.data.split import Fractions, split
+from fedctr.errors import FedctrError
+from fedctr.messages import Failure, pack_failure, pack_rows, unpack_task
+from fedctr.personalise import UserError, personalise
+from fedctr.strategy import strategies
+from fedctr.threads import single_thread
+
+app = ClientApp()
+
+
+@app.query()
+def introduce(message: Message, context: Context) -> Message:
+    """Say which partition this client holds, out of how many."""
+    facts = {"partition": context.node_config["partition-id"], "partitions": context.node_config["num-partitions"]}
+    return Message(RecordDict({"client": ConfigRecord(facts)}), reply_to=message)
+
+
+@app.evaluate()
+def evaluate(message: Message, context: Context) -> Message:
+    """Fine-tune and score every user of this client's partition, as the task says."""
+    client, clients = int(context.node_config["partition-id"]), int(context.node_config["num-partitions"])
+    published, task = unpack_task(message.content)
+    sys.path.extend(folder for folder in task.search_path if folder not in sys.path)
+    try:
+        strategy = strategies.create(task.strategy)
+        features = _features(task.dataset, task.fractions, client, clients, published.model.history_length)
+        with single_thread():
+            content = pack_rows(personalise(published, strategy, features, task))
+    except UserError as error:
+        content = pack_failure(Failure(client, task.strategy, error.user, str(error)))
+    except FedctrError as error:
+        content = pack_failure(Failure(client, task.strategy, "", str(error)))
+    return Message(content, reply_to=message)
+
+
+@lru_cache(maxsize=4)
+def _features(folder: str, fractions: Fractions, client: int, clients: int, history_length: int) -> Features:
+    dataset = Dataset.open(Path(folder))
+    users = partition(dataset.users, client, clients)
+    return Features.build(dataset, split(dataset, fractions), users, history_length)

@@ -1,0 +1,38 @@
+"""Client strategies side by side on one data set with one model."""
+
+import importlib
+from typing import Any
+
+from fedctr.config import Experiment
+from fedctr.progress import Reporter, Silent
+from fedctr.run import Run
+from fedctr.server import serve
+from fedctr.simulation import simulate
+from fedctr.summary import Result, conclude
+
+CLIENT_APP = "clients.client_app"
+
+
+def bench(experiment: Experiment, reporter: Reporter | None = None) -> Result:
+    """Train the global model, fine-tune every user with every strategy, and compare.
+
+    Args:
+        experiment: what to run.
+        reporter: hears of progress; None for silence.
+
+    Returns:
+        Summary, per-user rows and the run folder. A run whose folder holds the same experiment goes on where it
+        was stopped.
+
+    Raises:
+        FedctrError: for anything that the user can mend; results that were computed are in the run folder.
+        KeyboardInterrupt: with a message that says what is kept where.
+    """
+    run = Run.open(experiment, reporter or Silent())
+    client: Any = importlib.import_module(CLIENT_APP)
+    try:
+        simulate(lambda grid: serve(grid, run), client.app, experiment.partitions, experiment.backend, run.stop)
+    except KeyboardInterrupt:
+        finished = len(list((run.folder / "cells").glob("*.parquet")))
+        raise KeyboardInterrupt(f"{finished} finished parts are kept in {run.folder}; run it again to go on") from None
+    return conclude(run)

@@ -1,0 +1,73 @@
+"""``fedctr bench``: client strategies side by side."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fedctr.errors import FedctrError
+
+
+
+def bench(
+    experiment: Annotated[
+        Path | None, typer.Argument(help="A TOML file with the options below as keys; options given here override it.")
+    ] = None,
+    dataset: Annotated[str | None, typer.Option(help="Data set, such as movielens-100k or synthetic\\[users=500].")] = None,
+    path: Annotated[Path | None, typer.Option(help="Its official files, as a folder or an archive.")] = None,
+    model: Annotated[str | None, typer.Option(help="Click model: lr, wide-deep, din, or din\\[embedding=16].")] = None,
+    strategies: Annotated[
+        str | None,
+        typer.Option(
+            "--strategies",
+            "--strategy",
+            help="Separated by commas; options in brackets, as in label-correction\\[variant=shift]; "
+            "your own as my_module:MyStrategy. `fedctr strategies` lists them.",
+        ),
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="How many; each trains its own global model.")] = None,
+    partitions: Annotated[int | None, typer.Option(help="Simulated Flower clients; changes no result.")] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="ray: clients in parallel processes. inline: in this process, to debug.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Run folder; a run that was stopped goes on where it was.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")] = False,
+) -> None:
+    """Train a global model, fine-tune it on every user's device with every strategy, and compare.
+
+    Learning rate and epochs are chosen for each strategy on validation; the test part is scored once.
+
+    Example: fedctr bench --dataset movielens-100k --model din
+    --strategies no-fine-tuning,fine-tuning,label-correction --seeds 3 --partitions 4 --out runs/first
+    """
+    from fedctr.bench import bench as run
+    from fedctr.config import Experiment
+    from fedctr.progress import Terminal
+
+    given: dict[str, Any] = {
+        "dataset": dataset,
+        "path": path,
+        "model": model,
+        "strategies": strategies,
+        "seeds": seeds,
+        "partitions": partitions,
+        "backend": backend,
+        "out": out,
+    }
+    given = {key: value for key, value in given.items() if value is not None}
+    # A stranger's module is looked for where the command was given, after everything that is installed.
+    sys.path.append(str(Path.cwd()))
+    values = Experiment.read(experiment) if experiment else {}
+    resolved = Experiment.of(values | given, str(experiment) if experiment and not given else "bench")
+    with Terminal() as reporter:
+        try:
+            result = run(resolved, reporter)
+        except KeyboardInterrupt as interrupt:
+            raise FedctrError(f"interrupted; {interrupt}" if str(interrupt) else "interrupted") from None
+    if as_json:
+        typer.echo(json.dumps(result.summary, indent=1))
+    else:
+        typer.echo(result.table())
+        typer.echo(f"Run folder: {result.folder}")

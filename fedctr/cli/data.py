@@ -1,0 +1,118 @@
+"""``fedctr data``: which data sets there are, fetching one, and what it looks like."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from fedctr.data.cache import files_of, open_dataset
+from fedctr.data.describe import FAR, Description, Drift, describe, draw, histogram, measure_drift
+from fedctr.data.loader import loaders
+
+app = typer.Typer(help="Fetch data sets and see what they look like.", no_args_is_help=True)
+
+_WIDTH = 40  # characters of the longest bar
+
+Name = Annotated[str, typer.Argument(help="A data set of 'fedctr data list'.", metavar="NAME")]
+Spec = Annotated[
+    str, typer.Argument(help=r"A data set, with options if it has any: synthetic\[users=5000].", metavar="NAME")
+]
+Files = Annotated[
+    Path | None, typer.Option("--path", help="Folder or archive with its files, if you have them already.")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+Picture = Annotated[
+    Path | None, typer.Option("--picture", help="Also save both histograms here, as .png, .svg or .pdf.")
+]
+
+
+@app.command("list")
+def list_() -> None:
+    """List the data sets that are installed.
+
+    Example: fedctr data list
+    """
+    table = Table("data set", "what it is")
+    for name, loader in loaders.classes().items():
+        table.add_row(name, (loader.__doc__ or "").partition("\n")[0])
+    Console().print(table)
+
+
+@app.command()
+def get(name: Name) -> None:
+    """Fetch the files of a data set, check them, and keep them in the cache.
+
+    NAME is one of 'fedctr data list'. The official address is tried first, then its copies. The cache is the
+    folder in FEDCTR_CACHE, or else your system's cache folder. Other commands fetch by themselves what they
+    need: this one prepares a machine that will be offline.
+
+    Example: fedctr data get movielens-100k
+    """
+    typer.echo(files_of(loaders.create(name)))
+
+
+@app.command("describe")
+def describe_(name: Spec, path: Files = None, as_json: AsJson = False, picture: Picture = None) -> None:
+    r"""Show how large a data set is and how far its users drift from the global click-through rate.
+
+    NAME is one of 'fedctr data list', with options if it has any, as in synthetic\[users=5000].
+    The rates are those of the training samples, the first 70 % of each user's.
+
+    Example: fedctr data describe movielens-100k --picture drift.png
+    """
+    dataset = open_dataset(name, path)
+    if picture is not None:
+        draw(dataset, picture)
+    description = describe(dataset)
+    if as_json:
+        typer.echo(json.dumps(asdict(description), indent=2))
+        return
+    console = Console()
+    console.print(_figures(description), _quantiles(description), sep="\n")
+    console.print(_bars(measure_drift(dataset)))
+
+
+def _figures(description: Description) -> Table:
+    table = Table(show_header=False, title=description.dataset, title_justify="left")
+    table.add_column()
+    table.add_column(justify="right")
+    for name, figure in (
+        ("users", f"{description.users:,}"),
+        ("items", f"{description.items:,}"),
+        ("samples", f"{description.samples:,}"),
+        ("CTR of all samples", f"{description.ctr:.3f}"),
+        ("global CTR (training)", f"{description.global_ctr:.3f}"),
+        ("mean absolute drift", f"{description.mean_absolute_drift:.3f}"),
+        (f"users with drift beyond {FAR:g}", f"{description.share_drifting_far:.1%}"),
+        ("users with one class in test", f"{description.one_class_test_users:,}"),
+    ):
+        table.add_row(name, figure)
+    return table
+
+
+def _quantiles(description: Description) -> Table:
+    table = Table("over users", title="quantiles", title_justify="left")
+    for percent in description.drift:
+        table.add_column(f"{percent.removeprefix('p')} %", justify="right")
+    for name, quantiles, form in (
+        ("local CTR", description.local_ctr, ".3f"),
+        ("drift (local - global CTR)", description.drift, "+.3f"),
+        ("samples per user", description.samples_per_user, ",.0f"),
+    ):
+        table.add_row(name, *(format(value, form) for value in quantiles.values()))
+    return table
+
+
+def _bars(measured: Drift) -> Table:
+    table = Table("local CTR", "users", "", box=None, title="users by local CTR", title_justify="left")
+    bars = histogram(measured.local_ctr)
+    tallest = max(height for _, height in bars)
+    nearest = min(range(len(bars)), key=lambda bar: abs(bars[bar][0] - measured.global_ctr))
+    for bar, (centre, height) in enumerate(bars):
+        mark = f"  global CTR {measured.global_ctr:.3f}" if bar == nearest else ""
+        table.add_row(f"{centre:.2f}", f"{height:,}", "█" * round(_WIDTH * height / tallest) + mark)
+    return table

@@ -1,0 +1,159 @@
+"""The cloud: trains the global model on everybody's training samples and keeps it in the cache."""
+
+import copy
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from fedctr import metrics
+from fedctr.data.cache import cache_folder
+from fedctr.data.dataset import Dataset
+from fedctr.data.features import Features, Rows
+from fedctr.data.split import Fractions, Part, Split, split
+from fedctr.errors import FedctrError
+from fedctr.models.model import Model, models
+from fedctr.published import Published
+from fedctr.randomness import permutations
+from fedctr.threads import single_thread
+
+VERSION = 2  # raise it when the same settings train another model
+
+
+@dataclass(frozen=True)
+class CloudTraining:
+    """Adam with early stopping on the log loss of the validation parts.
+
+    Attributes:
+        learning_rate: Adam's step size.
+        weight_decay: L2 penalty on all parameters.
+        batch_size: samples in a step.
+        epochs: passes over the training samples at most.
+        patience: epochs without a better validation log loss after which training stops.
+    """
+
+    learning_rate: float = 0.001
+    weight_decay: float = 1e-5
+    batch_size: int = 256
+    epochs: int = 50
+    patience: int = 3
+
+
+Progress = Callable[[int, float], None]
+
+
+def publish(
+    spec: str, dataset: Dataset, fractions: Fractions, training: CloudTraining, seed: int, progress: Progress
+) -> tuple[Published, dict[str, Any]]:
+    """The trained global model, from the cache if it was trained before.
+
+    Args:
+        spec: the model, such as ``din[embedding=16]``.
+        dataset: all samples.
+        fractions: how they are split; validation serves early stopping, test is not touched.
+        training: hyperparameters.
+        seed: of the initial parameters and of every shuffle.
+        progress: called after each epoch with its number and validation log loss.
+
+    Returns:
+        What the server publishes, and facts on the training for the run folder.
+
+    Raises:
+        FedctrError: when the training part holds one class only, or training diverges.
+    """
+    key = {
+        "version": VERSION,
+        "dataset": dataset.content_hash,
+        "model": spec,
+        "seed": seed,
+        **asdict(fractions),
+        **asdict(training),
+    }
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:20]
+    folder = cache_folder() / "published" / f"{spec.partition('[')[0].replace(':', '.')}-{digest}"
+    if not folder.is_dir():
+        with single_thread():
+            published, facts = _train(spec, dataset, split(dataset, fractions), training, seed, progress)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        fresh = Path(tempfile.mkdtemp(dir=folder.parent))
+        published.save(fresh, {"seed": seed, "training": asdict(training), **facts})
+        try:
+            os.rename(fresh, folder)
+        except OSError:  # another process has trained the same model meanwhile
+            shutil.rmtree(fresh)
+    return Published.load(folder)
+
+
+def _train(
+    spec: str, dataset: Dataset, parts: Split, training: CloudTraining, seed: int, progress: Progress
+) -> tuple[Published, dict[str, Any]]:
+    torch.manual_seed(seed)
+    model = models.create(spec, dataset.schema)
+    features = Features.build(dataset, parts, range(dataset.users), model.history_length)
+    owner = np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))
+    train = _part_rows(parts, "train")
+    labels = torch.from_numpy(dataset.label.astype(np.float32))
+    global_ctr = float(dataset.label[train].mean(dtype=np.float64)) if len(train) else 0.0
+    if global_ctr in (0.0, 1.0):
+        raise FedctrError(
+            f"data set {dataset.name}: the {len(train):,} training samples hold one class only; "
+            "a model needs positives and negatives"
+        )
+
+    optimiser = torch.optim.Adam(model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
+    best, best_state, best_epoch, curve = float("inf"), model.state_dict(), 0, []
+    for epoch in range(1, training.epochs + 1):
+        model.train()
+        whole = np.ones((1, len(train)), dtype=bool)
+        order = permutations(seed, f"cloud {epoch}", np.array([0]), whole)[0]
+        for first in range(0, len(order), training.batch_size):
+            rows = train[order[first : first + training.batch_size]]
+            logits = model(features.batch(rows[None], owner[rows][None]))[0]
+            loss = F.binary_cross_entropy_with_logits(logits, labels[rows])
+            optimiser.zero_grad()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimiser.step()
+        found = _evaluate(model, features, owner, "validation")
+        if not np.isfinite(found["log_loss"]):
+            raise FedctrError(f"model {spec}: training diverged in epoch {epoch}; lower the cloud learning rate")
+        curve.append(found)
+        progress(epoch, found["log_loss"])
+        if found["log_loss"] < best:
+            best, best_epoch, best_state = found["log_loss"], epoch, copy.deepcopy(model.state_dict())
+        elif epoch - best_epoch >= training.patience:
+            break
+    model.load_state_dict(best_state)
+    return Published(spec, dataset.schema, model, global_ctr), {"best_epoch": best_epoch, "validation": curve}
+
+
+@torch.no_grad()
+def _evaluate(model: Model, features: Features, owner: Rows, part: Part) -> dict[str, float]:
+    model.eval()
+    rows = _part_rows(features.split, part)
+    logits = np.concatenate(
+        [
+            model(features.batch(chunk[None], owner[chunk][None]))[0].numpy()
+            for chunk in np.split(rows, range(8192, len(rows), 8192))
+        ]
+    )
+    labels = features.dataset.label[rows].astype(np.float64)
+    exact = logits.astype(np.float64)
+    return {
+        "log_loss": float(np.mean(np.logaddexp(0, exact) - labels * exact)),
+        "auc": metrics.auc(logits, features.dataset.label[rows]),
+    }
+
+
+def _part_rows(parts: Split, part: Part) -> Rows:
+    starts, stops = parts.bounds(part)
+    counts = stops - starts
+    return np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(int(counts.sum()))

@@ -1,0 +1,240 @@
+"""The cohort engine: private copies of many users' models, fine-tuned at once.
+
+Every tuned parameter gets a leading user axis, and the loss is the sum over users of each user's own mean, so one
+backward pass yields every user's own gradient. Of an embedding table only the rows that a user's samples use are
+copied.
+
+Results are the same to the bit whoever shares a cohort: every tensor operation works on blocks of a fixed number of
+samples per user; users of one cohort have their samples padded to a length that each of them would have alone
+(:func:`padded_length`); and a lone user is computed twice, because matrix products of a single one take another path.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.func import functional_call
+
+from fedctr.data.dataset import Field, slices
+from fedctr.data.distinct import Distinct
+from fedctr.data.features import Features, Rows
+from fedctr.data.split import Part
+from fedctr.models.layers import Embedding, Side
+from fedctr.models.model import Batch, Model
+from fedctr.published import Published
+from fedctr.randomness import permutations
+from fedctr.recipe import Recipe
+from fedctr.strategy import ClientStrategy, Local, minibatch_loss, soft_labels
+
+Parameters = dict[str, Tensor]
+COHORT_SIZE = 32
+
+
+def padded_length(samples: Rows, block: int) -> Rows:
+    """Samples rounded up to a number of blocks out of 0, 1, 2, 3, 4, 6, 8, 12, 16, 24, ...
+
+    Few lengths keep cohorts full; the padding stays below a third of the length.
+    """
+    blocks = -(-samples // block)
+    power = 2 ** np.ceil(np.log2(np.maximum(blocks, 1))).astype(np.int64)
+    rounded = np.where(blocks <= power * 3 // 4, power * 3 // 4, power)
+    return np.where(blocks > 0, rounded, 0) * block
+
+
+def gather(features: Features, block: int, size: int = COHORT_SIZE) -> list[Rows]:
+    """Group the users into cohorts of equal padded length.
+
+    Args:
+        features: the samples.
+        block: samples in a step of fine-tuning.
+        size: users in a cohort at most.
+
+    Returns:
+        int64 arrays, rows of the data set; together they are all of ``features.users``.
+    """
+    users = np.arange(features.users.start, features.users.stop)
+    starts, stops = features.split.bounds("train")
+    lengths = padded_length((stops - starts)[users], block)
+    groups = (users[lengths == length] for length in np.unique(lengths))
+    return [group[first : first + size] for group in groups for first in range(0, len(group), size)]
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """One part of each user's samples; items are numbered anew for each user, 0 being "nothing here".
+
+    Attributes:
+        mask: bool (users, samples), False in the padding; ``samples`` is a multiple of the block.
+        labels: float32 (users, samples), 0 in the padding.
+        item: int64 (users, samples), the user's own number of the item.
+        history: int64 (users, samples, length), the same for its earlier clicks.
+    """
+
+    mask: Tensor
+    labels: Tensor
+    item: Tensor
+    history: Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Cohort:
+    """Samples of some users, in the form that the engine computes on.
+
+    Attributes:
+        users: int64 (users,), rows of the data set; a lone user stands twice.
+        train: the training parts, to fine-tune on.
+        scored: the parts to score.
+        user_codes: int32 (users, 1, user columns), numbering the rows of ``tables``.
+        item_codes: int32 (users, items, item columns), likewise, by the user's own number of the item.
+        tables: int64 (users, rows) for each (side, field name): the embedding rows in use.
+        block: samples in a step of fine-tuning, and of scoring.
+    """
+
+    users: Rows
+    train: Samples
+    scored: Samples
+    user_codes: Tensor
+    item_codes: Tensor
+    tables: dict[tuple[str, str], Tensor]
+    block: int
+
+    @classmethod
+    def build(cls, features: Features, users: Rows, part: Part, block: int) -> "Cohort":
+        """Collect what is needed to fine-tune users of equal padded length and to score one part of theirs."""
+        if len(users) == 1:
+            users = np.repeat(users, 2)
+        dataset = features.dataset
+        rows, masks = zip(*(_padded(features, users, which, block) for which in ("train", part)), strict=True)
+        items = [np.where(mask, dataset.item[row] + 1, 0) for row, mask in zip(rows, masks, strict=True)]
+        distinct = Distinct.of(np.concatenate(items, axis=1))
+
+        train, scored = (
+            Samples(
+                mask=torch.from_numpy(mask),
+                labels=torch.from_numpy(np.where(mask, dataset.label[row], 0).astype(np.float32)),
+                item=torch.from_numpy(distinct.number(item)),
+                history=torch.from_numpy(distinct.number(np.where(mask[..., None], features.histories.codes(row), 0))),
+            )
+            for row, mask, item in zip(rows, masks, items, strict=True)
+        )
+        tables: dict[tuple[str, str], Tensor] = {}
+        user_codes = _renumber(dataset.user_codes[users][:, None], dataset.schema.user_fields, "user", tables)
+        item_codes = _renumber(dataset.described[distinct.codes], dataset.schema.item_fields, "item", tables)
+        return cls(users, train, scored, user_codes, item_codes, tables, block)
+
+    def stack(self, model: Model) -> Parameters:
+        """The model's parameters with a leading user axis, tables cut down to the rows in use."""
+        rows = {
+            f"{name}.weight": self.tables[module.side, module.field]
+            for name, module in model.named_modules()
+            if isinstance(module, Embedding)
+        }
+        return {
+            name: value.detach()[rows[name]] if name in rows else value.detach().expand(len(self.users), *value.shape)
+            for name, value in model.named_parameters()
+        }
+
+    def local(self, published: Published) -> Local:
+        """The training parts as a strategy sees them."""
+        labels, mask = self.train.labels, self.train.mask
+        positives, samples = labels.sum(1, keepdim=True), mask.sum(1, keepdim=True).float()
+        return Local(
+            labels=labels,
+            mask=mask,
+            published_logits=self._logits(published.model, self.stack(published.model), self.train),
+            positives=positives,
+            samples=samples,
+            ctr=positives / samples.clamp(min=1),
+        )
+
+    def score(self, model: Model, parameters: Parameters) -> npt.NDArray[np.float32]:
+        """Logits float32 (users, samples) of ``scored``."""
+        logits: npt.NDArray[np.float32] = self._logits(model, parameters, self.scored).numpy()
+        return logits
+
+    def batch(self, samples: Samples, positions: Tensor) -> Batch:
+        """What the model reads of the samples at int64 (users, block) positions."""
+        users = torch.arange(len(self.users)).unsqueeze(1)
+        return Batch(
+            user=self.user_codes,
+            items=self.item_codes,
+            item=samples.item[users, positions],
+            history=samples.history[users, positions],
+        )
+
+    @torch.no_grad()
+    def _logits(self, model: Model, parameters: Parameters, samples: Samples) -> Tensor:
+        users, length = samples.mask.shape
+        positions = torch.arange(length).expand(users, -1)
+        blocks = [
+            functional_call(model, parameters, (self.batch(samples, block),)) for block in positions.split(self.block, 1)
+        ]
+        return torch.cat(blocks, dim=1) if length else torch.zeros(users, 0)
+
+
+def fine_tune(
+    published: Published, strategy: ClientStrategy, cohort: Cohort, local: Local, recipe: Recipe
+) -> Iterator[Parameters]:
+    """Fine-tune a private copy of the published model for every user of the cohort.
+
+    Args:
+        published: the model to start from.
+        strategy: its hooks.
+        cohort: the users' samples; built with ``recipe.batch_size``.
+        local: ``cohort.local(published)``.
+        recipe: step size, epochs, seed.
+
+    Yields:
+        The stacked parameters after each epoch; they are tuned further when the next ones are asked for.
+
+    Raises:
+        ValueError: when a hook returns NaN or a wrong shape.
+    """
+    origin = cohort.stack(published.model)
+    tuned = {name: value.clone().requires_grad_() for name, value in origin.items() if strategy.trainable(name)}
+    origin_of_tuned = {name: origin[name] for name in tuned}
+    parameters = origin | tuned
+    targets = soft_labels(strategy, local, published)
+    mask = local.mask.numpy()
+    steps = int(mask.sum(1).max() + cohort.block - 1) // cohort.block
+
+    for epoch in range(1, recipe.epochs + 1):
+        order = torch.from_numpy(permutations(recipe.seed, f"shuffle {epoch}", cohort.users, mask))
+        for positions in order.split(cohort.block, dim=1)[:steps]:
+            batch = local.at(positions)
+            logits = functional_call(published.model, parameters, (cohort.batch(cohort.train, positions),))
+            loss = minibatch_loss(strategy, logits, targets.gather(1, positions), batch, published)
+            penalty = strategy.penalty(tuned, origin_of_tuned)
+            if penalty is not None:
+                loss = loss + torch.where(batch.mask.any(1), penalty, 0.0)
+            gradients = torch.autograd.grad(loss.sum(), list(tuned.values()), allow_unused=True)
+            with torch.no_grad():
+                for value, gradient in zip(tuned.values(), gradients, strict=True):
+                    if gradient is not None:
+                        value.sub_(gradient, alpha=recipe.learning_rate)
+        yield parameters
+
+
+def _renumber(
+    codes: npt.NDArray[np.int32], fields: tuple[Field, ...], side: Side, tables: dict[tuple[str, str], Tensor]
+) -> Tensor:
+    """Codes that number each user's own rows of each field's table; which rows these are is put into ``tables``."""
+    columns = []
+    for field, where in slices(fields):
+        values = codes[..., where]
+        distinct = Distinct.of(values.reshape(len(values), -1))
+        tables[side, field.name] = torch.from_numpy(distinct.codes)
+        columns.append(distinct.number(values).astype(np.int32))
+    return torch.from_numpy(np.concatenate(columns, axis=-1))
+
+
+def _padded(features: Features, users: Rows, part: Part, block: int) -> tuple[Rows, npt.NDArray[np.bool_]]:
+    """Rows (users, samples) of a part, padded to the longest user's padded length, and where they are real."""
+    starts, stops = (bound[users][:, None] for bound in features.split.bounds(part))
+    rows = starts + np.arange(int(padded_length((stops - starts)[:, 0], block).max()))
+    mask = rows < stops
+    # In the padding stands the user's first row, which exists even where this part is empty.
+    return np.where(mask, rows, features.split.start[users][:, None]), mask

@@ -1,0 +1,107 @@
+"""From rows of a data set to the codes that a model reads."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from fedctr.data.dataset import Dataset, Ints
+from fedctr.data.distinct import Distinct
+from fedctr.data.split import Split
+from fedctr.models.model import Batch
+
+Rows = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, eq=False)
+class Histories:
+    """The earlier clicks of every sample of some neighbouring users, without a matrix of them.
+
+    A sample's history is the user's latest positives in its training part whose time is strictly before the
+    sample's. It is frozen at the end of the training part: a validation or test sample sees no later label.
+
+    Attributes:
+        length: clicks that a history holds at most.
+        first_row: row of the data set where these users begin.
+        clicked: int32 (clicks,), items of all training positives, in row order.
+        begin: int64 (rows,), where in ``clicked`` a row's history begins ...
+        end: int64 (rows,), ... and ends.
+    """
+
+    length: int
+    first_row: int
+    clicked: Ints
+    begin: Rows
+    end: Rows
+
+    @classmethod
+    def build(cls, dataset: Dataset, split: Split, users: range, length: int) -> "Histories":
+        """Histories of up to ``length`` clicks for all samples of a range of users."""
+        first_row, stop_row = int(dataset.offsets[users.start]), int(dataset.offsets[users.stop])
+        bounds = dataset.offsets[users.start : users.stop + 1] - first_row
+        counts = np.diff(bounds)
+        time = dataset.time[first_row:stop_row]
+        rows = np.arange(stop_row - first_row)
+        train_end = np.repeat(split.train_end[users.start : users.stop] - first_row, counts)
+
+        opens = np.ones(len(rows), dtype=bool)
+        opens[1:] = time[1:] != time[:-1]
+        opens[bounds[:-1][counts > 0]] = True
+        tie_start = np.maximum.accumulate(np.where(opens, rows, 0)) if len(rows) else rows
+
+        positive = (dataset.label[first_row:stop_row] > 0) & (rows < train_end)
+        before = np.concatenate([[0], np.cumsum(positive)])
+        end = before[np.minimum(tie_start, train_end)]
+        own = np.repeat(before[bounds[:-1]], counts)
+        return cls(length, first_row, dataset.item[first_row:stop_row][positive], np.maximum(end - length, own), end)
+
+    def codes(self, rows: Rows) -> Ints:
+        """Item codes (item + 1) of the histories, latest first, 0 beyond their beginning.
+
+        Args:
+            rows: int64 (...), rows of the data set that belong to these users.
+
+        Returns:
+            int32 (..., length).
+        """
+        relative = rows - self.first_row
+        index = self.end[relative][..., None] - 1 - np.arange(self.length)
+        present = index >= self.begin[relative][..., None]
+        if not len(self.clicked):
+            return np.zeros(present.shape, dtype=np.int32)
+        return np.where(present, self.clicked[np.where(present, index, 0)] + 1, 0).astype(np.int32)
+
+
+@dataclass(frozen=True, eq=False)
+class Features:
+    """Coded features of the samples of some neighbouring users.
+
+    Attributes:
+        dataset: all samples.
+        split: parts of every user.
+        users: the users in question.
+        histories: their earlier clicks.
+    """
+
+    dataset: Dataset
+    split: Split
+    users: range
+    histories: Histories
+
+    @classmethod
+    def build(cls, dataset: Dataset, split: Split, users: range, history_length: int) -> "Features":
+        """Prepare what a model with the given history length reads."""
+        return cls(dataset, split, users, Histories.build(dataset, split, users, history_length))
+
+    def batch(self, rows: Rows, users: Rows) -> Batch:
+        """What a model reads of int64 (users, samples) rows; ``users`` is int64 (users, samples or 1)."""
+        dataset = self.dataset
+        item, history = dataset.item[rows] + 1, self.histories.codes(rows)
+        distinct = Distinct.of(np.concatenate([item, history.reshape(len(rows), -1)], axis=1))
+        return Batch(
+            user=torch.from_numpy(dataset.user_codes[users]),
+            items=torch.from_numpy(dataset.described[distinct.codes]),
+            item=torch.from_numpy(distinct.number(item)),
+            history=torch.from_numpy(distinct.number(history)),
+        )

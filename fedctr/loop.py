@@ -1,0 +1,80 @@
+"""One user after the other in plain PyTorch: slow, easy to check by eye, and what the cohort engine must equal."""
+
+import copy
+from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from fedctr.data.features import Features, Rows
+from fedctr.data.split import Part
+from fedctr.models.model import Batch, Model
+from fedctr.published import Published
+from fedctr.randomness import permutations
+from fedctr.recipe import Recipe
+from fedctr.strategy import ClientStrategy, Local, minibatch_loss, soft_labels
+
+
+def fine_tune(
+    published: Published, strategy: ClientStrategy, features: Features, user: int, recipe: Recipe
+) -> Iterator[Model]:
+    """Fine-tune a private copy of the published model on one user's training part.
+
+    Yields:
+        The copy after each epoch; it is tuned further when the next one is asked for.
+    """
+    rows = _rows(features, user, "train")
+    local = _local(published, features, user, rows)
+    targets = soft_labels(strategy, local, published)
+    model = copy.deepcopy(published.model)
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad_(strategy.trainable(name))
+    tuned = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    origin = {name: parameter.detach().clone().unsqueeze(0) for name, parameter in tuned.items()}
+    optimiser = torch.optim.SGD(tuned.values(), lr=recipe.learning_rate)
+
+    for epoch in range(1, recipe.epochs + 1):
+        order = permutations(recipe.seed, f"shuffle {epoch}", np.array([user]), np.ones((1, len(rows)), dtype=bool))[0]
+        for positions in torch.from_numpy(order).split(recipe.batch_size):
+            batch = local.at(positions.unsqueeze(0))
+            logits = model(_batch(features, user, rows[positions.numpy()]))
+            loss = minibatch_loss(strategy, logits, targets[:, positions], batch, published)
+            penalty = strategy.penalty({name: value.unsqueeze(0) for name, value in tuned.items()}, origin)
+            if penalty is not None:
+                loss = loss + penalty
+            optimiser.zero_grad()
+            loss.sum().backward()
+            optimiser.step()
+        yield model
+
+
+@torch.no_grad()
+def score(model: Model, features: Features, user: int, part: Part) -> npt.NDArray[np.float32]:
+    """Logits float32 (samples,) of one part of a user's samples."""
+    logits: npt.NDArray[np.float32] = model(_batch(features, user, _rows(features, user, part)))[0].numpy()
+    return logits
+
+
+def _local(published: Published, features: Features, user: int, rows: Rows) -> Local:
+    labels = torch.from_numpy(features.dataset.label[rows].astype(np.float32)).unsqueeze(0)
+    positives, samples = labels.sum(1, keepdim=True), torch.tensor([[float(len(rows))]])
+    with torch.no_grad():
+        logits = published.model(_batch(features, user, rows))
+    return Local(
+        labels=labels,
+        mask=torch.ones_like(labels, dtype=torch.bool),
+        published_logits=logits,
+        positives=positives,
+        samples=samples,
+        ctr=positives / samples.clamp(min=1),
+    )
+
+
+def _rows(features: Features, user: int, part: Part) -> Rows:
+    starts, stops = features.split.bounds(part)
+    return np.arange(starts[user], stops[user])
+
+
+def _batch(features: Features, user: int, rows: Rows) -> Batch:
+    return features.batch(rows[None], np.array([[user]]))

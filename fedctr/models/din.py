@@ -1,0 +1,67 @@
+"""Deep Interest Network: attention from the candidate item to the user's earlier clicks."""
+
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from fedctr.data.dataset import Schema
+from fedctr.models.layers import MLP, Embeddings, Linear, pick
+from fedctr.models.model import Batch, Model
+
+
+class DIN(Model):
+    """Deep Interest Network: an MLP on user, item and the history weighted by its relevance to the item.
+
+    The attention of an item to a click comes from an MLP on item, click and their product; its first layer is
+    written as a sum of three, so that the item's part is computed once and not for every click. The weights are not
+    normalised, so that their sum tells how strong the interest is (section 4.3 of the paper). ReLU stands for the paper's Dice, whose batch statistics would mix users.
+
+    Args:
+        schema: the fields.
+        embedding: size of a field's embedding.
+        hidden: widths of the MLP's hidden layers.
+        attention: width of the attention MLP's hidden layer.
+        history: how many earlier clicks are attended to.
+        user_id: whether the user's own id is a feature.
+    """
+
+    name: ClassVar[str] = "din"
+    citation: ClassVar[str] = "Zhou et al., Deep Interest Network for CTR Prediction, KDD 2018, arXiv 1706.06978"
+
+    def __init__(
+        self,
+        schema: Schema,
+        *,
+        embedding: int = 8,
+        hidden: tuple[int, ...] = (32, 16),
+        attention: int = 16,
+        history: int = 20,
+        user_id: bool = False,
+    ) -> None:
+        super().__init__(schema)
+        self.history_length = history
+        self.user = Embeddings("user", schema.user_fields, embedding, identity=user_id)
+        self.item = Embeddings("item", schema.item_fields, embedding)
+        self.attend_item, self.attend_click, self.attend_product = (
+            Linear(self.item.width, attention) for _ in range(3)
+        )
+        self.attention = Linear(attention, 1)
+        self.deep = MLP(self.user.width + 2 * self.item.width, *hidden, 1)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Logits (users, samples)."""
+        items = self.item(batch.items)
+        item, clicks = pick(items, batch.item), pick(items, batch.history)
+        users, samples, length, width = clicks.shape
+        product = (item.unsqueeze(2) * clicks).reshape(users, samples * length, width)
+        hidden = (
+            self.attend_product(product).reshape(users, samples, length, -1)
+            + self.attend_click(clicks.reshape(users, samples * length, width)).reshape(users, samples, length, -1)
+            + self.attend_item(item).unsqueeze(2)
+        )
+        weights = self.attention(torch.relu(hidden).reshape(users, samples * length, -1))
+        interest = (weights.reshape(users, samples, 1, length) @ clicks).squeeze(2)
+        user = self.user(batch.user).expand(users, samples, -1)
+        logits: Tensor = self.deep(torch.cat([user, item, interest], dim=-1)).squeeze(-1)
+        return logits

@@ -1,0 +1,115 @@
+"""Layers whose parameters are shared by all users, or stacked with a leading user axis, one copy for each.
+
+Inputs always have a leading user axis. A shared parameter has the shape that PyTorch gives it; a stacked one has
+``(users, *that shape)``. The layer tells them apart by the number of axes, so a model is written once.
+"""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from fedctr.data.dataset import Field, slices
+
+Side = Literal["user", "item"]
+
+
+def pick(vectors: Tensor, rows: Tensor) -> Tensor:
+    """Each user's own vectors at the given rows: (users, n, size) at int64 (users, ...) is (users, ..., size)."""
+    users, count, size = vectors.shape
+    first = torch.arange(0, users * count, count).view(-1, *[1] * (rows.dim() - 1))
+    return F.embedding(rows + first, vectors.reshape(-1, size))
+
+
+class Linear(nn.Module):
+    """``x W' + b``; weight ``([users,] outputs, inputs)``, bias ``([users,] outputs)``."""
+
+    weight: Tensor
+    bias: Tensor
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, inputs)))
+        self.bias = nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map float32 (users, samples, inputs) to (users, samples, outputs)."""
+        weight, bias = self.weight, self.bias
+        users = x.shape[0]
+        if users == 1 and weight.dim() == 2 and bias.dim() == 1:
+            return F.linear(x, weight, bias)
+        # One matrix product per user even where the weight is shared: a product over all users' samples at once
+        # rounds differently from one user's alone, and results must not depend on who shares a cohort.
+        weight = weight.expand(users, -1, -1)
+        bias = bias.expand(users, -1)
+        return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
+
+
+class MLP(nn.Module):
+    """Linear layers with ReLU between them and none after the last."""
+
+    def __init__(self, inputs: int, *widths: int) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(
+            Linear(before, after) for before, after in zip((inputs, *widths), widths, strict=False)
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map float32 (users, samples, inputs) to (users, samples, last width)."""
+        *hidden, last = self.layers
+        for layer in hidden:
+            x = torch.relu(layer(x))
+        y: Tensor = last(x)
+        return y
+
+
+class Embedding(nn.Module):
+    """The table of one field; weight ``(cardinality, size)``, or ``(users, rows, size)`` with the rows in use.
+
+    A field of several values is the mean of those present. Row 0, "nothing here", counts as zero.
+
+    Attributes:
+        side: whether the field describes the user or the item.
+        field: the field's name.
+        columns: where the field's codes stand in the matrix of that side.
+    """
+
+    def __init__(self, side: Side, field: Field, columns: slice, size: int) -> None:
+        super().__init__()
+        self.side, self.field, self.columns = side, field.name, columns
+        self.weight = nn.Parameter(torch.randn(field.cardinality, size) * 0.01)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Map int32 (users, ..., columns of the side) to float32 (users, ..., size)."""
+        codes = codes[..., self.columns]
+        present = (codes > 0).unsqueeze(-1).to(self.weight.dtype)
+        if self.weight.dim() == 3:
+            users, rows, _ = self.weight.shape
+            first = torch.arange(0, users * rows, rows, dtype=codes.dtype)
+            codes = codes + first.view(-1, *[1] * (codes.dim() - 1))
+        vectors = F.embedding(codes, self.weight.reshape(-1, self.weight.shape[-1])) * present
+        if vectors.shape[-2] == 1:
+            return vectors.squeeze(-2)
+        return vectors.sum(-2) / present.sum(-2).clamp(min=1)
+
+
+class Embeddings(nn.Module):
+    """The tables of several fields of one side, side by side."""
+
+    def __init__(self, side: Side, fields: tuple[Field, ...], size: int, *, identity: bool = True) -> None:
+        super().__init__()
+        self.tables = nn.ModuleDict(
+            {
+                field.name: Embedding(side, field, columns, size)
+                for index, (field, columns) in enumerate(slices(fields))
+                if identity or index > 0
+            }
+        )
+        self.width = size * len(self.tables)
+
+    def forward(self, codes: Tensor) -> Tensor:
+        """Map int32 (users, ..., columns) to float32 (users, ..., width)."""
+        if not self.tables:
+            return torch.zeros(*codes.shape[:-1], 0)
+        return torch.cat([table(codes) for table in self.tables.values()], dim=-1)

@@ -1,0 +1,87 @@
+"""How long work tells how far it is."""
+
+import sys
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+
+class Reporter(Protocol):
+    """What long work calls; all methods return at once."""
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        """A new phase begins, of so many steps (None if unknown)."""
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Some steps of the phase are done."""
+
+    def finish(self) -> None:
+        """The phase is over, perhaps before all of its steps."""
+
+    def say(self, line: str) -> None:
+        """Something worth a line of its own."""
+
+
+class Silent:
+    """Says nothing."""
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        """Ignore it."""
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Ignore it."""
+
+    def finish(self) -> None:
+        """Ignore it."""
+
+    def say(self, line: str) -> None:
+        """Ignore it."""
+
+
+class Terminal:
+    """A live bar on standard error, or one plain line per phase where that is no terminal."""
+
+    def __init__(self) -> None:
+        self._console = Console(file=sys.stderr)
+        self._live = self._console.is_terminal
+        self._bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=self._console,
+        )
+        self._task: TaskID | None = None
+
+    def __enter__(self) -> "Terminal":
+        if self._live:
+            self._bar.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._live:
+            self._bar.stop()
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        """Start the next bar; the one before stays on screen."""
+        if not self._live:
+            self.say(name)
+            return
+        self._task = self._bar.add_task(name, total=total, note="")
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """Move the current bar."""
+        if self._task is not None:
+            self._bar.update(self._task, advance=steps, note=note)
+
+    def finish(self) -> None:
+        """Fill the current bar up."""
+        if self._task is not None:
+            done = self._bar.tasks[self._task].completed
+            self._bar.update(self._task, total=done)
+
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._console.print(line, highlight=False, markup=False)

@@ -1,0 +1,54 @@
+"""Random streams that depend on (seed, user, stage) alone, never on who is computed beside whom."""
+
+import numpy as np
+import numpy.typing as npt
+
+Words = npt.NDArray[np.uint64]
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+
+
+def words(seed: int, stage: str, users: npt.NDArray[np.int64], count: int) -> Words:
+    """Independent 64-bit words, the ``k``-th of user ``u`` being a hash of (seed, stage, u, k).
+
+    The hash is the finaliser of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014), applied once for each part of
+    the key, so every word can be had without drawing those before it.
+
+    Args:
+        seed: any integer.
+        stage: what the words are for, such as ``"shuffle 2"``; another stage is another stream.
+        users: int64 (users,), rows of the data set.
+        count: words per user.
+
+    Returns:
+        uint64 (users, count).
+    """
+    state = np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)
+    for byte in stage.encode():
+        state = _mix(state ^ np.uint64(byte))
+    per_user = _mix(state ^ users.astype(np.uint64))
+    return _mix(per_user[:, None] ^ np.arange(count, dtype=np.uint64))
+
+
+def permutations(seed: int, stage: str, users: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+    """A random order of every user's samples, those outside the mask last and in their old order.
+
+    Args:
+        seed: any integer.
+        stage: names the stream.
+        users: int64 (users,).
+        mask: bool (users, samples), True where the user has a sample.
+
+    Returns:
+        intp (users, samples), positions along the sample axis.
+    """
+    keys = words(seed, stage, users, mask.shape[1]) >> np.uint64(1)
+    keys[~mask] = np.iinfo(np.uint64).max
+    return np.argsort(keys, axis=1, kind="stable")
+
+
+def _mix(state: Words) -> Words:
+    with np.errstate(over="ignore"):
+        state = state + _GOLDEN
+        state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))

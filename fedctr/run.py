@@ -1,0 +1,134 @@
+"""A run and its folder: what is computed is kept at once, so a run that was stopped goes on where it was."""
+
+import hashlib
+import json
+import os
+import re
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fedctr.config import Experiment
+from fedctr.data.cache import open_dataset
+from fedctr.data.dataset import Dataset
+from fedctr.data.split import Part
+from fedctr.errors import FedctrError
+from fedctr.messages import Failure
+from fedctr.models.model import models
+from fedctr.progress import Reporter
+from fedctr.published import Published
+from fedctr.strategy import ClientStrategy, strategies
+
+
+@dataclass(eq=False)
+class Run:
+    """An experiment whose every part has been checked, and the folder that its results go to.
+
+    Attributes:
+        experiment: the configuration.
+        dataset: all samples, memory-mapped.
+        strategies: spec to strategy, in the order given.
+        folder: the run folder.
+        reporter: hears of progress.
+        failures: what went wrong at clients.
+        stop: set when the user interrupts the run.
+    """
+
+    experiment: Experiment
+    dataset: Dataset
+    strategies: dict[str, ClientStrategy]
+    folder: Path
+    reporter: Reporter
+    failures: list[Failure] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @classmethod
+    def open(cls, experiment: Experiment, reporter: Reporter) -> "Run":
+        """Check everything that can be checked before the work starts, then lay out the run folder.
+
+        Raises:
+            FedctrError: for an unknown name or option, bad files, more partitions than users, or a folder that
+                holds another run. Nothing has been written then.
+        """
+        shelf = {spec: strategies.create(spec) for spec in experiment.strategies}
+        models.find(experiment.model.partition("[")[0])
+        dataset = open_dataset(experiment.dataset, experiment.path)
+        models.create(experiment.model, dataset.schema)
+        if experiment.partitions > dataset.users:
+            raise FedctrError(
+                f"partitions: {experiment.partitions:,} is more than the {dataset.users:,} users of "
+                f"{dataset.name}; a partition needs a user"
+            )
+        folder = experiment.out or Path("runs") / (
+            f"{dataset.name}-{re.sub('[^a-z0-9]+', '-', experiment.model.lower()).strip('-')}"
+            f"-{datetime.now():%Y%m%d-%H%M%S}"
+        )
+        run = cls(experiment, dataset, shelf, folder, reporter)
+        run._claim_folder()
+        return run
+
+    @property
+    def seeds(self) -> range:
+        """Every seed of the run."""
+        return range(self.experiment.seeds)
+
+    def published_facts(self, seed: int) -> dict[str, Any]:
+        """What ``published.json`` of one seed says."""
+        facts: dict[str, Any] = json.loads((self.folder / "published" / f"seed-{seed}" / "published.json").read_text())
+        return facts
+
+    def cell(self, part: Part, spec: str, seed: int) -> Path:
+        """Where the rows of one strategy and seed are kept."""
+        slug = re.sub("[^a-z0-9]+", "-", spec.lower()).strip("-")[:60]
+        digest = hashlib.sha256(spec.encode()).hexdigest()[:6]
+        return self.folder / "cells" / f"{part}-{slug}-{digest}-seed{seed}.parquet"
+
+    def keep_published(self, published: Published, facts: dict[str, Any], seed: int) -> None:
+        """Put what the server published for one seed into ``published/seed-N``."""
+        folder = self.folder / "published" / f"seed-{seed}"
+        if not folder.exists():
+            folder.parent.mkdir(exist_ok=True)
+            fresh = Path(tempfile.mkdtemp(dir=folder.parent))
+            published.save(fresh, facts)
+            fresh.chmod(0o755)
+            fresh.rename(folder)
+
+    def write_table(self, table: pd.DataFrame, file: Path) -> None:
+        """Write Parquet atomically."""
+        _atomically(file, lambda fresh: table.to_parquet(fresh, index=False))
+
+    def write_json(self, value: dict[str, Any], file: Path) -> None:
+        """Write JSON atomically."""
+        _atomically(file, lambda fresh: fresh.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n"))
+
+    def log(self, line: str) -> None:
+        """Add a line to ``log.txt``."""
+        with (self.folder / "log.txt").open("a") as file:
+            file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}\n")
+
+    def _claim_folder(self) -> None:
+        science = {**self.experiment.science(), "content_hash": self.dataset.content_hash}
+        identity = self.folder / "identity.json"
+        if self.folder.exists():
+            if not self.folder.is_dir() or (any(self.folder.iterdir()) and not identity.is_file()):
+                raise FedctrError(f"{self.folder}: holds other files; choose another --out")
+            if identity.is_file() and json.loads(identity.read_text()) != json.loads(json.dumps(science)):
+                raise FedctrError(f"{self.folder}: holds another run; choose another --out or delete the folder")
+        try:
+            (self.folder / "cells").mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FedctrError(f"{self.folder}: cannot be created ({error.strerror}); choose another --out") from None
+        self.write_json(science, identity)
+        _atomically(self.folder / "config.toml", lambda fresh: fresh.write_text(self.experiment.to_toml()))
+
+
+def _atomically(file: Path, write: Callable[[Path], object]) -> None:
+    fresh = file.with_name(f".{file.name}.{os.getpid()}")
+    write(fresh)
+    fresh.replace(file)

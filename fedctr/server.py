@@ -1,0 +1,206 @@
+"""The Flower server: trains and publishes the global model, asks the clients, and keeps what they reply."""
+
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+from flwr.app import ConfigRecord, Context, Message, MessageType, RecordDict
+from flwr.serverapp import Grid, ServerApp
+
+from fedctr.cloud import publish
+from fedctr.config import Experiment
+from fedctr.data.split import Part
+from fedctr.errors import FedctrError
+from fedctr.messages import Failure, Task, pack_task, unpack_reply
+from fedctr.progress import Terminal
+from fedctr.protocol import Trial, choose, validation_curve
+from fedctr.published import Published
+from fedctr.run import Run
+from fedctr.summary import conclude
+
+POLL_SECONDS = 0.05
+PATIENCE_SECONDS = 120
+
+
+class Interrupted(Exception):
+    """Somebody asked the run to stop."""
+
+
+def serve(grid: Grid, run: Run) -> None:
+    """Do everything that an experiment asks for; finished cells land in the run folder one by one.
+
+    Args:
+        grid: Flower's way to the clients.
+        run: the experiment and its folder. Failures at clients are collected in ``run.failures``.
+
+    Raises:
+        FedctrError: when the clients do not come up, or the model cannot be trained.
+        Interrupted: when ``run.stop`` was set.
+    """
+    experiment = run.experiment
+    published = [_publish(run, seed) for seed in run.seeds]
+    server = _Server(grid, run, published, _find_clients(grid, run))
+
+    server.collect("validation", {spec: None for spec, strategy in run.strategies.items() if strategy.tunes})
+    chosen: dict[str, Trial | None] = {}
+    for spec, strategy in run.strategies.items():
+        if any(failure.strategy == spec for failure in run.failures):
+            continue
+        if not strategy.tunes:
+            chosen[spec] = None
+            continue
+        rows = pd.concat(
+            pd.read_parquet(run.cell("validation", spec, seed)).assign(seed=seed) for seed in run.seeds
+        )
+        trial = choose(validation_curve(rows))
+        if trial is None:
+            run.failures.append(_divergence(run, spec, rows))
+            continue
+        run.log(f"{spec}: learning rate {trial.learning_rate:g}, {trial.epochs} epochs")
+        chosen[spec] = trial
+    server.collect("test", chosen)
+
+
+@dataclass(frozen=True)
+class _Server:
+    grid: Grid
+    run: Run
+    published: list[Published]
+    nodes: list[int]  # by partition
+
+    def collect(self, part: Part, trials: dict[str, Trial | None]) -> None:
+        """Have every cell of one part computed that is not in the run folder yet.
+
+        ``trials`` maps a strategy to the trial to run, or to None for the whole grid.
+        """
+        run, experiment = self.run, self.run.experiment
+        cells = [
+            (seed, spec) for seed in run.seeds for spec in trials if not run.cell(part, spec, seed).is_file()
+        ]
+        run.reporter.phase(f"{part}: {len(trials)} strategies x {experiment.seeds} seeds", len(cells) * len(self.nodes))
+        for seed in run.seeds:
+            tasks = [self._task(part, spec, seed, trials[spec]) for cell_seed, spec in cells if cell_seed == seed]
+            for task, replies in self._ask(self.published[seed], tasks):
+                failures = [reply for reply in replies if isinstance(reply, Failure)]
+                rows = [reply for reply in replies if isinstance(reply, pd.DataFrame)]
+                for failure in failures:
+                    run.log(f"{part}, seed {seed}: {failure}")
+                run.failures.extend(failures)
+                if rows:
+                    table = pd.concat(rows).sort_values(["learning_rate", "epochs", "user"], ignore_index=True)
+                    # A cell with a client missing is kept, but not under the name of a finished one.
+                    cell = run.cell(part, task.strategy, seed)
+                    run.write_table(table, cell.with_suffix(".partial") if failures else cell)
+
+    def _task(self, part: Part, spec: str, seed: int, trial: Trial | None) -> Task:
+        experiment = self.run.experiment
+        return Task(
+            dataset=str(self.run.dataset.folder),
+            fractions=experiment.split,
+            part=part,
+            strategy=spec,
+            seed=seed,
+            learning_rates=(trial.learning_rate,) if trial else experiment.learning_rates,
+            epochs=(trial.epochs,) if trial else experiment.epochs,
+            batch_size=experiment.batch_size,
+            search_path=(os.getcwd(),),
+        )
+
+    def _ask(self, published: Published, tasks: list[Task]) -> Iterator[tuple[Task, list[pd.DataFrame | Failure]]]:
+        """Send every task to every client and yield each task when its last reply has come in."""
+        senders: dict[str, tuple[Task, int]] = {}
+        for task in tasks:
+            content = pack_task(published, task)
+            messages = [Message(content, node, MessageType.EVALUATE) for node in self.nodes]
+            sent = zip(self.grid.push_messages(messages), range(len(self.nodes)), strict=True)
+            senders |= {message_id: (task, client) for message_id, client in sent}
+        waiting: dict[Task, list[pd.DataFrame | Failure]] = {task: [] for task in tasks}
+        while senders:
+            for message in self.grid.pull_messages(list(senders)):
+                task, client = senders.pop(message.metadata.reply_to_message_id)
+                if message.has_error():
+                    waiting[task].append(Failure(client, task.strategy, "", _one_line(message.error.reason)))
+                else:
+                    waiting[task].append(unpack_reply(message.content))
+                self.run.reporter.advance(1, task.strategy)
+                if len(waiting[task]) == len(self.nodes):
+                    yield task, waiting.pop(task)
+            if self.run.stop.is_set():
+                raise Interrupted
+            if senders:
+                time.sleep(POLL_SECONDS)
+
+
+def _publish(run: Run, seed: int) -> Published:
+    experiment = run.experiment
+    run.reporter.phase(f"cloud: {experiment.model}, seed {seed}", experiment.cloud.epochs)
+
+    def progress(epoch: int, log_loss: float) -> None:
+        run.reporter.advance(1, f"validation log loss {log_loss:.4f}")
+        if run.stop.is_set():
+            raise Interrupted
+
+    published, facts = publish(experiment.model, run.dataset, experiment.split, experiment.cloud, seed, progress)
+    run.reporter.finish()
+    run.keep_published(published, facts, seed)
+    return published
+
+
+def _find_clients(grid: Grid, run: Run) -> list[int]:
+    """Ask who holds which partition, until every partition has its client."""
+    run.reporter.phase("clients")
+    asked: set[int] = set()
+    pending: list[str] = []
+    holders: dict[int, int] = {}
+    expected = 0
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not expected or len(holders) < expected:
+        fresh = set(grid.get_node_ids()) - asked
+        asked |= fresh
+        pending += grid.push_messages([Message(RecordDict(), node, MessageType.QUERY) for node in fresh])
+        for message in grid.pull_messages(pending):
+            if message.has_error():
+                raise FedctrError(f"a client could not start: {_one_line(message.error.reason)}")
+            pending.remove(message.metadata.reply_to_message_id)
+            facts = message.content.config_records["client"]
+            holders[int(str(facts["partition"]))] = message.metadata.src_node_id
+            expected = int(str(facts["partitions"]))
+        if run.stop.is_set():
+            raise Interrupted
+        if time.monotonic() > deadline:
+            raise FedctrError(f"{len(holders)} of {expected or 'the'} clients answered within {PATIENCE_SECONDS} s")
+        time.sleep(POLL_SECONDS)
+    if expected > run.dataset.users:
+        raise FedctrError(f"{expected:,} clients for {run.dataset.users:,} users; start fewer")
+    return [holders[partition] for partition in range(expected)]
+
+
+def _divergence(run: Run, spec: str, rows: pd.DataFrame) -> Failure:
+    user = int(rows.loc[rows["diverged"], "user"].iloc[0])
+    smallest = min(run.experiment.learning_rates)
+    error = f"its logits became NaN or infinite at every learning rate, the smallest being {smallest:g}"
+    count, users = run.experiment.partitions, run.dataset.users
+    client = next(index for index in range(count) if user < users * (index + 1) // count)
+    return Failure(client, spec, str(run.dataset.user_ids[user]), error)
+
+
+def _one_line(text: str | None) -> str:
+    lines = [line.strip() for line in (text or "no reason given").splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"
+
+
+app = ServerApp()
+
+
+@app.main()
+def main(grid: Grid, context: Context) -> None:
+    """What ``flwr run`` starts: the experiment of the run configuration, with dashes for underscores."""
+    keys = {key.replace("-", "_"): value for key, value in context.run_config.items() if value != ""}
+    experiment = Experiment.of(keys, "run configuration")
+    with Terminal() as reporter:
+        run = Run.open(experiment, reporter)
+        serve(grid, run)
+        print(conclude(run).table())

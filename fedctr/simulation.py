@@ -1,0 +1,146 @@
+"""How a simulation is launched; the only file that knows it."""
+
+import logging
+import os
+import threading
+from collections.abc import Callable, Iterable
+from typing import Literal
+
+from flwr.app import Context, Message, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp import Grid, ServerApp
+from flwr.supercore.run import Run as FlowerRun
+from flwr.supercore.task_identity import TaskIdentity
+
+Backend = Literal["ray", "inline"]
+
+
+def simulate(
+    serve: Callable[[Grid], None], client_app: ClientApp, partitions: int, backend: Backend, stop: threading.Event
+) -> None:
+    """Run a server against simulated clients, one for each partition.
+
+    Args:
+        serve: the server's work; it should return soon after ``stop`` is set.
+        client_app: what every client runs.
+        partitions: number of clients.
+        backend: ``ray`` or ``inline``.
+        stop: set when the user interrupts the run.
+
+    Raises:
+        Whatever ``serve`` raises.
+    """
+    if backend == "inline":
+        serve(InlineGrid(client_app, partitions))
+        return
+    _quiet()
+    from flwr.simulation import run_simulation
+
+    app = ServerApp()
+    raised: list[BaseException] = []
+
+    @app.main()
+    def main(grid: Grid, context: Context) -> None:
+        try:
+            serve(grid)
+        except BaseException as error:  # Flower would print it; it is raised below instead
+            raised.append(error)
+
+    try:
+        run_simulation(
+            app,
+            client_app,
+            partitions,
+            "ray",
+            {
+                "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
+                "init_args": {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False},
+            },
+        )
+    except KeyboardInterrupt:
+        stop.set()
+        raise
+    if raised:
+        raise raised[0]
+
+
+class InlineGrid(Grid):
+    """A grid whose clients are called in this very process, one message after the other, when replies are asked for.
+
+    Args:
+        client_app: what every client runs.
+        partitions: number of clients; client ``p`` is node ``p + 1``.
+    """
+
+    def __init__(self, client_app: ClientApp, partitions: int) -> None:
+        # Flower stamps every message with the task that sends it; outside its own launchers nobody sets that.
+        TaskIdentity.run_id = TaskIdentity.task_id = 1
+        TaskIdentity.node_id = 0
+        self._client_app = client_app
+        self._run = FlowerRun.create_empty(run_id=1)
+        self._contexts = {
+            partition + 1: Context(
+                run_id=1,
+                node_id=partition + 1,
+                node_config={"partition-id": partition, "num-partitions": partitions},
+                state=RecordDict(),
+                run_config={},
+            )
+            for partition in range(partitions)
+        }
+        self._inbox: dict[str, Message] = {}
+        self._sent = 0
+
+    def set_run(self, run: FlowerRun) -> None:
+        """Take over the run's identity."""
+        self._run = run
+
+    @property
+    def run(self) -> FlowerRun:
+        """The run's identity."""
+        return self._run
+
+    def create_message(
+        self, content: RecordDict, message_type: str, dst_node_id: int, group_id: str, ttl: float | None = None
+    ) -> Message:
+        """A message to a node."""
+        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
+
+    def get_node_ids(self) -> Iterable[int]:
+        """All clients, at once."""
+        return list(self._contexts)
+
+    def push_messages(self, messages: Iterable[Message]) -> Iterable[str]:
+        """Keep the messages until their replies are asked for."""
+        identifiers = []
+        for message in messages:
+            self._sent += 1
+            identifier = f"inline-{self._sent}"
+            message.metadata.__dict__["_message_id"] = identifier
+            self._inbox[identifier] = message
+            identifiers.append(identifier)
+        return identifiers
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """Compute the reply to the first message that has none yet; an empty list when all have theirs."""
+        for identifier in message_ids:
+            message = self._inbox.pop(identifier, None)
+            if message is not None:
+                return [self._client_app(message, self._contexts[message.metadata.dst_node_id])]
+        return []
+
+    def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
+        """Push the messages and compute every reply; there is nothing to wait for, so ``timeout`` is not needed."""
+        return [reply for identifier in self.push_messages(messages) for reply in self.pull_messages([identifier])]
+
+
+def _quiet() -> None:
+    """Keep the chatter of Flower and Ray off the user's screen; errors still show."""
+    for name, value in {
+        "FLWR_TELEMETRY_ENABLED": "0",
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_DEDUP_LOGS": "0",
+    }.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("flwr").setLevel(logging.ERROR)

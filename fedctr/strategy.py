@@ -1,0 +1,121 @@
+"""The contract that every client strategy meets."""
+
+from abc import ABC
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fedctr.published import Published
+from fedctr.registry import Registry
+
+
+@dataclass(frozen=True)
+class Local:
+    """Local samples of some users, each in its own row; rows are padded to equal length.
+
+    While fine-tuning it holds a minibatch; ``ctr``, ``positives`` and ``samples`` always speak of all local samples.
+
+    Attributes:
+        labels: float32 (users, samples), 0 or 1; 0 in the padding.
+        mask: bool (users, samples), False in the padding.
+        published_logits: float32 (users, samples), the published model's logits on these samples.
+        positives: float32 (users, 1), positives among all local samples.
+        samples: float32 (users, 1), all local samples.
+        ctr: float32 (users, 1), the local CTR; 0 for a user without samples.
+    """
+
+    labels: Tensor
+    mask: Tensor
+    published_logits: Tensor
+    positives: Tensor
+    samples: Tensor
+    ctr: Tensor
+
+    def at(self, positions: Tensor) -> "Local":
+        """The minibatch at int64 (users, samples) positions."""
+        return Local(
+            labels=self.labels.gather(1, positions),
+            mask=self.mask.gather(1, positions),
+            published_logits=self.published_logits.gather(1, positions),
+            positives=self.positives,
+            samples=self.samples,
+            ctr=self.ctr,
+        )
+
+    def mean(self, values: Tensor) -> Tensor:
+        """Mean over each user's samples, (users, samples) to (users, 1); 0 for a user without samples."""
+        return (values * self.mask).sum(1, keepdim=True) / self.mask.sum(1, keepdim=True).clamp(min=1)
+
+
+class ClientStrategy(ABC):  # noqa: B024  (each hook has a sound default)
+    """What a client does between receiving the published model and scoring.
+
+    A subclass is a frozen dataclass whose fields are its hyperparameters; it overrides the hooks that it differs in.
+    Every hook sees some users at once, one in each row, and must treat each as if it were alone.
+
+    Attributes:
+        name: what people type.
+        citation: where the method was published.
+        tunes: False to score the published model as it is.
+    """
+
+    name: ClassVar[str]
+    citation: ClassVar[str] = ""
+    tunes: ClassVar[bool] = True
+
+    def targets(self, local: Local, published: Published) -> Tensor:
+        """Soft labels to fit, float32 (users, samples), from all local samples; called once before tuning."""
+        return local.labels
+
+    def logits(self, logits: Tensor, local: Local, published: Published) -> Tensor:
+        """The logits (users, samples) that the loss sees while tuning; scoring uses the model's own."""
+        return logits
+
+    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+        """Loss of every sample of a minibatch, float32 (users, samples); a user's loss is its mean, padding left out."""
+        return F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+
+    def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor | None:
+        """What is added to each user's loss, float32 (users,), or None.
+
+        Args:
+            parameters: the tuned parameters, each (users, *shape); an embedding table has the rows that the user's
+                samples use.
+            origin: the same parameters as they were published, in the same shapes.
+        """
+        return None
+
+    def trainable(self, parameter: str) -> bool:
+        """Whether a device may change the parameter of this name."""
+        return True
+
+
+def minibatch_loss(
+    strategy: ClientStrategy, logits: Tensor, targets: Tensor, local: Local, published: Published
+) -> Tensor:
+    """Each user's loss on a minibatch, (users,): the mean over its samples, 0 where it has none."""
+    losses = strategy.loss(strategy.logits(logits, local, published), targets, local)
+    if losses.shape != local.labels.shape:
+        raise ValueError(f"loss returned shape {tuple(losses.shape)}, expected {tuple(local.labels.shape)}")
+    return local.mean(torch.where(local.mask, losses, 0.0)).squeeze(1)
+
+
+def soft_labels(strategy: ClientStrategy, local: Local, published: Published) -> Tensor:
+    """The strategy's targets, checked: float32 (users, samples), finite wherever there is a sample.
+
+    Raises:
+        ValueError: when they are not.
+    """
+    targets = strategy.targets(local, published)
+    if targets.shape != local.labels.shape:
+        raise ValueError(f"targets returned shape {tuple(targets.shape)}, expected {tuple(local.labels.shape)}")
+    if not torch.isfinite(targets[local.mask]).all():
+        raise ValueError("targets returned NaN or an infinite value")
+    return targets
+
+
+strategies: Registry[ClientStrategy] = Registry("strategy", "strategies", "fedctr.strategies", ClientStrategy)

@@ -1,0 +1,61 @@
+"""The strategies side by side, as text."""
+
+from typing import Any
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+
+WIDTH = 118
+
+
+def draw(summary: dict[str, Any]) -> str:
+    """A table with one row per strategy.
+
+    Args:
+        summary: the content of ``summary.json``.
+    """
+    covered = {entry["users_covered"] for entry in summary["strategies"].values()}
+    users = f"{max(covered, default=0):,} of {summary['users']:,} users have both classes in test"
+    table = Table(
+        title=f"{summary['model']} on {summary['dataset']}, global CTR {summary['global_ctr']:.3f}, "
+        f"{summary['seeds']} seeds; {users}",
+        caption="Differences in user AUC, 95 % intervals (paired bootstrap over users and seeds); * excludes 0 after "
+        "correction for all comparisons made.",
+        box=SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+    )
+    for heading, justify in {
+        "strategy": "left",
+        "user AUC": "right",
+        "GAUC": "right",
+        "log loss": "right",
+        "harmed": "right",
+        "vs no-fine-tuning": "right",
+        "vs fine-tuning": "right",
+    }.items():
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for name, entry in summary["strategies"].items():
+        harmed = entry["share_harmed"]
+        table.add_row(
+            name,
+            f"{entry['auc_user_mean']:.4f}",
+            f"{entry['gauc_impressions']:.4f}",
+            f"{entry['log_loss']:.4f}",
+            "" if harmed is None or name == "no-fine-tuning" else f"{harmed:.0%}",
+            "" if name == "no-fine-tuning" else _difference(entry["vs_no_fine_tuning"]),
+            "" if name == "fine-tuning" else _difference(entry["vs_fine_tuning"]),
+        )
+    console = Console(width=WIDTH, record=True, file=None, color_system=None)
+    with console.capture() as text:
+        console.print(table)
+    return text.get()
+
+
+def _difference(interval: dict[str, Any] | None) -> str:
+    if interval is None:
+        return ""
+    certain = interval["corrected_low"] > 0 or interval["corrected_high"] < 0
+    star = "*" if certain else " "
+    return f"{interval['mean']:+.4f} [{interval['low']:+.4f}, {interval['high']:+.4f}]{star}"

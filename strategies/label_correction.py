@@ -1,0 +1,56 @@
+"""Label correction: fine-tuning on soft labels whose mean meets the global CTR.
+
+On-Device Model Fine-Tuning with Label Correction in Recommender Systems, arXiv 2211.01163.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal, get_args
+
+from torch import Tensor, full_like
+
+from fedctr import correction
+from fedctr.published import Published
+from fedctr.strategy import ClientStrategy, Local
+
+Variant = Literal["one-sided", "shift", "smoothed", "anchored"]
+
+
+@dataclass(frozen=True)
+class LabelCorrection(ClientStrategy):
+    """Correct the local labels so that the local prior meets the global CTR, then fine-tune.
+
+    Attributes:
+        variant: ``one-sided`` softens the labels of the class that is too frequent; ``shift`` adds the same
+            number to every label; ``smoothed`` is one-sided with the local CTR shrunk towards the global one;
+            ``anchored`` is one-sided towards the mean prediction of the published model on the user's samples.
+        clip: with ``shift``, keep the labels within [0, 1].
+        strength: with ``smoothed``, how many samples the global CTR is worth.
+    """
+
+    name: ClassVar[str] = "label-correction"
+    citation: ClassVar[str] = "arXiv 2211.01163"
+
+    variant: Variant = "one-sided"
+    clip: bool = False
+    strength: float = 10.0
+
+    def __post_init__(self) -> None:
+        if self.variant not in get_args(Variant):
+            raise ValueError(f"variant {self.variant!r} is none of {', '.join(get_args(Variant))}")
+        if not isinstance(self.strength, int | float) or self.strength < 0:
+            raise ValueError(f"strength {self.strength!r} must be a number of at least 0")
+
+    def targets(self, local: Local, published: Published) -> Tensor:
+        """Corrected labels."""
+        target = full_like(local.ctr, published.global_ctr)
+        match self.variant:
+            case "one-sided":
+                return correction.one_sided(local.labels, local.ctr, target)
+            case "shift":
+                labels = correction.shift(local.labels, local.ctr, target)
+                return labels.clamp(0, 1) if self.clip else labels
+            case "smoothed":
+                ctr = correction.smoothed_ctr(local.positives, local.samples, target, self.strength)
+                return correction.one_sided(local.labels, ctr, target)
+            case "anchored":
+                return correction.one_sided(local.labels, local.ctr, local.mean(local.published_logits.sigmoid()))

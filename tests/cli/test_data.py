@@ -1,0 +1,92 @@
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+# typer reads a name that the newest click deprecates.
+pytestmark = pytest.mark.filterwarnings("ignore:'click.utils:DeprecationWarning")
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Run:
+    """Runs ``fedctr ARGUMENTS`` with a cache of its own; returns exit code, stdout and stderr."""
+    monkeypatch.setenv("FEDCTR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("COLUMNS", "120")
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        from fedctr.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["fedctr", *arguments])
+        code: object = 0
+        try:
+            main()
+        except SystemExit as leave:
+            code = leave.code or 0
+        said = capsys.readouterr()
+        assert isinstance(code, int)
+        return code, said.out, said.err
+
+    return call
+
+
+def test_describe_prints_figures_quantiles_and_a_histogram(run: Run) -> None:
+    code, out, err = run("data", "describe", "synthetic[users=100]")
+    assert (code, err) == (0, "")
+    for part in ("users", "100", "global CTR (training)", "mean absolute drift", "95 %", "samples per user", "██"):
+        assert part in out
+
+
+def test_describe_prints_json_and_nothing_else(run: Run) -> None:
+    code, out, err = run("data", "describe", "synthetic[users=100]", "--json")
+    assert (code, err) == (0, "")
+    figures = json.loads(out)
+    assert (figures["dataset"], figures["users"], figures["items"]) == ("synthetic", 100, 500)
+    assert {"samples", "global_ctr", "ctr", "drift", "local_ctr"} <= figures.keys()
+    assert list(figures["drift"]) == ["p5", "p25", "p50", "p75", "p95"]
+
+
+def test_describe_saves_a_picture_only_when_asked(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run("data", "describe", "synthetic[users=100]")
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+    assert run("data", "describe", "synthetic[users=100]", "--picture", "here.png")[0] == 0
+    assert (tmp_path / "here.png").read_bytes().startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["describe", "sinthetic"], "fedctr: unknown data set 'sinthetic'; did you mean synthetic?\n"),
+        (["describe", "movielens-100k", "--path", "nowhere"], "fedctr: nowhere: no such file or folder; give a folder"),
+        (["describe", "synthetic[users=0]"], "fedctr: data set 'synthetic[users=0]': users is 0; it must be a whole"),
+        (["get", "synthetic"], "fedctr: data set synthetic is generated: there is nothing to fetch\n"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_and_exit_code_2(run: Run, arguments: list[str], message: str) -> None:
+    code, out, err = run("data", *arguments)
+    assert (code, out) == (2, "")
+    assert err.startswith(message)
+    assert err.count("\n") == 1
+
+
+def test_list_names_every_data_set(run: Run) -> None:
+    code, out, _ = run("data", "list")
+    assert code == 0
+    assert "movielens-100k" in out
+    assert "synthetic" in out
+
+
+@pytest.mark.parametrize("command", ["list", "get", "describe"])
+def test_help_teaches_by_an_example(run: Run, command: str) -> None:
+    code, out, _ = run("data", command, "--help")
+    assert code == 0
+    assert f"Example: fedctr data {command}" in out
+
+
+def test_help_shows_how_options_are_given(run: Run) -> None:
+    """The brackets are those of a spec, not of rich markup."""
+    assert "synthetic[users=5000]" in run("data", "describe", "--help")[1]

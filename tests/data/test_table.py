@@ -1,0 +1,82 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from fedctr.data.bundle import Bundle
+from fedctr.data.table import Format, Table, read
+from fedctr.errors import FedctrError
+
+Write = Callable[[str], Table]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Write:
+    """Reads a text as a file with the columns name and score."""
+
+    def write(text: str) -> Table:
+        (tmp_path / "t.txt").write_bytes(text.encode())
+        return read(Bundle(tmp_path, "t.txt", "do without"), Format("t.txt", "|", ("name", "score")))
+
+    return write
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.text(st.characters(codec="utf-8", exclude_characters="|\r\n"), max_size=5),
+            st.integers(0, 10**18 - 1),
+        ),
+        min_size=1,
+    )
+)
+def test_what_is_written_is_read(table: Write, rows: list[tuple[str, int]]) -> None:
+    # A byte order mark at the very start is no content.
+    got = table("".join(f"x{name}|{score}\n" for name, score in rows))
+    assert got.columns["name"].to_pylist() == [f"x{name}" for name, _ in rows]
+    assert got.whole("score", 0, 10**18).tolist() == [score for _, score in rows]
+
+
+def test_quotes_and_words_for_null_are_plain_text(table: Write) -> None:
+    assert table('"a|1\nNULL|2\nNA|3\n').columns["name"].to_pylist() == ['"a', "NULL", "NA"]
+
+
+def test_decimal_numbers(table: Write) -> None:
+    assert table("a|0.5\nb|4\nc|3.50\n").number("score", 0.5, 5).tolist() == [0.5, 4, 3.5]
+
+
+@pytest.mark.parametrize(
+    "value", ["", " 1", "1 ", "+1", "1e0", "1,5", "0x1", "nan", "NaN", "-inf", ".5", "½", "9" * 400]
+)
+def test_anything_else_is_no_number(table: Write, value: str) -> None:
+    for method in ("whole", "number"):
+        with pytest.raises(FedctrError, match=r"t.txt, line 2, field score: found '.*', expected a (whole )?number"):
+            getattr(table(f"a|1\nb|{value}\nc|x\n"), method)("score", 0, 5)
+
+
+def test_the_first_of_several_faults_is_named_with_the_whole_message(table: Write, tmp_path: Path) -> None:
+    with pytest.raises(FedctrError) as caught:
+        table("a|1\nb|9\nc|x\nd|7\n").require("score", np.array([True, False, True, False]), "less")
+    assert str(caught.value) == (
+        f"{tmp_path / 't.txt'}, line 2, field score: found '9', expected less; mend it, or do without"
+    )
+
+
+def test_a_long_value_is_cut_short(table: Write) -> None:
+    with pytest.raises(FedctrError, match=r"found 'x{57}\.\.\.', expected"):
+        table(f"a|{'x' * 1000}\n").whole("score", 0, 5)
+
+
+def test_a_line_of_many_megabytes_is_no_obstacle(table: Write) -> None:
+    assert len(table(f"{'x' * 3_000_000}|1\nb|2\n").columns["name"]) == 2
+
+
+def test_only_blank_lines_are_an_empty_file(table: Write) -> None:
+    with pytest.raises(
+        FedctrError, match=r"t.txt: the file is empty; give a folder or archive with t.txt, or do without"
+    ):
+        table("\n\r\n\n")
