@@ -23,14 +23,14 @@ app = ClientApp()
 @app.query()
 def introduce(message: Message, context: Context) -> Message:
     """Say which partition this client holds, out of how many."""
-    facts = {"partition": context.node_config["partition-id"], "partitions": context.node_config["num-partitions"]}
-    return Message(RecordDict({"client": ConfigRecord(facts)}), reply_to=message)
+    held, count = (int(context.node_config[key]) for key in ("partition-id", "num-partitions"))
+    return Message(RecordDict({"client": ConfigRecord({"partition": held, "partitions": count})}), reply_to=message)
 
 
 @app.evaluate()
 def evaluate(message: Message, context: Context) -> Message:
     """Fine-tune and score every user of this client's partition, as the task says."""
-    client, clients = int(context.node_config["partition-id"]), int(context.node_config["num-partitions"])
+    client, clients = (int(context.node_config[key]) for key in ("partition-id", "num-partitions"))
     published, task = unpack_task(message.content)
     sys.path.extend(folder for folder in task.search_path if folder not in sys.path)
     try:

@@ -1,16 +1,12 @@
 """Client strategies side by side on one data set with one model."""
 
-import importlib
-from typing import Any
-
 from fedctr.config import Experiment
 from fedctr.progress import Reporter, Silent
+from fedctr.registry import own_package
 from fedctr.run import Run
 from fedctr.server import serve
 from fedctr.simulation import simulate
 from fedctr.summary import Result, conclude
-
-CLIENT_APP = "clients.client_app"
 
 
 def bench(experiment: Experiment, reporter: Reporter | None = None) -> Result:
@@ -29,7 +25,7 @@ def bench(experiment: Experiment, reporter: Reporter | None = None) -> Result:
         KeyboardInterrupt: with a message that says what is kept where.
     """
     run = Run.open(experiment, reporter or Silent())
-    client: Any = importlib.import_module(CLIENT_APP)
+    client = own_package("clients.client_app")
     try:
         simulate(lambda grid: serve(grid, run), client.app, experiment.partitions, experiment.backend, run.stop)
     except KeyboardInterrupt:

@@ -3,7 +3,6 @@
 import copy
 import hashlib
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -87,7 +86,7 @@ def publish(
         fresh = Path(tempfile.mkdtemp(dir=folder.parent))
         published.save(fresh, {"seed": seed, "training": asdict(training), **facts})
         try:
-            os.rename(fresh, folder)
+            fresh.rename(folder)
         except OSError:  # another process has trained the same model meanwhile
             shutil.rmtree(fresh)
     return Published.load(folder)
@@ -120,7 +119,7 @@ def _train(
             logits = model(features.batch(rows[None], owner[rows][None]))[0]
             loss = F.binary_cross_entropy_with_logits(logits, labels[rows])
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             optimiser.step()
         found = _evaluate(model, features, owner, "validation")
         if not np.isfinite(found["log_loss"]):

@@ -170,7 +170,8 @@ class Cohort:
         users, length = samples.mask.shape
         positions = torch.arange(length).expand(users, -1)
         blocks = [
-            functional_call(model, parameters, (self.batch(samples, block),)) for block in positions.split(self.block, 1)
+            functional_call(model, parameters, (self.batch(samples, block),))
+            for block in positions.split(self.block, 1)
         ]
         return torch.cat(blocks, dim=1) if length else torch.zeros(users, 0)
 

@@ -1,5 +1,6 @@
 """An experiment: what an experiment file, the command line and Python all say in the same words."""
 
+import dataclasses
 import difflib
 import tomllib
 from collections.abc import Mapping
@@ -126,8 +127,11 @@ def _first(error: ValidationError) -> str:
     fault = error.errors()[0]
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        fields = {"split": Fractions, "cloud": CloudTraining}.get(str(fault["loc"][0]))
-        known = list(Experiment.model_fields if fields is None else fields.__dataclass_fields__)
+        tables: dict[str, type[Fractions | CloudTraining]] = {"split": Fractions, "cloud": CloudTraining}
+        fields = tables.get(str(fault["loc"][0]))
+        known = (
+            list(Experiment.model_fields) if fields is None else [field.name for field in dataclasses.fields(fields)]
+        )
         near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known keys: {', '.join(known)}"
         return f"unknown key {key!r}; {hint}"

@@ -73,15 +73,17 @@ def _cohort_rows(
     counts: Columns = {
         "user": users,
         "samples": cohort.scored.mask[:count].sum(1).numpy(),
-        "positives": cohort.scored.labels[:count].sum(1).to(int).numpy(),
+        "positives": cohort.scored.labels[:count].sum(1).long().numpy(),
         "local_samples": local.mask[:count].sum(1).numpy(),
-        "local_positives": local.labels[:count].sum(1).to(int).numpy(),
+        "local_positives": local.labels[:count].sum(1).long().numpy(),
     }
 
     def row(learning_rate: float, epochs: int, parameters: Parameters) -> Columns:
         logits = cohort.score(published.model, parameters)[:count]
         trial = {"learning_rate": np.full(count, learning_rate), "epochs": np.full(count, epochs)}
-        return counts | trial | _measure(logits, cohort.scored.labels[:count].numpy(), cohort.scored.mask[:count].numpy())
+        return (
+            counts | trial | _measure(logits, cohort.scored.labels[:count].numpy(), cohort.scored.mask[:count].numpy())
+        )
 
     def rows() -> Iterator[Columns]:
         if not strategy.tunes:
@@ -96,11 +98,9 @@ def _cohort_rows(
     return list(rows())
 
 
-def _measure(
-    logits: npt.NDArray[np.float32], labels: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]
-) -> Columns:
-    diverged = ~(np.isfinite(logits) | ~mask).all(1)
-    scores = np.where(diverged[:, None], 0, logits)[mask]
+def _measure(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> Columns:
+    diverged = np.any(~np.isfinite(logits) & mask, axis=1, keepdims=True)
+    scores = np.where(diverged, 0, logits)[mask]
     classes = labels[mask].astype(np.uint8)
     offsets = np.concatenate([[0], np.cumsum(mask.sum(1))])
     columns = {
@@ -109,7 +109,8 @@ def _measure(
         "ndcg_at_10": metrics.user_ndcg(scores, classes, offsets, k=10),
         "predicted_clicks": metrics.user_predicted_clicks(scores, offsets),
     }
-    return {name: np.where(diverged, np.nan, values) for name, values in columns.items()} | {"diverged": diverged}
+    lost = diverged[:, 0]
+    return {"diverged": lost, **{name: np.where(lost, np.nan, values) for name, values in columns.items()}}
 
 
 def _blamed(

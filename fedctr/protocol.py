@@ -28,18 +28,21 @@ def validation_curve(rows: pd.DataFrame) -> pd.DataFrame:
     Returns:
         Columns ``learning_rate``, ``epochs``, ``auc_user_mean`` (the mean over seeds; NaN where a user diverged).
     """
-    curve = []
-    for (rate, epochs), trial in rows.groupby(["learning_rate", "epochs"]):
-        seeds = [auc_user_mean(seed["auc"].to_numpy()) for _, seed in trial.groupby("seed")]
-        value = np.nan if trial["diverged"].any() else float(np.mean(seeds))
-        curve.append((float(rate), int(epochs), value))
-    return pd.DataFrame(curve, columns=["learning_rate", "epochs", "auc_user_mean"])
+    trials = rows.groupby(["learning_rate", "epochs", "seed"], as_index=False).agg(
+        auc_user_mean=("auc", lambda auc: auc_user_mean(auc.to_numpy())), diverged=("diverged", "any")
+    )
+    curve = trials.groupby(["learning_rate", "epochs"], as_index=False).agg(
+        auc_user_mean=("auc_user_mean", "mean"), diverged=("diverged", "any")
+    )
+    curve.loc[curve["diverged"], "auc_user_mean"] = np.nan
+    return curve.drop(columns="diverged")
 
 
 def choose(curve: pd.DataFrame) -> Trial | None:
     """The trial with the highest user AUC, of equals the one that changes the model least; None if all diverged."""
-    ordered = curve.dropna().sort_values(["learning_rate", "epochs"])
-    if ordered.empty:
-        return None
-    best = ordered.loc[ordered["auc_user_mean"].idxmax()]
-    return Trial(float(best["learning_rate"]), int(best["epochs"]))
+    trials = [
+        (-auc, Trial(rate, epochs))
+        for rate, epochs, auc in curve[["learning_rate", "epochs", "auc_user_mean"]].itertuples(index=False)
+        if not np.isnan(auc)
+    ]
+    return min(trials)[1] if trials else None

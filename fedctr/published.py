@@ -55,5 +55,7 @@ class Published:
             state = safetensors.torch.load_file(folder / "model.safetensors")
             published = cls.from_state(text["model"], Schema.from_json(text["schema"]), text["global_ctr"], state)
         except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
-            raise FedctrError(f"{folder}: not a published model ({error}); delete the folder to train it again") from None
+            raise FedctrError(
+                f"{folder}: not a published model ({error}); delete the folder to train it again"
+            ) from None
         return published, text

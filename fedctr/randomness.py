@@ -29,7 +29,9 @@ def words(seed: int, stage: str, users: npt.NDArray[np.int64], count: int) -> Wo
     return _mix(per_user[:, None] ^ np.arange(count, dtype=np.uint64))
 
 
-def permutations(seed: int, stage: str, users: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
+def permutations(
+    seed: int, stage: str, users: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.intp]:
     """A random order of every user's samples, those outside the mask last and in their old order.
 
     Args:

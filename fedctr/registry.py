@@ -8,6 +8,8 @@ import pkgutil
 import re
 import tomllib
 from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
 from typing import Any, Generic, TypeVar
 
 from fedctr.errors import FedctrError
@@ -120,7 +122,7 @@ class Registry(Generic[T]):
             raise FedctrError(f"{self.kind} {text!r}: {error}") from error
 
     def _on_shelf(self) -> list[type[T]]:
-        package = importlib.import_module(self.package)
+        package = own_package(self.package)
         modules = pkgutil.iter_modules(package.__path__, f"{self.package}.")
         return [cls for module in modules for cls in self._defined_in(importlib.import_module(module.name))]
 
@@ -165,6 +167,22 @@ class Registry(Generic[T]):
         if not isinstance(getattr(cls, "name", None), str):
             raise FedctrError(f"{where}: give the class a name, such as name = 'my-{self.kind}'")
         return cls
+
+
+def own_package(name: str) -> ModuleType:
+    """Import one of the packages that come with fedctr.
+
+    Raises:
+        FedctrError: when another folder of the same name comes first on the import path.
+    """
+    top = importlib.import_module(name.partition(".")[0])
+    home, found = Path(__file__).parents[1], Path(next(iter(top.__path__)))
+    if found.parent.resolve() != home.resolve():
+        raise FedctrError(
+            f"{found}: shadows the package {top.__name__} that comes with fedctr; rename this folder, "
+            "or keep it off the import path"
+        )
+    return importlib.import_module(name)
 
 
 def _where(cls: type) -> str:

@@ -1,13 +1,12 @@
 """The Flower server: trains and publishes the global model, asks the clients, and keeps what they reply."""
 
-import os
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from flwr.app import ConfigRecord, Context, Message, MessageType, RecordDict
+from flwr.app import Context, Message, MessageType, RecordDict
 from flwr.serverapp import Grid, ServerApp
 
 from fedctr.cloud import publish
@@ -25,7 +24,7 @@ POLL_SECONDS = 0.05
 PATIENCE_SECONDS = 120
 
 
-class Interrupted(Exception):
+class StoppedError(Exception):
     """Somebody asked the run to stop."""
 
 
@@ -38,9 +37,8 @@ def serve(grid: Grid, run: Run) -> None:
 
     Raises:
         FedctrError: when the clients do not come up, or the model cannot be trained.
-        Interrupted: when ``run.stop`` was set.
+        StoppedError: when ``run.stop`` was set.
     """
-    experiment = run.experiment
     published = [_publish(run, seed) for seed in run.seeds]
     server = _Server(grid, run, published, _find_clients(grid, run))
 
@@ -52,9 +50,7 @@ def serve(grid: Grid, run: Run) -> None:
         if not strategy.tunes:
             chosen[spec] = None
             continue
-        rows = pd.concat(
-            pd.read_parquet(run.cell("validation", spec, seed)).assign(seed=seed) for seed in run.seeds
-        )
+        rows = pd.concat(pd.read_parquet(run.cell("validation", spec, seed)).assign(seed=seed) for seed in run.seeds)
         trial = choose(validation_curve(rows))
         if trial is None:
             run.failures.append(_divergence(run, spec, rows))
@@ -77,9 +73,7 @@ class _Server:
         ``trials`` maps a strategy to the trial to run, or to None for the whole grid.
         """
         run, experiment = self.run, self.run.experiment
-        cells = [
-            (seed, spec) for seed in run.seeds for spec in trials if not run.cell(part, spec, seed).is_file()
-        ]
+        cells = [(seed, spec) for seed in run.seeds for spec in trials if not run.cell(part, spec, seed).is_file()]
         run.reporter.phase(f"{part}: {len(trials)} strategies x {experiment.seeds} seeds", len(cells) * len(self.nodes))
         for seed in run.seeds:
             tasks = [self._task(part, spec, seed, trials[spec]) for cell_seed, spec in cells if cell_seed == seed]
@@ -106,7 +100,7 @@ class _Server:
             learning_rates=(trial.learning_rate,) if trial else experiment.learning_rates,
             epochs=(trial.epochs,) if trial else experiment.epochs,
             batch_size=experiment.batch_size,
-            search_path=(os.getcwd(),),
+            search_path=(str(Path.cwd()),),
         )
 
     def _ask(self, published: Published, tasks: list[Task]) -> Iterator[tuple[Task, list[pd.DataFrame | Failure]]]:
@@ -129,7 +123,7 @@ class _Server:
                 if len(waiting[task]) == len(self.nodes):
                     yield task, waiting.pop(task)
             if self.run.stop.is_set():
-                raise Interrupted
+                raise StoppedError
             if senders:
                 time.sleep(POLL_SECONDS)
 
@@ -141,7 +135,7 @@ def _publish(run: Run, seed: int) -> Published:
     def progress(epoch: int, log_loss: float) -> None:
         run.reporter.advance(1, f"validation log loss {log_loss:.4f}")
         if run.stop.is_set():
-            raise Interrupted
+            raise StoppedError
 
     published, facts = publish(experiment.model, run.dataset, experiment.split, experiment.cloud, seed, progress)
     run.reporter.finish()
@@ -169,7 +163,7 @@ def _find_clients(grid: Grid, run: Run) -> list[int]:
             holders[int(str(facts["partition"]))] = message.metadata.src_node_id
             expected = int(str(facts["partitions"]))
         if run.stop.is_set():
-            raise Interrupted
+            raise StoppedError
         if time.monotonic() > deadline:
             raise FedctrError(f"{len(holders)} of {expected or 'the'} clients answered within {PATIENCE_SECONDS} s")
         time.sleep(POLL_SECONDS)

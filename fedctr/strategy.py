@@ -51,7 +51,7 @@ class Local:
         return (values * self.mask).sum(1, keepdim=True) / self.mask.sum(1, keepdim=True).clamp(min=1)
 
 
-class ClientStrategy(ABC):  # noqa: B024  (each hook has a sound default)
+class ClientStrategy(ABC):
     """What a client does between receiving the published model and scoring.
 
     A subclass is a frozen dataclass whose fields are its hyperparameters; it overrides the hooks that it differs in.
@@ -76,7 +76,7 @@ class ClientStrategy(ABC):  # noqa: B024  (each hook has a sound default)
         return logits
 
     def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
-        """Loss of every sample of a minibatch, float32 (users, samples); a user's loss is its mean, padding left out."""
+        """Loss of every sample of a minibatch, float32 (users, samples); its mean over a user's samples counts."""
         return F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
 
     def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor | None:

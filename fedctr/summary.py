@@ -62,7 +62,8 @@ def conclude(run: Run) -> Result:
         "seeds": run.experiment.seeds,
         "strategies": summarise(users[users["split"] == "test"], complete, global_ctr),
         "failures": [asdict(failure) for failure in run.failures],
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
+        | {"python": platform.python_version()},
     }
     for spec in complete:
         summary["strategies"][spec] |= _hyperparameters(run, spec)
@@ -198,7 +199,17 @@ def _user_table(run: Run, rows: pd.DataFrame) -> pd.DataFrame:
         user=ids,
         local_ctr=np.where(local > 0, rows["local_positives"] / np.maximum(local, 1), np.nan),
     )
-    first = ["user", "strategy", "seed", "split", "samples", "positives", "local_samples", "local_positives", "local_ctr"]
+    first = [
+        "user",
+        "strategy",
+        "seed",
+        "split",
+        "samples",
+        "positives",
+        "local_samples",
+        "local_positives",
+        "local_ctr",
+    ]
     return table[first + [name for name in table.columns if name not in first]]
 
 

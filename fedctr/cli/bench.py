@@ -10,12 +10,13 @@ import typer
 from fedctr.errors import FedctrError
 
 
-
 def bench(
     experiment: Annotated[
         Path | None, typer.Argument(help="A TOML file with the options below as keys; options given here override it.")
     ] = None,
-    dataset: Annotated[str | None, typer.Option(help="Data set, such as movielens-100k or synthetic\\[users=500].")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Data set, such as movielens-100k or synthetic\\[users=500].")
+    ] = None,
     path: Annotated[Path | None, typer.Option(help="Its official files, as a folder or an archive.")] = None,
     model: Annotated[str | None, typer.Option(help="Click model: lr, wide-deep, din, or din\\[embedding=16].")] = None,
     strategies: Annotated[

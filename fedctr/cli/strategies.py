@@ -2,16 +2,20 @@
 
 import inspect
 import json
-from dataclasses import fields
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+if TYPE_CHECKING:
+    from fedctr.strategy import ClientStrategy
 
-def strategies(as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False) -> None:
+
+def strategies(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
+) -> None:
     """List the client strategies that are installed, with their options.
 
     A strategy is named in `fedctr bench --strategies`, with options in brackets:
@@ -19,22 +23,24 @@ def strategies(as_json: Annotated[bool, typer.Option("--json", help="Print JSON 
     """
     from fedctr.strategy import strategies as shelf
 
-    rows = [
-        {
-            "name": name,
-            "description": (inspect.getdoc(cls) or "").split("\n")[0],
-            "options": {field.name: field.default for field in fields(cls)},
-            "citation": cls.citation,
-        }
-        for name, cls in shelf.classes().items()
-    ]
+    found = shelf.classes()
     if as_json:
-        typer.echo(json.dumps(rows, indent=1))
+        typer.echo(json.dumps([{"name": name, **_describe(cls)} for name, cls in found.items()], indent=1))
         return
     table = Table(box=SIMPLE_HEAD)
     for heading in ("strategy", "what it does", "options", "source"):
         table.add_column(heading, overflow="fold")
-    for row in rows:
-        options = "\n".join(f"{key}={value}" for key, value in row["options"].items())
-        table.add_row(row["name"], row["description"], options, row["citation"])
+    for name, cls in found.items():
+        facts = _describe(cls)
+        options = "\n".join(f"{key}={value}" for key, value in facts["options"].items())
+        table.add_row(name, facts["description"], options, facts["citation"])
     Console().print(table)
+
+
+def _describe(cls: "type[ClientStrategy]") -> dict[str, Any]:
+    options = inspect.signature(cls).parameters.values()
+    return {
+        "description": (inspect.getdoc(cls) or "").split("\n")[0],
+        "options": {option.name: option.default for option in options},
+        "citation": cls.citation,
+    }

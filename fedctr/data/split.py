@@ -74,4 +74,5 @@ def split(dataset: Dataset, fractions: Fractions) -> Split:
 
 def _share(counts: Rows, fraction: float) -> Rows:
     # The small addend keeps 0.29 * 100 = 28.999... from losing a sample.
-    return np.floor(counts * fraction + 1e-9).astype(np.int64)
+    share: Rows = np.floor(counts * fraction + 1e-9).astype(np.int64)
+    return share
