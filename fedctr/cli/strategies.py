@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 def strategies(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
 ) -> None:
-    """List the client strategies that are installed, with their options.
+    r"""List the client strategies that are installed, with their options.
 
     A strategy is named in `fedctr bench --strategies`, with options in brackets:
-    label-correction\\[variant=smoothed,strength=5].
+    label-correction\[variant=smoothed,strength=5].
     """
     from fedctr.strategy import strategies as shelf
 
@@ -28,12 +28,14 @@ def strategies(
         typer.echo(json.dumps([{"name": name, **_describe(cls)} for name, cls in found.items()], indent=1))
         return
     table = Table(box=SIMPLE_HEAD)
-    for heading in ("strategy", "what it does", "options", "source"):
-        table.add_column(heading, overflow="fold")
+    table.add_column("strategy", no_wrap=True)
+    table.add_column("what it does")
+    table.add_column("options", no_wrap=True)
     for name, cls in found.items():
         facts = _describe(cls)
         options = "\n".join(f"{key}={value}" for key, value in facts["options"].items())
-        table.add_row(name, facts["description"], options, facts["citation"])
+        source = f"\n{facts['citation']}" if facts["citation"] else ""
+        table.add_row(name, facts["description"] + source, options)
     Console().print(table)
 
 

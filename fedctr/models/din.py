@@ -15,7 +15,8 @@ class DIN(Model):
 
     The attention of an item to a click comes from an MLP on item, click and their product; its first layer is
     written as a sum of three, so that the item's part is computed once and not for every click. The weights are not
-    normalised, so that their sum tells how strong the interest is (section 4.3 of the paper). ReLU stands for the paper's Dice, whose batch statistics would mix users.
+    normalised, so that their sum tells how strong the interest is (section 4.3 of the paper). ReLU stands for the
+    paper's Dice, whose batch statistics would mix users.
 
     Args:
         schema: the fields.

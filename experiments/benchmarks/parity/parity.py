@@ -1,4 +1,4 @@
-"""Are our globally trained models as good as a library's of the same kind?
+"""Our globally trained models against a library's of the same kind.
 
 Trains lr, wide-deep and din with fedctr and with DeepCTR-Torch (https://github.com/shenweichen/DeepCTR-Torch) on the
 same MovieLens-100K split, features and budget, and prints a Markdown table of the test metrics of both. It exits with
@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from deepctr_torch import models as library_models
 from deepctr_torch.callbacks import EarlyStopping
 from deepctr_torch.inputs import SparseFeat, VarLenSparseFeat
-from deepctr_torch.models import DIN as LibraryDIN
-from deepctr_torch.models import WDL
 
 from fedctr import metrics
 from fedctr.cloud import CloudTraining, publish
@@ -71,7 +70,6 @@ def evaluate(dataset: Dataset, parts: Split, logits_by_seed: list[Floats]) -> Re
     )
 
 
-@torch.no_grad()
 def ours(name: str, dataset: Dataset, parts: Split, seed: int) -> Floats:
     """Logits of the test part by our model."""
     published, _ = publish(name, dataset, Fractions(), TRAINING, seed, lambda epoch, loss: None)
@@ -79,7 +77,8 @@ def ours(name: str, dataset: Dataset, parts: Split, seed: int) -> Floats:
     features = Features.build(dataset, parts, range(dataset.users), model.history_length)
     owner = np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))
     rows = rows_of(parts, "test")
-    logits: Floats = model(features.batch(rows[None], owner[rows][None]))[0].numpy().astype(np.float64)
+    with torch.no_grad():
+        logits: Floats = model(features.batch(rows[None], owner[rows][None]))[0].numpy().astype(np.float64)
     return logits
 
 
@@ -123,13 +122,13 @@ def all_columns(dataset: Dataset, embedding: int, history: int) -> Columns:
 
 def library_lr(dataset: Dataset, seed: int) -> torch.nn.Module:
     """Wide & Deep without the deep part."""
-    return WDL([column(field, 1) for field in fields(dataset)], [], l2_reg_linear=0, seed=seed)
+    return library_models.WDL([column(field, 1) for field in fields(dataset)], [], l2_reg_linear=0, seed=seed)
 
 
 def library_wide_deep(dataset: Dataset, seed: int) -> torch.nn.Module:
     """As wide-deep."""
     options = defaults(WideDeep)
-    return WDL(
+    return library_models.WDL(
         [column(field, 1) for field in fields(dataset)],
         all_columns(dataset, options["embedding"], options["history"]),
         dnn_hidden_units=options["hidden"],
@@ -142,7 +141,7 @@ def library_wide_deep(dataset: Dataset, seed: int) -> torch.nn.Module:
 def library_din(dataset: Dataset, seed: int) -> torch.nn.Module:
     """As din, but that it attends by item and year only, genres of the history being averaged."""
     options = defaults(DIN)
-    return LibraryDIN(
+    return library_models.DIN(
         all_columns(dataset, options["embedding"], options["history"]),
         [field.name for field in dataset.schema.item_fields if field.values == 1],
         dnn_hidden_units=options["hidden"],
