@@ -33,11 +33,16 @@ def evaluate(message: Message, context: Context) -> Message:
     client, clients = (int(context.node_config[key]) for key in ("partition-id", "num-partitions"))
     published, task = unpack_task(message.content)
     sys.path.extend(folder for folder in task.search_path if folder not in sys.path)
+
+    def go_on(users: int) -> None:
+        if task.stop_file and Path(task.stop_file).exists():
+            raise FedctrError("stopped by the server")
+
     try:
         strategy = strategies.create(task.strategy)
         features = _features(task.dataset, task.fractions, client, clients, published.model.history_length)
         with single_thread():
-            content = pack_rows(personalise(published, strategy, features, task))
+            content = pack_rows(personalise(published, strategy, features, task, progress=go_on))
     except UserError as error:
         content = pack_failure(Failure(client, task.strategy, error.user, str(error)))
     except FedctrError as error:

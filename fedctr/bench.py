@@ -4,7 +4,7 @@ from fedctr.config import Experiment
 from fedctr.progress import Reporter, Silent
 from fedctr.registry import own_package
 from fedctr.run import Run
-from fedctr.server import serve
+from fedctr.server import StoppedError, serve
 from fedctr.simulation import simulate
 from fedctr.summary import Result, conclude
 
@@ -24,11 +24,15 @@ def bench(experiment: Experiment, reporter: Reporter | None = None) -> Result:
         FedctrError: for anything that the user can mend; results that were computed are in the run folder.
         KeyboardInterrupt: with a message that says what is kept where.
     """
-    run = Run.open(experiment, reporter or Silent())
     client = own_package("clients.client_app")
+    run = Run.open(experiment, reporter or Silent())
     try:
         simulate(lambda grid: serve(grid, run), client.app, experiment.partitions, experiment.backend, run.stop)
-    except KeyboardInterrupt:
+        return conclude(run)
+    except (KeyboardInterrupt, StoppedError):
         finished = len(list((run.folder / "cells").glob("*.parquet")))
-        raise KeyboardInterrupt(f"{finished} finished parts are kept in {run.folder}; run it again to go on") from None
-    return conclude(run)
+        raise KeyboardInterrupt(
+            f"{finished} finished parts are kept in {run.folder}; run it again with --out {run.folder} to go on"
+        ) from None
+    finally:
+        run.stop_file.unlink(missing_ok=True)

@@ -4,9 +4,15 @@ Every tuned parameter gets a leading user axis, and the loss is the sum over use
 backward pass yields every user's own gradient. Of an embedding table only the rows that a user's samples use are
 copied.
 
-Results are the same to the bit whoever shares a cohort: every tensor operation works on blocks of a fixed number of
-samples per user; users of one cohort have their samples padded to a length that each of them would have alone
-(:func:`padded_length`); and a lone user is computed twice, because matrix products of a single one take another path.
+Results are the same to the bit whoever shares a cohort:
+
+- Every tensor operation works on blocks of a fixed number of samples per user, a multiple of ``LANES``.
+- Users of one cohort have their samples padded to a length that each of them would have alone
+  (:func:`padded_length`).
+- A lone user is computed twice, because matrix products of a single one take another path.
+- Every user's weights begin at a multiple of 64 bytes (:class:`~fedctr.models.layers.Linear` sees to it), because
+  matrix products round by alignment.
+- A strategy's hooks see the users repeated up to a multiple of ``LANES``.
 """
 
 from collections.abc import Iterator
@@ -15,6 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
 
@@ -27,10 +34,15 @@ from fedctr.models.model import Batch, Model
 from fedctr.published import Published
 from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
-from fedctr.strategy import ClientStrategy, Local, minibatch_loss, soft_labels
+from fedctr.strategy import ClientStrategy, Local, added_penalty, minibatch_loss, soft_labels
 
 Parameters = dict[str, Tensor]
 COHORT_SIZE = 32
+# Elementwise functions go through this many floats at once, and through the remainder one by one, where sigmoid and
+# softplus round differently. No tensor of a multiple of it has a remainder.
+LANES = 32
+# Sums take this many floats at once; zeros that pad to a multiple of it do not change how the others are rounded.
+SUMMED = 64
 
 
 def padded_length(samples: Rows, block: int) -> Rows:
@@ -44,12 +56,17 @@ def padded_length(samples: Rows, block: int) -> Rows:
     return np.where(blocks > 0, rounded, 0) * block
 
 
-def gather(features: Features, block: int, size: int = COHORT_SIZE) -> list[Rows]:
+def block_of(batch_size: int) -> int:
+    """Places in a block: the batch size rounded up to a multiple of ``LANES``."""
+    return -(-batch_size // LANES) * LANES
+
+
+def gather(features: Features, batch_size: int, size: int = COHORT_SIZE) -> list[Rows]:
     """Group the users into cohorts of equal padded length.
 
     Args:
         features: the samples.
-        block: samples in a step of fine-tuning.
+        batch_size: samples in a step of fine-tuning.
         size: users in a cohort at most.
 
     Returns:
@@ -57,7 +74,7 @@ def gather(features: Features, block: int, size: int = COHORT_SIZE) -> list[Rows
     """
     users = np.arange(features.users.start, features.users.stop)
     starts, stops = features.split.bounds("train")
-    lengths = padded_length((stops - starts)[users], block)
+    lengths = padded_length((stops - starts)[users], block_of(batch_size))
     groups = (users[lengths == length] for length in np.unique(lengths))
     return [group[first : first + size] for group in groups for first in range(0, len(group), size)]
 
@@ -90,7 +107,7 @@ class Cohort:
         user_codes: int32 (users, 1, user columns), numbering the rows of ``tables``.
         item_codes: int32 (users, items, item columns), likewise, by the user's own number of the item.
         tables: int64 (users, rows) for each (side, field name): the embedding rows in use.
-        block: samples in a step of fine-tuning, and of scoring.
+        block: places for samples in a step of fine-tuning, and of scoring.
     """
 
     users: Rows
@@ -102,8 +119,9 @@ class Cohort:
     block: int
 
     @classmethod
-    def build(cls, features: Features, users: Rows, part: Part, block: int) -> "Cohort":
+    def build(cls, features: Features, users: Rows, part: Part, batch_size: int) -> "Cohort":
         """Collect what is needed to fine-tune users of equal padded length and to score one part of theirs."""
+        block = block_of(batch_size)
         if len(users) == 1:
             users = np.repeat(users, 2)
         dataset = features.dataset
@@ -127,24 +145,21 @@ class Cohort:
 
     def stack(self, model: Model) -> Parameters:
         """The model's parameters with a leading user axis, tables cut down to the rows in use."""
-        rows = {
-            f"{name}.weight": self.tables[module.side, module.field]
-            for name, module in model.named_modules()
-            if isinstance(module, Embedding)
-        }
+        rows = {name: self.tables[module.side, module.field] for name, module in _embeddings(model).items()}
         return {
             name: value.detach()[rows[name]] if name in rows else value.detach().expand(len(self.users), *value.shape)
             for name, value in model.named_parameters()
         }
 
     def local(self, published: Published) -> Local:
-        """The training parts as a strategy sees them."""
-        labels, mask = self.train.labels, self.train.mask
+        """The training parts as a strategy sees them: the users repeated up to a multiple of ``LANES``."""
+        everyone = _repeated(len(self.users))
+        labels, mask = self.train.labels[everyone], self.train.mask[everyone]
         positives, samples = labels.sum(1, keepdim=True), mask.sum(1, keepdim=True).float()
         return Local(
             labels=labels,
             mask=mask,
-            published_logits=self._logits(published.model, self.stack(published.model), self.train),
+            published_logits=self._logits(published.model, self.stack(published.model), self.train)[everyone],
             positives=positives,
             samples=samples,
             ctr=positives / samples.clamp(min=1),
@@ -156,8 +171,8 @@ class Cohort:
         return logits
 
     def batch(self, samples: Samples, positions: Tensor) -> Batch:
-        """What the model reads of the samples at int64 (users, block) positions."""
-        users = torch.arange(len(self.users)).unsqueeze(1)
+        """What the model reads of the samples at int64 (users, block) positions; any will do where it is -1."""
+        users, positions = torch.arange(len(self.users)).unsqueeze(1), positions.clamp(min=0)
         return Batch(
             user=self.user_codes,
             items=self.item_codes,
@@ -195,28 +210,54 @@ def fine_tune(
         ValueError: when a hook returns NaN or a wrong shape.
     """
     origin = cohort.stack(published.model)
+    tables = set(_embeddings(published.model))
     tuned = {name: value.clone().requires_grad_() for name, value in origin.items() if strategy.trainable(name)}
-    origin_of_tuned = {name: origin[name] for name in tuned}
     parameters = origin | tuned
     targets = soft_labels(strategy, local, published)
-    mask = local.mask.numpy()
-    steps = int(mask.sum(1).max() + cohort.block - 1) // cohort.block
+    users = len(cohort.users)
+    everyone = _repeated(users)
+    mask = cohort.train.mask.numpy()
+    steps = -(-int(mask.sum(1).max()) // recipe.batch_size)
+    penalised = type(strategy).penalty is not ClientStrategy.penalty
+    origin_of_tuned = {name: origin[name] for name in tuned}
 
     for epoch in range(1, recipe.epochs + 1):
         order = torch.from_numpy(permutations(recipe.seed, f"shuffle {epoch}", cohort.users, mask))
-        for positions in order.split(cohort.block, dim=1)[:steps]:
+        for own in order.split(recipe.batch_size, dim=1)[:steps]:
+            own = F.pad(own, (0, cohort.block - own.shape[1]), value=-1)
+            logits = functional_call(published.model, parameters, (cohort.batch(cohort.train, own),))
+            logits = torch.cat([logits, logits.detach()[everyone[users:]]])
+            positions = own[everyone]
             batch = local.at(positions)
-            logits = functional_call(published.model, parameters, (cohort.batch(cohort.train, positions),))
-            loss = minibatch_loss(strategy, logits, targets.gather(1, positions), batch, published)
-            penalty = strategy.penalty(tuned, origin_of_tuned)
-            if penalty is not None:
-                loss = loss + torch.where(batch.mask.any(1), penalty, 0.0)
+            loss = minibatch_loss(strategy, logits, targets.gather(1, positions.clamp(min=0)), batch, published)[:users]
+            if penalised:
+                penalty = added_penalty(strategy, _whole(tuned, tables), _whole(origin_of_tuned, tables))
+                if penalty is not None:
+                    loss = loss + torch.where(batch.mask[:users].any(1), penalty, 0.0)
             gradients = torch.autograd.grad(loss.sum(), list(tuned.values()), allow_unused=True)
             with torch.no_grad():
                 for value, gradient in zip(tuned.values(), gradients, strict=True):
                     if gradient is not None:
                         value.sub_(gradient, alpha=recipe.learning_rate)
         yield parameters
+
+
+def _repeated(users: int) -> Tensor:
+    """Rows int64 (a multiple of ``LANES``,) of these users, first each in its own place, then again from the first."""
+    return torch.arange(-(-users // LANES) * LANES) % users
+
+
+def _embeddings(model: Model) -> dict[str, Embedding]:
+    """The model's embedding tables by the names of their parameters."""
+    return {f"{name}.weight": module for name, module in model.named_modules() if isinstance(module, Embedding)}
+
+
+def _whole(parameters: Parameters, tables: set[str]) -> Parameters:
+    """Parameters whose tables are padded with zero rows, so that a sum over them is rounded as in any other cohort."""
+    return {
+        name: F.pad(value, (0, 0, 0, -value.shape[1] % SUMMED)) if name in tables else value
+        for name, value in parameters.items()
+    }
 
 
 def _renumber(

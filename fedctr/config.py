@@ -107,7 +107,7 @@ class Experiment(BaseModel):
             FedctrError: when it cannot be read, or is not TOML.
         """
         try:
-            return tomllib.loads(file.read_text())
+            return tomllib.loads(file.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise FedctrError(f"{file}: cannot be read ({error})") from None
         except tomllib.TOMLDecodeError as error:

@@ -13,7 +13,7 @@ from fedctr.models.model import Batch, Model
 from fedctr.published import Published
 from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
-from fedctr.strategy import ClientStrategy, Local, minibatch_loss, soft_labels
+from fedctr.strategy import ClientStrategy, Local, added_penalty, minibatch_loss, soft_labels
 
 
 def fine_tune(
@@ -40,7 +40,7 @@ def fine_tune(
             batch = local.at(positions.unsqueeze(0))
             logits = model(_batch(features, user, rows[positions.numpy()]))
             loss = minibatch_loss(strategy, logits, targets[:, positions], batch, published)
-            penalty = strategy.penalty({name: value.unsqueeze(0) for name, value in tuned.items()}, origin)
+            penalty = added_penalty(strategy, {name: value.unsqueeze(0) for name, value in tuned.items()}, origin)
             if penalty is not None:
                 loss = loss + penalty
             optimiser.zero_grad()

@@ -32,6 +32,7 @@ class Task:
         epochs: after which to score, ascending.
         batch_size: samples in a step of fine-tuning.
         search_path: folders in which the strategy's module may lie.
+        stop_file: leave off as soon as this file exists; a simulated client shares the server's disk.
     """
 
     dataset: str
@@ -43,6 +44,7 @@ class Task:
     epochs: tuple[int, ...]
     batch_size: int
     search_path: tuple[str, ...] = ()
+    stop_file: str = ""
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ class UserError(Exception):
         user: the user's raw id.
     """
 
-    def __init__(self, user: str, error: Exception) -> None:
+    def __init__(self, user: str, error: BaseException) -> None:
         super().__init__(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
         self.user = user
 
@@ -58,7 +58,7 @@ def personalise(
     for users in gather(features, task.batch_size, cohort_size):
         try:
             parts += _cohort_rows(published, strategy, features, task, users)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a stranger's hook may even call sys.exit
             raise _blamed(published, strategy, features, task, users, error) from error
         progress(len(users))
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
@@ -114,12 +114,12 @@ def _measure(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.float32], m
 
 
 def _blamed(
-    published: Published, strategy: ClientStrategy, features: Features, task: Task, users: Rows, error: Exception
+    published: Published, strategy: ClientStrategy, features: Features, task: Task, users: Rows, error: BaseException
 ) -> UserError:
     """Name the user whom a cohort failed at, by running each alone."""
     for user in users:
         try:
             _cohort_rows(published, strategy, features, task, np.array([user]))
-        except Exception as own:
+        except (Exception, SystemExit) as own:
             return UserError(str(features.dataset.user_ids[int(user)]), own)
     return UserError(f"{features.dataset.user_ids[int(users[0])]} (or one that shares its cohort)", error)

@@ -26,7 +26,8 @@ def validation_curve(rows: pd.DataFrame) -> pd.DataFrame:
         rows: validation rows of all seeds, with ``seed``, ``learning_rate``, ``epochs``, ``auc``, ``diverged``.
 
     Returns:
-        Columns ``learning_rate``, ``epochs``, ``auc_user_mean`` (the mean over seeds; NaN where a user diverged).
+        Columns ``learning_rate``, ``epochs``, ``auc_user_mean`` (the mean over seeds; NaN where a user diverged or
+        no user has an AUC), ``diverged`` (a user did, in some seed).
     """
     trials = rows.groupby(["learning_rate", "epochs", "seed"], as_index=False).agg(
         auc_user_mean=("auc", lambda auc: auc_user_mean(auc.to_numpy())), diverged=("diverged", "any")
@@ -35,14 +36,16 @@ def validation_curve(rows: pd.DataFrame) -> pd.DataFrame:
         auc_user_mean=("auc_user_mean", "mean"), diverged=("diverged", "any")
     )
     curve.loc[curve["diverged"], "auc_user_mean"] = np.nan
-    return curve.drop(columns="diverged")
+    return curve
 
 
 def choose(curve: pd.DataFrame) -> Trial | None:
-    """The trial with the highest user AUC, of equals the one that changes the model least; None if all diverged."""
-    trials = [
-        (-auc, Trial(rate, epochs))
-        for rate, epochs, auc in curve[["learning_rate", "epochs", "auc_user_mean"]].itertuples(index=False)
-        if not np.isnan(auc)
-    ]
+    """The trial with the highest user AUC, of equals the one that changes the model least.
+
+    None if all trials diverged, or several are left and none has an AUC.
+    """
+    sound = curve.loc[~curve["diverged"], ["learning_rate", "epochs", "auc_user_mean"]]
+    trials = [(-auc, Trial(rate, epochs)) for rate, epochs, auc in sound.itertuples(index=False)]
+    if len(trials) > 1:
+        trials = [trial for trial in trials if not np.isnan(trial[0])]
     return min(trials)[1] if trials else None

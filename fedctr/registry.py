@@ -118,8 +118,11 @@ class Registry(Generic[T]):
                 )
         try:
             return cls(*arguments, **spec.options)
-        except (TypeError, ValueError) as error:
-            raise FedctrError(f"{self.kind} {text!r}: {error}") from error
+        except FedctrError:
+            raise
+        except Exception as error:  # a stranger's class may refuse its options in any way
+            kind = "" if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: "
+            raise FedctrError(f"{self.kind} {text!r}: {kind}{error}") from error
 
     def _on_shelf(self) -> list[type[T]]:
         package = own_package(self.package)
@@ -140,9 +143,11 @@ class Registry(Generic[T]):
         found = []
         for point in importlib.metadata.entry_points(group=self.group):
             try:
-                found.append(self._checked(point.load(), f"entry point {point.name} = {point.value}"))
-            except (ImportError, AttributeError) as error:
-                raise FedctrError(f"entry point {point.name} = {point.value} ({self.group}): {error}") from error
+                cls = point.load()
+            except Exception as error:  # a stranger's module may fail in any way while it is imported
+                kind = "" if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: "
+                raise FedctrError(f"entry point {point.name} = {point.value} ({self.group}): {kind}{error}") from error
+            found.append(self._checked(cls, f"entry point {point.name} = {point.value}"))
         return found
 
     def _imported(self, name: str) -> type[T]:

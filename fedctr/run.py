@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-import os
 import re
-import tempfile
+import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -74,6 +74,11 @@ class Run:
         return run
 
     @property
+    def stop_file(self) -> Path:
+        """Clients that see this file leave off; it is there only while a run is being stopped."""
+        return self.folder.absolute() / ".stop"
+
+    @property
     def seeds(self) -> range:
         """Every seed of the run."""
         return range(self.experiment.seeds)
@@ -92,12 +97,13 @@ class Run:
     def keep_published(self, published: Published, facts: dict[str, Any], seed: int) -> None:
         """Put what the server published for one seed into ``published/seed-N``."""
         folder = self.folder / "published" / f"seed-{seed}"
-        if not folder.exists():
-            folder.parent.mkdir(exist_ok=True)
-            fresh = Path(tempfile.mkdtemp(dir=folder.parent))
+
+        def write(fresh: Path) -> None:
+            fresh.mkdir()
             published.save(fresh, facts)
-            fresh.chmod(0o755)
-            fresh.rename(folder)
+
+        if not folder.exists():
+            _atomically(folder, write)
 
     def write_table(self, table: pd.DataFrame, file: Path) -> None:
         """Write Parquet atomically."""
@@ -105,30 +111,75 @@ class Run:
 
     def write_json(self, value: dict[str, Any], file: Path) -> None:
         """Write JSON atomically."""
-        _atomically(file, lambda fresh: fresh.write_text(json.dumps(value, indent=1, allow_nan=False) + "\n"))
+        text = json.dumps(value, indent=1, allow_nan=False) + "\n"
+        _atomically(file, lambda fresh: fresh.write_text(text, encoding="utf-8"))
 
     def log(self, line: str) -> None:
         """Add a line to ``log.txt``."""
-        with (self.folder / "log.txt").open("a") as file:
-            file.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}\n")
+        with _writing(self.folder / "log.txt") as file, file.open("a", encoding="utf-8") as text:
+            text.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}\n")
 
     def _claim_folder(self) -> None:
         science = {**self.experiment.science(), "content_hash": self.dataset.content_hash}
         identity = self.folder / "identity.json"
-        if self.folder.exists():
-            if not self.folder.is_dir() or (any(self.folder.iterdir()) and not identity.is_file()):
-                raise FedctrError(f"{self.folder}: holds other files; choose another --out")
-            if identity.is_file() and json.loads(identity.read_text()) != json.loads(json.dumps(science)):
-                raise FedctrError(f"{self.folder}: holds another run; choose another --out or delete the folder")
         try:
-            (self.folder / "cells").mkdir(parents=True, exist_ok=True)
+            # identity.json is what is written first, so a run stopped earlier than that left nothing else.
+            begun = identity.is_file()
+            others = not begun and any(child != _fresh(identity) for child in self.folder.iterdir())
+        except FileNotFoundError:
+            begun = others = False
+        except NotADirectoryError:
+            raise FedctrError(f"{self.folder}: is a file, not a folder; choose another --out") from None
         except OSError as error:
-            raise FedctrError(f"{self.folder}: cannot be created ({error.strerror}); choose another --out") from None
+            raise FedctrError(f"{self.folder}: cannot be read ({error.strerror}); choose another --out") from None
+        if others:
+            raise FedctrError(f"{self.folder}: holds other files; choose another --out")
+        if begun and _read_json(identity) != json.loads(json.dumps(science)):
+            raise FedctrError(f"{self.folder}: holds another run; choose another --out or delete the folder")
+        with _writing(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
         self.write_json(science, identity)
-        _atomically(self.folder / "config.toml", lambda fresh: fresh.write_text(self.experiment.to_toml()))
+        with _writing(self.folder / "cells") as cells:
+            cells.mkdir(exist_ok=True)
+        self.stop_file.unlink(missing_ok=True)
+        toml = self.experiment.to_toml()
+        _atomically(self.folder / "config.toml", lambda fresh: fresh.write_text(toml, encoding="utf-8"))
 
 
-def _atomically(file: Path, write: Callable[[Path], object]) -> None:
-    fresh = file.with_name(f".{file.name}.{os.getpid()}")
-    write(fresh)
-    fresh.replace(file)
+@contextmanager
+def _writing(file: Path) -> Iterator[Path]:
+    try:
+        yield file
+    except OSError as error:
+        raise FedctrError(f"{file}: cannot be written ({error.strerror or error})") from error
+
+
+def _atomically(path: Path, write: Callable[[Path], object]) -> None:
+    """Have a file or folder written under another name, which a run that is killed leaves to the next one."""
+    fresh = _fresh(path)
+    with _writing(path):
+        path.parent.mkdir(exist_ok=True)
+        try:
+            _remove(fresh)
+            write(fresh)
+            fresh.replace(path)
+        except BaseException:
+            _remove(fresh)
+            raise
+
+
+def _fresh(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)
+
+
+def _read_json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None

@@ -51,10 +51,16 @@ def serve(grid: Grid, run: Run) -> None:
             chosen[spec] = None
             continue
         rows = pd.concat(pd.read_parquet(run.cell("validation", spec, seed)).assign(seed=seed) for seed in run.seeds)
-        trial = choose(validation_curve(rows))
-        if trial is None:
+        curve = validation_curve(rows)
+        trial = choose(curve)
+        if trial is None and curve["diverged"].all():
             run.failures.append(_divergence(run, spec, rows))
             continue
+        if trial is None:
+            raise FedctrError(
+                f"{run.dataset.name}: no user has both classes in validation, so nothing can be chosen there; "
+                "raise split.validation, or give one learning rate and one number of epochs"
+            )
         run.log(f"{spec}: learning rate {trial.learning_rate:g}, {trial.epochs} epochs")
         chosen[spec] = trial
     server.collect("test", chosen)
@@ -101,6 +107,7 @@ class _Server:
             epochs=(trial.epochs,) if trial else experiment.epochs,
             batch_size=experiment.batch_size,
             search_path=(str(Path.cwd()),),
+            stop_file=str(self.run.stop_file),
         )
 
     def _ask(self, published: Published, tasks: list[Task]) -> Iterator[tuple[Task, list[pd.DataFrame | Failure]]]:
@@ -123,6 +130,7 @@ class _Server:
                 if len(waiting[task]) == len(self.nodes):
                     yield task, waiting.pop(task)
             if self.run.stop.is_set():
+                self.run.stop_file.touch()
                 raise StoppedError
             if senders:
                 time.sleep(POLL_SECONDS)

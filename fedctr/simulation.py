@@ -2,17 +2,25 @@
 
 import logging
 import os
+import pickle
+import signal
+import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Literal
 
-from flwr.app import Context, Message, RecordDict
+from flwr.app import Context, Error, Message, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid, ServerApp
 from flwr.supercore.run import Run as FlowerRun
 from flwr.supercore.task_identity import TaskIdentity
 
+from fedctr.errors import FedctrError
+
 Backend = Literal["ray", "inline"]
+_CLIENT_APP_RAISED = 2  # Flower's ErrorCode.CLIENT_APP_RAISED_EXCEPTION
 
 
 def simulate(
@@ -25,16 +33,19 @@ def simulate(
         client_app: what every client runs.
         partitions: number of clients.
         backend: ``ray`` or ``inline``.
-        stop: set when the user interrupts the run.
+        stop: set when the user interrupts the run, or the clients are gone.
 
     Raises:
         Whatever ``serve`` raises.
+        FedctrError: when Ray fails.
+        KeyboardInterrupt: when the user interrupts ``inline``, or ``ray`` for the second time.
     """
     if backend == "inline":
         serve(InlineGrid(client_app, partitions))
         return
     _quiet()
     from flwr.simulation import run_simulation
+    from ray import cloudpickle
 
     app = ServerApp()
     raised: list[BaseException] = []
@@ -46,22 +57,69 @@ def simulate(
         except BaseException as error:  # Flower would print it; it is raised below instead
             raised.append(error)
 
-    try:
-        run_simulation(
-            app,
-            client_app,
-            partitions,
-            "ray",
-            {
-                "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
-                "init_args": {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False},
-            },
-        )
-    except KeyboardInterrupt:
-        stop.set()
-        raise
-    if raised:
+    crash: Exception | None = None
+    with _interrupt_sets(stop):
+        try:
+            run_simulation(
+                app,
+                _OnWorker(cloudpickle.dumps(client_app), tuple(sys.path)),
+                partitions,
+                "ray",
+                {
+                    "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
+                    "init_args": {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False},
+                },
+            )
+        except Exception as error:
+            crash = error
+        finally:
+            stop.set()  # a server that still waits for clients waits in vain
+    if raised and not crash:
         raise raised[0]
+    if crash:
+        raise FedctrError(f"Ray failed ({_cause(crash)}); --backend inline does without it") from crash
+
+
+class _OnWorker(ClientApp):
+    """The client app as it travels to a Ray worker, where it is unpickled once the import path is the driver's.
+
+    Ray puts the current folder first on that path; a module or a package in there must not hide an installed one.
+    """
+
+    def __init__(self, pickled: bytes, path: tuple[str, ...]) -> None:
+        super().__init__()
+        self._pickled, self._path = pickled, path
+
+    def __call__(self, message: Message, context: Context) -> Message:
+        sys.path[:] = [*self._path, *(folder for folder in sys.path if folder not in self._path)]
+        app: ClientApp = pickle.loads(self._pickled)
+        return app(message, context)
+
+
+@contextmanager
+def _interrupt_sets(stop: threading.Event) -> Iterator[None]:
+    """Let the first Ctrl-C ask for a stop: raised in the midst of Ray's work, it would leave threads behind."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def ask(number: int, frame: FrameType | None) -> None:
+        stop.set()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _cause(error: BaseException) -> str:
+    """The first error of a chain, in one line."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 class InlineGrid(Grid):
@@ -126,8 +184,15 @@ class InlineGrid(Grid):
         for identifier in message_ids:
             message = self._inbox.pop(identifier, None)
             if message is not None:
-                return [self._client_app(message, self._contexts[message.metadata.dst_node_id])]
+                return [self._reply(message)]
         return []
+
+    def _reply(self, message: Message) -> Message:
+        try:
+            return self._client_app(message, self._contexts[message.metadata.dst_node_id])
+        except Exception as error:  # as on every other backend, it must not take the server along
+            reason = f"{type(error).__name__}: {error}"
+            return Message(Error(_CLIENT_APP_RAISED, reason), reply_to=message)
 
     def send_and_receive(self, messages: Iterable[Message], *, timeout: float | None = None) -> Iterable[Message]:
         """Push the messages and compute every reply; there is nothing to wait for, so ``timeout`` is not needed."""
@@ -135,7 +200,7 @@ class InlineGrid(Grid):
 
 
 def _quiet() -> None:
-    """Keep the chatter of Flower and Ray off the user's screen; errors still show."""
+    """Keep the chatter of Flower and Ray off the user's screen; errors reach us as replies and exceptions."""
     for name, value in {
         "FLWR_TELEMETRY_ENABLED": "0",
         "RAY_USAGE_STATS_ENABLED": "0",
@@ -143,4 +208,4 @@ def _quiet() -> None:
         "RAY_DEDUP_LOGS": "0",
     }.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("flwr").setLevel(logging.ERROR)
+    logging.getLogger("flwr").setLevel(logging.CRITICAL)

@@ -13,6 +13,9 @@ from fedctr.published import Published
 from fedctr.registry import Registry
 
 
+DIVERGING = 50.0  # a logit beyond it belongs to a model on its way out of range
+
+
 @dataclass(frozen=True)
 class Local:
     """Local samples of some users, each in its own row; rows are padded to equal length.
@@ -36,10 +39,11 @@ class Local:
     ctr: Tensor
 
     def at(self, positions: Tensor) -> "Local":
-        """The minibatch at int64 (users, samples) positions."""
+        """The minibatch at int64 (users, samples) positions, of which -1 stands for padding."""
+        real, positions = positions >= 0, positions.clamp(min=0)
         return Local(
-            labels=self.labels.gather(1, positions),
-            mask=self.mask.gather(1, positions),
+            labels=self.labels.gather(1, positions) * real,
+            mask=self.mask.gather(1, positions) & real,
             published_logits=self.published_logits.gather(1, positions),
             positives=self.positives,
             samples=self.samples,
@@ -84,7 +88,7 @@ class ClientStrategy(ABC):
 
         Args:
             parameters: the tuned parameters, each (users, *shape); an embedding table has the rows that the user's
-                samples use.
+                samples use, padded with equal rows in both.
             origin: the same parameters as they were published, in the same shapes.
         """
         return None
@@ -97,11 +101,34 @@ class ClientStrategy(ABC):
 def minibatch_loss(
     strategy: ClientStrategy, logits: Tensor, targets: Tensor, local: Local, published: Published
 ) -> Tensor:
-    """Each user's loss on a minibatch, (users,): the mean over its samples, 0 where it has none."""
-    losses = strategy.loss(strategy.logits(logits, local, published), targets, local)
-    if losses.shape != local.labels.shape:
-        raise ValueError(f"loss returned shape {tuple(losses.shape)}, expected {tuple(local.labels.shape)}")
+    """Each user's loss on a minibatch, (users,): the mean over its samples, 0 where it has none.
+
+    Raises:
+        ValueError: when a hook returns a wrong shape, or NaN for a user whose model has not diverged.
+    """
+    adjusted = strategy.logits(logits, local, published)
+    losses = strategy.loss(adjusted, targets, local)
+    for hook, values in (("logits", adjusted), ("loss", losses)):
+        if values.shape != local.labels.shape:
+            raise ValueError(f"{hook} returned shape {tuple(values.shape)}, expected {tuple(local.labels.shape)}")
+        if (torch.isnan(values) & local.mask & (logits.abs() < DIVERGING).all(1, keepdim=True)).any():
+            raise ValueError(f"{hook} returned NaN")
     return local.mean(torch.where(local.mask, losses, 0.0)).squeeze(1)
+
+
+def added_penalty(
+    strategy: ClientStrategy, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]
+) -> Tensor | None:
+    """What the strategy adds to each user's loss, (users,), or None.
+
+    Raises:
+        ValueError: when it has another shape.
+    """
+    penalty = strategy.penalty(parameters, origin)
+    users = next((len(value) for value in parameters.values()), 0)
+    if penalty is not None and parameters and penalty.shape != (users,):
+        raise ValueError(f"penalty returned shape {tuple(penalty.shape)}, expected {(users,)}")
+    return penalty
 
 
 def soft_labels(strategy: ClientStrategy, local: Local, published: Published) -> Tensor:

@@ -4,7 +4,7 @@ import importlib.metadata
 import platform
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from math import isnan
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -131,11 +131,14 @@ class _Columns:
             "log_loss": self.over_seeds(metrics.log_loss_impressions, "log_loss", "samples"),
             "calibration": self.over_seeds(metrics.calibration, "predicted_clicks", "positives"),
             "ndcg_at_10": self.over_seeds(metrics.ndcg_user_mean, "ndcg_at_10"),
+            "diverged": int(self.values["diverged"].sum()),
         }
 
 
 def _compare(own: _Columns, other: _Columns, global_ctr: float, comparisons: int) -> dict[str, Any]:
     differences = own.values["auc"] - other.values["auc"]
+    # A user who diverged in the test of one seed cannot be paired over seeds.
+    differences[np.isnan(differences).any(1)] = np.nan
     samples = own.values["samples"][:, 0]
     drift = own.values["local_ctr"][:, 0] - global_ctr
     gauc = own.over_seeds(metrics.gauc_impressions, "auc", "samples")
@@ -163,7 +166,7 @@ def _by_bucket(differences: Floats, buckets: pd.Categorical) -> Iterator[tuple[s
 
 
 def _rows(run: Run) -> pd.DataFrame:
-    """Test rows, and validation rows of the trials that were chosen, finished or not."""
+    """Test rows, and validation rows of the trials that were chosen (of all trials where none was)."""
     tables = []
     for spec in run.strategies:
         test = _read(run, "test", spec)
@@ -171,14 +174,12 @@ def _rows(run: Run) -> pd.DataFrame:
         if len(validation) and len(test):
             trial = ["learning_rate", "epochs"]
             validation = validation.merge(test[trial].drop_duplicates(), on=trial)
-            tables.append(validation)
-        tables.append(test)
-    table = pd.concat(tables, ignore_index=True)
-    if table.empty:
+        tables += [table for table in (validation, test) if len(table)]
+    if not tables:
         raise FedctrError(
-            f"{run.failures[0]}; no strategy was left" if run.failures else f"{run.folder}: no test row was computed"
+            f"{run.failures[0]}; no client was left" if run.failures else f"{run.folder}: no row was computed"
         )
-    return table
+    return pd.concat(tables, ignore_index=True)
 
 
 def _read(run: Run, part: Part, spec: str) -> pd.DataFrame:
@@ -231,4 +232,4 @@ def _without_nan(value: Any) -> Any:
         return {key: _without_nan(inner) for key, inner in value.items()}
     if isinstance(value, list):
         return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and isnan(value) else value
+    return None if isinstance(value, float) and not isfinite(value) else value

@@ -4,6 +4,7 @@ from typing import Any
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 WIDTH = 118
@@ -18,7 +19,7 @@ def draw(summary: dict[str, Any]) -> str:
     covered = {entry["users_covered"] for entry in summary["strategies"].values()}
     users = f"{max(covered, default=0):,} of {summary['users']:,} users have both classes in test"
     table = Table(
-        title=f"{summary['model']} on {summary['dataset']}, global CTR {summary['global_ctr']:.3f}, "
+        title=f"{escape(summary['model'])} on {escape(summary['dataset'])}, global CTR {summary['global_ctr']:.3f}, "
         f"{summary['seeds']} seeds; {users}",
         caption="Differences in user AUC, 95 % intervals (paired bootstrap over users and seeds); * excludes 0 after "
         "correction for all comparisons made.",
@@ -39,10 +40,8 @@ def draw(summary: dict[str, Any]) -> str:
     for name, entry in summary["strategies"].items():
         harmed = entry["share_harmed"]
         table.add_row(
-            name,
-            f"{entry['auc_user_mean']:.4f}",
-            f"{entry['gauc_impressions']:.4f}",
-            f"{entry['log_loss']:.4f}",
+            escape(name),
+            *(_number(entry[figure]) for figure in ("auc_user_mean", "gauc_impressions", "log_loss")),
             "" if harmed is None or name == "no-fine-tuning" else f"{harmed:.0%}",
             "" if name == "no-fine-tuning" else _difference(entry["vs_no_fine_tuning"]),
             "" if name == "fine-tuning" else _difference(entry["vs_fine_tuning"]),
@@ -53,9 +52,16 @@ def draw(summary: dict[str, Any]) -> str:
     return text.get()
 
 
+def _number(value: float | None, form: str = ".4f") -> str:
+    """A figure, or a dash where there is none."""
+    return "-" if value is None else format(value, form)
+
+
 def _difference(interval: dict[str, Any] | None) -> str:
     if interval is None:
         return ""
+    if interval["low"] is None:
+        return f"{_number(interval['mean'], '+.4f')} "
     certain = interval["corrected_low"] > 0 or interval["corrected_high"] < 0
     star = "*" if certain else " "
     return f"{interval['mean']:+.4f} [{interval['low']:+.4f}, {interval['high']:+.4f}]{star}"

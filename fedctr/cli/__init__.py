@@ -1,13 +1,26 @@
 """The command line."""
 
+import os
 import sys
 
+import click
 import typer
+from typer.core import TyperGroup
 
 from fedctr.cli import bench, data, strategies
 from fedctr.errors import FedctrError
 
+
+class _Group(TyperGroup):
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as interrupt:
+            raise FedctrError(f"interrupted; {interrupt}" if str(interrupt) else "interrupted") from interrupt
+
+
 app = typer.Typer(
+    cls=_Group,
     help="Study on-device personalisation of click-through-rate models, simulated on Flower.",
     no_args_is_help=True,
     add_completion=False,
@@ -24,5 +37,10 @@ def main() -> None:
     try:
         app()
     except FedctrError as error:
-        print(f"fedctr: {error}", file=sys.stderr)
+        lines = (line.strip() for line in str(error).splitlines())
+        print("fedctr:", *(line for line in lines if line), file=sys.stderr)
+        if isinstance(error.__cause__, KeyboardInterrupt):
+            # Threads of Flower may still wait for a client that never answers; everything is on disk by now.
+            sys.stderr.flush()
+            os._exit(2)
         sys.exit(2)

@@ -2,12 +2,11 @@
 
 import json
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-
-from fedctr.errors import FedctrError
 
 
 def bench(
@@ -60,13 +59,14 @@ def bench(
     given = {key: value for key, value in given.items() if value is not None}
     # A stranger's module is looked for where the command was given, after everything that is installed.
     sys.path.append(str(Path.cwd()))
-    values = Experiment.read(experiment) if experiment else {}
-    resolved = Experiment.of(values | given, str(experiment) if experiment and not given else "bench")
-    with Terminal() as reporter:
-        try:
-            result = run(resolved, reporter)
-        except KeyboardInterrupt as interrupt:
-            raise FedctrError(f"interrupted; {interrupt}" if str(interrupt) else "interrupted") from None
+    values: dict[str, Any] = {}
+    if experiment:
+        values = Experiment.read(experiment)
+        Experiment.of(values, str(experiment))
+    resolved = Experiment.of(values | given, "bench")
+    # What a stranger's strategy prints must not get between the lines of a result.
+    with redirect_stdout(sys.stderr), Terminal() as reporter:
+        result = run(resolved, reporter)
     if as_json:
         typer.echo(json.dumps(result.summary, indent=1))
     else:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ def strategies(
 
     found = shelf.classes()
     if as_json:
-        typer.echo(json.dumps([{"name": name, **_describe(cls)} for name, cls in found.items()], indent=1))
+        shown = [{"name": name, **_describe(cls)} for name, cls in found.items()]
+        typer.echo(json.dumps(shown, indent=1, default=str))
         return
     table = Table(box=SIMPLE_HEAD)
     table.add_column("strategy", no_wrap=True)
@@ -33,9 +35,9 @@ def strategies(
     table.add_column("options", no_wrap=True)
     for name, cls in found.items():
         facts = _describe(cls)
-        options = "\n".join(f"{key}={value}" for key, value in facts["options"].items())
+        options = "\n".join(key if value is None else f"{key}={value}" for key, value in facts["options"].items())
         source = f"\n{facts['citation']}" if facts["citation"] else ""
-        table.add_row(name, facts["description"] + source, options)
+        table.add_row(*(escape(text) for text in (name, facts["description"] + source, options)))
     Console().print(table)
 
 
@@ -43,6 +45,7 @@ def _describe(cls: "type[ClientStrategy]") -> dict[str, Any]:
     options = inspect.signature(cls).parameters.values()
     return {
         "description": (inspect.getdoc(cls) or "").split("\n")[0],
-        "options": {option.name: option.default for option in options},
+        # None stands for an option that must be given.
+        "options": {option.name: None if option.default is option.empty else option.default for option in options},
         "citation": cls.citation,
     }

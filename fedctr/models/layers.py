@@ -4,6 +4,7 @@ Inputs always have a leading user axis. A shared parameter has the shape that Py
 ``(users, *that shape)``. The layer tells them apart by the number of axes, so a model is written once.
 """
 
+from math import gcd
 from typing import Literal
 
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 from fedctr.data.dataset import Field, slices
 
 Side = Literal["user", "item"]
+ALIGNED = 16  # floats in 64 bytes; matrix products round differently where a matrix begins elsewhere
 
 
 def pick(vectors: Tensor, rows: Tensor) -> Tensor:
@@ -43,6 +45,9 @@ class Linear(nn.Module):
         # rounds differently from one user's alone, and results must not depend on who shares a cohort.
         weight = weight.expand(users, -1, -1)
         bias = bias.expand(users, -1)
+        missing = -x.shape[2] % (ALIGNED // gcd(weight.shape[1], ALIGNED))
+        if missing:  # zeros that let every user's weights and their gradients begin at an aligned address
+            x, weight = F.pad(x, (0, missing)), F.pad(weight, (0, missing))
         return torch.baddbmm(bias.unsqueeze(1), x, weight.transpose(1, 2))
 
 

@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import io
 import sys
+import types
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +17,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from deepctr_torch import models as library_models
-from deepctr_torch.callbacks import EarlyStopping
-from deepctr_torch.inputs import SparseFeat, VarLenSparseFeat
 
 from fedctr import metrics
 from fedctr.cloud import CloudTraining, publish
@@ -30,6 +28,12 @@ from fedctr.models.din import DIN
 from fedctr.models.model import Model
 from fedctr.models.wide_deep import WideDeep
 from fedctr.statistics import Interval, paired_difference
+
+# When imported, the library looks for a newer version of itself on the network, which a benchmark should not.
+sys.modules["deepctr_torch.utils"] = types.SimpleNamespace(check_version=lambda version: None)  # type: ignore[assignment]
+from deepctr_torch import models as library_models  # noqa: E402
+from deepctr_torch.callbacks import EarlyStopping  # noqa: E402
+from deepctr_torch.inputs import SparseFeat, VarLenSparseFeat  # noqa: E402
 
 Rows = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
