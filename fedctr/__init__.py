@@ -14,7 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fedctr.bench import bench
+    from fedctr.benchmark import bench
     from fedctr.config import Experiment
     from fedctr.data.cache import open_dataset
     from fedctr.data.dataset import Dataset, Field, Schema
@@ -43,7 +43,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "fedctr.bench": ("bench",),
+    "fedctr.benchmark": ("bench",),
     "fedctr.config": ("Experiment",),
     "fedctr.data.cache": ("open_dataset",),
     "fedctr.data.dataset": ("Dataset", "Field", "Schema"),

@@ -46,6 +46,15 @@ class CloudTraining:
     epochs: int = 50
     patience: int = 3
 
+    def __post_init__(self) -> None:
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(f"learning_rate {self.learning_rate} must be a number above 0")
+        if not 0 <= self.weight_decay < float("inf"):
+            raise ValueError(f"weight_decay {self.weight_decay} must be a number of at least 0")
+        for name in ("batch_size", "epochs", "patience"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} must be at least 1")
+
 
 Progress = Callable[[int, float], None]
 
@@ -107,6 +116,11 @@ def _train(
             f"data set {dataset.name}: the {len(train):,} training samples hold one class only; "
             "a model needs positives and negatives"
         )
+    if not len(_part_rows(parts, "validation")):
+        raise FedctrError(
+            f"data set {dataset.name}: no user has a sample in the validation part, which training needs to know when "
+            "to stop; raise split.validation"
+        )
 
     optimiser = torch.optim.Adam(model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
     best, best_state, best_epoch, curve = float("inf"), model.state_dict(), 0, []
@@ -122,8 +136,8 @@ def _train(
             loss.backward()
             optimiser.step()
         found = _evaluate(model, features, owner, "validation")
-        if not np.isfinite(found["log_loss"]):
-            raise FedctrError(f"model {spec}: training diverged in epoch {epoch}; lower the cloud learning rate")
+        if found is None:
+            raise FedctrError(f"model {spec}: training diverged in epoch {epoch}; lower cloud.learning_rate")
         curve.append(found)
         progress(epoch, found["log_loss"])
         if found["log_loss"] < best:
@@ -135,7 +149,8 @@ def _train(
 
 
 @torch.no_grad()
-def _evaluate(model: Model, features: Features, owner: Rows, part: Part) -> dict[str, float]:
+def _evaluate(model: Model, features: Features, owner: Rows, part: Part) -> dict[str, float] | None:
+    """Log loss and AUC of all samples of a part together; None if some logit is not finite."""
     model.eval()
     rows = _part_rows(features.split, part)
     logits = np.concatenate(
@@ -145,6 +160,8 @@ def _evaluate(model: Model, features: Features, owner: Rows, part: Part) -> dict
         ]
     )
     labels = features.dataset.label[rows].astype(np.float64)
+    if not np.isfinite(logits).all():
+        return None
     exact = logits.astype(np.float64)
     return {
         "log_loss": float(np.mean(np.logaddexp(0, exact) - labels * exact)),

@@ -278,5 +278,5 @@ def _padded(features: Features, users: Rows, part: Part, block: int) -> tuple[Ro
     starts, stops = (bound[users][:, None] for bound in features.split.bounds(part))
     rows = starts + np.arange(int(padded_length((stops - starts)[:, 0], block).max()))
     mask = rows < stops
-    # In the padding stands the user's first row, which exists even where this part is empty.
-    return np.where(mask, rows, features.split.start[users][:, None]), mask
+    # In the padding stands any row of the partition.
+    return np.where(mask, rows, features.histories.first_row), mask

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, ValidationError, field_validator
 
 from fedctr.cloud import CloudTraining
 from fedctr.data.split import Fractions
@@ -44,13 +44,13 @@ class Experiment(BaseModel):
     path: Path | None = None
     model: str = "din"
     strategies: tuple[str, ...] = ("no-fine-tuning", "fine-tuning", "label-correction")
-    seeds: int = Field(default=3, ge=1)
-    partitions: int = Field(default=4, ge=1)
+    seeds: StrictInt = Field(default=3, ge=1)
+    partitions: StrictInt = Field(default=4, ge=1)
     backend: Literal["ray", "inline"] = "ray"
     out: Path | None = None
-    learning_rates: tuple[float, ...] = Field(default=(0.01, 0.03, 0.1, 0.3), min_length=1)
-    epochs: tuple[int, ...] = Field(default=(1, 3), min_length=1)
-    batch_size: int = Field(default=32, ge=2)
+    learning_rates: tuple[StrictFloat, ...] = Field(default=(0.01, 0.03, 0.1, 0.3), min_length=1)
+    epochs: tuple[StrictInt, ...] = Field(default=(1, 3), min_length=1)
+    batch_size: StrictInt = Field(default=32, ge=2, le=4096)
     split: Fractions = Fractions()
     cloud: CloudTraining = CloudTraining()
 
@@ -98,6 +98,8 @@ class Experiment(BaseModel):
             return cls.model_validate(dict(values))
         except ValidationError as error:
             raise FedctrError(f"{where}: {_first(error)}") from None
+        except FedctrError as error:
+            raise FedctrError(f"{where}: {error}") from None
 
     @classmethod
     def read(cls, file: Path) -> dict[str, Any]:

@@ -136,8 +136,10 @@ class Run:
             raise FedctrError(f"{self.folder}: holds other files; choose another --out")
         if begun and _read_json(identity) != json.loads(json.dumps(science)):
             raise FedctrError(f"{self.folder}: holds another run; choose another --out or delete the folder")
-        with _writing(self.folder):
+        try:
             self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FedctrError(f"{self.folder}: cannot be created ({error.strerror}); choose another --out") from None
         self.write_json(science, identity)
         with _writing(self.folder / "cells") as cells:
             cells.mkdir(exist_ok=True)

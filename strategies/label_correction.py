@@ -37,7 +37,9 @@ class LabelCorrection(ClientStrategy):
     def __post_init__(self) -> None:
         if self.variant not in get_args(Variant):
             raise ValueError(f"variant {self.variant!r} is none of {', '.join(get_args(Variant))}")
-        if not isinstance(self.strength, int | float) or self.strength < 0:
+        if not isinstance(self.clip, bool):
+            raise ValueError(f"clip {self.clip!r} must be true or false")
+        if not isinstance(self.strength, int | float) or not 0 <= self.strength < float("inf"):
             raise ValueError(f"strength {self.strength!r} must be a number of at least 0")
 
     def targets(self, local: Local, published: Published) -> Tensor:

@@ -31,7 +31,7 @@ class LogitAdjustment(ClientStrategy):
     strength: float = 1.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.strength, int | float) or self.strength <= 0:
+        if not isinstance(self.strength, int | float) or not 0 < self.strength < float("inf"):
             raise ValueError(f"strength {self.strength!r} must be a number above 0")
 
     def logits(self, logits: Tensor, local: Local, published: Published) -> Tensor:

@@ -79,7 +79,7 @@ def local_of(*users: Sequence[int], published_logits: Tensor | None = None, dtyp
     """Users with the given labels, padded to the longest."""
     length = max(map(len, users))
     labels = torch.tensor([[*user, *[0] * (length - len(user))] for user in users], dtype=dtype)
-    mask = torch.tensor([[place < len(user) for place in range(length)] for user in users])
+    mask = torch.tensor([[place < len(user) for place in range(length)] for user in users], dtype=torch.bool)
     positives, samples = labels.sum(1, keepdim=True), mask.sum(1, keepdim=True).to(dtype)
     logits = torch.zeros_like(labels) if published_logits is None else published_logits
     return Local(labels, mask, logits, positives, samples, positives / samples.clamp(min=1))
@@ -119,7 +119,7 @@ class Everything(ClientStrategy):
 
     def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
         margins = (logits.unsqueeze(2) - logits.unsqueeze(1)) * (2 * local.labels - 1).unsqueeze(2)
-        rank = (F.softplus(-margins) * local.mask.unsqueeze(1)).mean(2)
+        rank = (F.softplus(-margins) * local.mask.unsqueeze(1)).sum(2) / local.mask.sum(1, keepdim=True).clamp(min=1)
         return rank + F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
 
     def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor:

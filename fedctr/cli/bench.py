@@ -42,7 +42,7 @@ def bench(
     Example: fedctr bench --dataset movielens-100k --model din
     --strategies no-fine-tuning,fine-tuning,label-correction --seeds 3 --partitions 4 --out runs/first
     """
-    from fedctr.bench import bench as run
+    from fedctr.benchmark import bench as run
     from fedctr.config import Experiment
     from fedctr.progress import Terminal
 

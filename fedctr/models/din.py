@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fedctr.data.dataset import Schema
-from fedctr.models.layers import MLP, Embeddings, Linear, pick
+from fedctr.models.layers import MLP, Embeddings, Linear, check_sizes, pick
 from fedctr.models.model import Batch, Model
 
 
@@ -41,6 +41,7 @@ class DIN(Model):
         user_id: bool = False,
     ) -> None:
         super().__init__(schema)
+        check_sizes(embedding=embedding, hidden=hidden, attention=attention, history=history)
         self.history_length = history
         self.user = Embeddings("user", schema.user_fields, embedding, identity=user_id)
         self.item = Embeddings("item", schema.item_fields, embedding)
@@ -57,11 +58,11 @@ class DIN(Model):
         users, samples, length, width = clicks.shape
         product = (item.unsqueeze(2) * clicks).reshape(users, samples * length, width)
         hidden = (
-            self.attend_product(product).reshape(users, samples, length, -1)
-            + self.attend_click(clicks.reshape(users, samples * length, width)).reshape(users, samples, length, -1)
+            self.attend_product(product).unflatten(1, (samples, length))
+            + self.attend_click(clicks.reshape(users, samples * length, width)).unflatten(1, (samples, length))
             + self.attend_item(item).unsqueeze(2)
         )
-        weights = self.attention(torch.relu(hidden).reshape(users, samples * length, -1))
+        weights = self.attention(torch.relu(hidden).flatten(1, 2))
         interest = (weights.reshape(users, samples, 1, length) @ clicks).squeeze(2)
         user = self.user(batch.user).expand(users, samples, -1)
         logits: Tensor = self.deep(torch.cat([user, item, interest], dim=-1)).squeeze(-1)

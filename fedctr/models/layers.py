@@ -17,6 +17,18 @@ Side = Literal["user", "item"]
 ALIGNED = 16  # floats in 64 bytes; matrix products round differently where a matrix begins elsewhere
 
 
+def check_sizes(**sizes: int | tuple[int, ...]) -> None:
+    """Refuse sizes that a model cannot have.
+
+    Raises:
+        ValueError: when one is no whole number of at least 1, or no list of such.
+    """
+    for name, size in sizes.items():
+        parts = size if isinstance(size, tuple | list) else (size,)
+        if not all(type(part) is int and part >= 1 for part in parts):
+            raise ValueError(f"{name} is {size!r}; it takes whole numbers of at least 1")
+
+
 def pick(vectors: Tensor, rows: Tensor) -> Tensor:
     """Each user's own vectors at the given rows: (users, n, size) at int64 (users, ...) is (users, ..., size)."""
     users, count, size = vectors.shape

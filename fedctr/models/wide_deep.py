@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fedctr.data.dataset import Schema
-from fedctr.models.layers import MLP, Embeddings, pick
+from fedctr.models.layers import MLP, Embeddings, check_sizes, pick
 from fedctr.models.model import Batch, Model
 
 
@@ -36,6 +36,7 @@ class WideDeep(Model):
         user_id: bool = False,
     ) -> None:
         super().__init__(schema)
+        check_sizes(embedding=embedding, hidden=hidden, history=history)
         self.history_length = history
         self.wide_user = Embeddings("user", schema.user_fields, 1, identity=user_id)
         self.wide_item = Embeddings("item", schema.item_fields, 1)

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fedctr.data.dataset import Dataset
@@ -62,7 +62,6 @@ def test_by_hand() -> None:
     ]
 
 
-@settings(deadline=None)
 @given(users=some_users, length=st.integers(0, 4))
 def test_a_history_is_the_latest_training_positives_strictly_before(users: list[User], length: int) -> None:
     dataset, parts = dataset_of(users)
@@ -70,7 +69,6 @@ def test_a_history_is_the_latest_training_positives_strictly_before(users: list[
     assert histories(dataset, parts, range(len(users)), length) == expected
 
 
-@settings(deadline=None)
 @given(users=some_users, data=st.data())
 def test_a_partition_sees_the_histories_that_all_see(users: list[User], data: st.DataObject) -> None:
     dataset, parts = dataset_of(users)
@@ -79,7 +77,6 @@ def test_a_partition_sees_the_histories_that_all_see(users: list[User], data: st
     assert histories(dataset, parts, range(start, stop), 3) == whole[dataset.offsets[start] : dataset.offsets[stop]]
 
 
-@settings(deadline=None)
 @given(users=some_users)
 def test_no_label_outside_the_training_part_leaks_into_a_feature(users: list[User]) -> None:
     dataset, parts = dataset_of(users)

@@ -1,0 +1,90 @@
+import pytest
+import torch
+
+from fedctr.errors import FedctrError
+from fedctr.strategy import soft_labels, strategies
+from strategies.label_correction import LabelCorrection
+from tests.engine import ANYTHING, local_of
+
+# At a global CTR of one quarter: too many positives, too few, none, only positives, nothing at all.
+USERS = local_of([1, 0], [1, 0, 0, 0, 0], [0], [1, 1], [])
+
+
+def targets(strategy: LabelCorrection) -> list[list[float]]:
+    found = soft_labels(strategy, USERS, ANYTHING)
+    return [row[mask].tolist() for row, mask in zip(found, USERS.mask, strict=True)]
+
+
+def nearly(*users: list[float]) -> list[object]:
+    return [pytest.approx(user, abs=1e-6) for user in users]
+
+
+def test_the_default_is_one_sided() -> None:
+    assert LabelCorrection() == LabelCorrection(variant="one-sided")
+    low = (0.25 - 0.2) / 0.8
+    assert targets(LabelCorrection()) == nearly([0.5, 0], [1, low, low, low, low], [0.25], [0.25, 0.25], [])
+
+
+def test_shift_may_leave_0_and_1_unless_it_is_clipped() -> None:
+    assert targets(LabelCorrection("shift")) == nearly(
+        [0.75, -0.25], [1.05, 0.05, 0.05, 0.05, 0.05], [0.25], [0.25, 0.25], []
+    )
+    assert targets(LabelCorrection("shift", clip=True)) == nearly(
+        [0.75, 0], [1, 0.05, 0.05, 0.05, 0.05], [0.25], [0.25, 0.25], []
+    )
+
+
+def test_smoothed_trusts_a_users_ctr_by_its_samples() -> None:
+    # Two pseudo-samples at one quarter: (1 + 0.5) / 4, (1 + 0.5) / 7, (0 + 0.5) / 3, (2 + 0.5) / 4.
+    expected = []
+    for ctr, labels in ((1.5 / 4, [1, 0]), (1.5 / 7, [1, 0, 0, 0, 0]), (0.5 / 3, [0]), (2.5 / 4, [1, 1])):
+        high, low = (0.25 / ctr, 0.0) if ctr > 0.25 else (1.0, (0.25 - ctr) / (1 - ctr))
+        expected.append([high if label else low for label in labels])
+    assert targets(LabelCorrection("smoothed", strength=2)) == nearly(*expected, [])
+
+
+def test_smoothed_without_pseudo_samples_is_one_sided_and_with_many_leaves_labels_alone() -> None:
+    assert targets(LabelCorrection("smoothed", strength=0)) == targets(LabelCorrection())
+    plain = [[float(label) for label in user] for user in ([1, 0], [1, 0, 0, 0, 0], [0], [1, 1], [])]
+    assert targets(LabelCorrection("smoothed", strength=1e9)) == nearly(*plain)
+
+
+def test_anchored_aims_at_the_mean_prediction_on_the_users_own_samples() -> None:
+    # Padding predicts one half throughout; it must not count.
+    logits = torch.zeros_like(USERS.labels)
+    logits[0, :2] = torch.tensor([0.1, 0.3]).logit()
+    logits[1, :5] = torch.tensor([0.5, 0.6, 0.7, 0.8, 0.9]).logit()
+    logits[2, :1] = torch.tensor([0.4]).logit()
+    logits[3, :2] = torch.tensor([0.6, 0.8]).logit()
+    local = local_of([1, 0], [1, 0, 0, 0, 0], [0], [1, 1], [], published_logits=logits)
+    found = soft_labels(LabelCorrection("anchored"), local, ANYTHING)
+    low = (0.7 - 0.2) / 0.8
+    assert [row[mask].tolist() for row, mask in zip(found, local.mask, strict=True)] == nearly(
+        [0.4, 0], [1, low, low, low, low], [0.4], [0.7, 0.7], []
+    )
+
+
+@pytest.mark.parametrize("variant", ["one-sided", "shift", "smoothed", "anchored"])
+def test_one_user_does_not_depend_on_another(variant: str) -> None:
+    strategy = strategies.create(f"label-correction[variant={variant}]")
+    together = soft_labels(strategy, local_of([1, 0, 0], [1, 1, 0]), ANYTHING)
+    for user, labels in enumerate(([1, 0, 0], [1, 1, 0])):
+        assert torch.equal(together[user], soft_labels(strategy, local_of(labels), ANYTHING)[0])
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("variant=two-sided", "variant 'two-sided' is none of one-sided, shift, smoothed, anchored"),
+        ("strength=-1", "strength -1 must be a number of at least 0"),
+        ("strength=much", "strength 'much' must be a number of at least 0"),
+        ("strength=nan", "strength nan must be a number of at least 0"),
+        ("strength=inf", "strength inf must be a number of at least 0"),
+        ("clip=maybe", "clip 'maybe' must be true or false"),
+        ("variant=[1]", "variant \\[1\\] is none of"),
+        ("k=1", "has no option 'k'; it has variant, clip, strength"),
+    ],
+)
+def test_bad_options_are_refused(spec: str, message: str) -> None:
+    with pytest.raises(FedctrError, match=message):
+        strategies.create(f"label-correction[{spec}]")

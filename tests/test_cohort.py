@@ -1,0 +1,257 @@
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedctr import loop
+from fedctr.cohort import Cohort, block_of, fine_tune, gather, padded_length
+from fedctr.data.features import Features
+from fedctr.data.partition import partition
+from fedctr.messages import Columns
+from fedctr.published import Published
+from fedctr.recipe import Recipe
+from fedctr.strategy import ClientStrategy, Local, strategies
+from fedctr.threads import single_thread
+from tests.engine import (
+    Brier,
+    Everything,
+    HeadOnly,
+    Proximal,
+    Tempered,
+    cut,
+    features_of,
+    in_order,
+    publish,
+    rows,
+    task,
+    world,
+)
+
+MODELS = ("lr[user_id=true]", "wide-deep[hidden=[32,16],history=5]", "din[history=5]")
+ODD_MODELS = ("wide-deep[embedding=5,hidden=[13,7],history=3]", "din[embedding=3,hidden=[9,5],attention=7,history=4]")
+VARIANTS = ("shift", "smoothed", "anchored")
+SHELF = (
+    *strategies.classes(),
+    *(f"label-correction[variant={variant}]" for variant in VARIANTS),
+    "label-correction[variant=shift,clip=true]",
+)
+OWN = (Proximal(), HeadOnly(), Tempered(), Brier(), Everything())
+# None, one, a full batch, one more; padded lengths of one, two and three blocks.
+TRAIN = [0, 1, 32, 33, 64, 65, 5, 17, 30, 31, 2, 40, 0]
+TEST = [3, 4, 33, 1, 0, 10, 7, 32, 8, 2, 5, 64, 0]
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """As every client computes."""
+    with single_thread():
+        yield
+
+
+@pytest.fixture(scope="module")
+def features() -> Features:
+    return features_of(TRAIN, TEST)
+
+
+# ------------------------------------------------------------------------------------- forming cohorts
+
+
+def test_padded_lengths_by_hand() -> None:
+    counts = np.array([0, 1, 32, 33, 64, 65, 96, 97, 128, 129, 192, 193, 256, 257])
+    blocks = [0, 1, 1, 2, 2, 3, 3, 4, 4, 6, 6, 8, 8, 12]
+    assert padded_length(counts, 32).tolist() == [32 * block for block in blocks]
+
+
+@given(count=st.integers(1, 10**7), block=st.integers(1, 300))
+def test_padding_is_less_than_a_third_beyond_the_last_block(count: int, block: int) -> None:
+    length = int(padded_length(np.array([count]), block)[0])
+    assert length % block == 0
+    assert length >= count
+    assert length - -(-count // block) * block < length / 3
+    assert padded_length(np.array([count + 1]), block)[0] >= length
+
+
+def test_the_places_of_a_block_are_a_multiple_of_32() -> None:
+    assert [block_of(size) for size in (1, 31, 32, 33, 64)] == [32, 32, 32, 64, 64]
+
+
+@given(
+    train=st.lists(st.integers(0, 200), min_size=1, max_size=40),
+    batch_size=st.integers(1, 70),
+    size=st.integers(1, 9),
+    data=st.data(),
+)
+def test_every_user_of_the_partition_is_in_one_cohort_of_equals(
+    train: list[int], batch_size: int, size: int, data: st.DataObject
+) -> None:
+    start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(train))] * 2)))
+    dataset = world(train)
+    features = Features.build(dataset, cut(dataset, train), range(start, stop), 0)
+    cohorts = gather(features, batch_size, size)
+    assert sorted(user for cohort in cohorts for user in cohort) == list(range(start, stop))
+    assert all(1 <= len(cohort) <= size for cohort in cohorts)
+    for cohort in cohorts:
+        assert len(set(padded_length(np.array(train)[cohort], block_of(batch_size)))) == 1
+
+
+# ------------------------------------------------------------------------------ equal to the plain loop
+
+
+def assert_equal_to_the_loop(
+    published: Published, strategy: ClientStrategy, features: Features, recipe: Recipe, tolerance: float = 1e-5
+) -> None:
+    """Compare the logits of both engines after each epoch, and that tuning did something."""
+    moved = 0.0
+    for users in gather(features, recipe.batch_size):
+        cohort = Cohort.build(features, users, "test", recipe.batch_size)
+        tuned = fine_tune(published, strategy, cohort, cohort.local(published), recipe)
+        plain = [loop.fine_tune(published, strategy, features, int(user), recipe) for user in users]
+        before = cohort.score(published.model, cohort.stack(published.model))
+        for parameters in tuned:
+            logits = cohort.score(published.model, parameters)
+            for row, models in enumerate(plain):
+                expected = loop.score(next(models), features, int(users[row]), "test")
+                np.testing.assert_allclose(logits[row, : len(expected)], expected, rtol=0, atol=tolerance)
+            moved = max(moved, float(np.abs(logits - before).max(initial=0)))
+        assert all(next(models, None) is None for models in plain)
+    assert moved > 100 * tolerance
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("spec", [name for name in SHELF if strategies.find(name.partition("[")[0]).tunes])
+def test_every_strategy_of_the_shelf_is_equal_to_the_plain_loop(model: str, spec: str, features: Features) -> None:
+    published = publish(model, features.dataset.schema)
+    assert_equal_to_the_loop(published, strategies.create(spec), features, Recipe(3, 0.1, 2))
+
+
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("strategy", OWN, ids=lambda strategy: strategy.name)
+def test_a_strangers_strategy_is_equal_to_the_plain_loop(
+    model: str, strategy: ClientStrategy, features: Features
+) -> None:
+    published = publish(model, features.dataset.schema)
+    assert_equal_to_the_loop(published, strategy, features, Recipe(3, 0.1, 2))
+
+
+@pytest.mark.parametrize("model", ODD_MODELS)
+@pytest.mark.parametrize("batch_size", [1, 7, 33, 100])
+def test_any_widths_and_batch_size_are_equal_to_the_plain_loop(model: str, batch_size: int, features: Features) -> None:
+    published = publish(model, features.dataset.schema)
+    few = Features.build(features.dataset, features.split, range(4, 9), published.model.history_length)
+    assert_equal_to_the_loop(published, Everything(), few, Recipe(3, 0.01, 2, batch_size))
+
+
+@pytest.mark.parametrize("model", [*MODELS, *ODD_MODELS])
+def test_untuned_logits_are_those_of_the_published_model(model: str, features: Features) -> None:
+    published = publish(model, features.dataset.schema)
+    own = Features.build(features.dataset, features.split, features.users, published.model.history_length)
+    for users in gather(own, 32):
+        cohort = Cohort.build(own, users, "test", 32)
+        logits = cohort.score(published.model, cohort.stack(published.model))
+        for row, user in enumerate(users):
+            expected = loop.score(published.model, own, int(user), "test")
+            np.testing.assert_allclose(logits[row, : len(expected)], expected, rtol=0, atol=1e-5)
+
+
+class Spy(ClientStrategy):
+    """Keeps what the hooks are shown."""
+
+    name = "spy"
+
+    def __init__(self) -> None:
+        self.locals: list[Local] = []
+
+    def targets(self, local: Local, published: Published) -> torch.Tensor:
+        self.locals.append(local)
+        return local.labels
+
+
+def test_hooks_are_shown_the_local_samples_and_nothing_else(features: Features) -> None:
+    published, spy = publish("lr", features.dataset.schema), Spy()
+    cohort = Cohort.build(features, np.array([7, 8]), "test", 32)
+    for _ in fine_tune(published, spy, cohort, cohort.local(published), Recipe(0, 0.1, 1)):
+        pass
+    (local,) = spy.locals
+    for row, user in enumerate((7, 8)):
+        (next(loop.fine_tune(published, spy, features, user, Recipe(0, 0.1, 1))))
+        plain = spy.locals[-1]
+        real = local.mask[row]
+        assert real.sum() == TRAIN[user]
+        assert torch.equal(local.labels[row, real], plain.labels[0])
+        torch.testing.assert_close(local.published_logits[row, real], plain.published_logits[0])
+        assert not local.labels[row, ~real].any()
+        for name in ("positives", "samples", "ctr"):
+            assert getattr(local, name)[row].tolist() == getattr(plain, name)[0].tolist()
+
+
+def test_a_device_that_may_change_nothing_keeps_the_published_model(features: Features) -> None:
+    class Frozen(ClientStrategy):
+        name = "frozen"
+
+        def trainable(self, parameter: str) -> bool:
+            return False
+
+    published = publish("lr", features.dataset.schema)
+    cohort = Cohort.build(features, np.array([7, 8]), "test", 32)
+    before = cohort.score(published.model, cohort.stack(published.model))
+    for parameters in fine_tune(published, Frozen(), cohort, cohort.local(published), Recipe(0, 0.1, 2)):
+        np.testing.assert_array_equal(cohort.score(published.model, parameters), before)
+    plain = loop.fine_tune(published, Frozen(), features, 7, Recipe(0, 0.1, 2))
+    np.testing.assert_array_equal(
+        loop.score(list(plain)[-1], features, 7, "test"), loop.score(published.model, features, 7, "test")
+    )
+
+
+# --------------------------------------------------------------- the same bits whoever shares a cohort
+
+
+def assert_same_bits(first: Columns, second: Columns, what: str) -> None:
+    assert list(first) == list(second)
+    for name, values in first.items():
+        assert values.tobytes() == second[name].tobytes(), f"{what}: {name}"
+
+
+@pytest.mark.parametrize("batch_size", [32, 7])
+@pytest.mark.parametrize("model", [*MODELS, *ODD_MODELS])
+def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(model: str, batch_size: int) -> None:
+    dataset = world([a + b for a, b in zip(TRAIN, TEST, strict=True)])
+    published, parts = publish(model, dataset.schema), cut(dataset, TRAIN)
+    features = Features.build(dataset, parts, range(dataset.users), published.model.history_length)
+    todo = task(epochs=(1, 2), batch_size=batch_size)
+    whole = rows(published, Everything(), features, todo)
+    assert len(whole["user"]) == 2 * dataset.users
+    assert len(np.unique(whole["log_loss"])) > dataset.users
+    for size in (1, 2, 3, 7, 32, 1000):
+        assert_same_bits(rows(published, Everything(), features, todo, cohort_size=size), whole, f"cohorts of {size}")
+    for count in (2, 5, dataset.users):
+        clients = [
+            rows(
+                published,
+                Everything(),
+                Features.build(dataset, parts, partition(dataset.users, index, count), features.histories.length),
+                todo,
+            )
+            for index in range(count)
+        ]
+        assert_same_bits(in_order(clients), whole, f"{count} partitions")
+
+
+@pytest.mark.parametrize("spec", SHELF)
+def test_every_strategy_of_the_shelf_gives_the_same_bits(spec: str, features: Features) -> None:
+    published, strategy = publish("wide-deep[hidden=[16],history=5]", features.dataset.schema), strategies.create(spec)
+    for batch_size in (32, 7):
+        todo = task(batch_size=batch_size)
+        together = rows(published, strategy, features, todo, cohort_size=1000)
+        for size in (1, 4):
+            assert_same_bits(rows(published, strategy, features, todo, cohort_size=size), together, spec)
+
+
+@pytest.mark.parametrize("strategy", OWN, ids=lambda strategy: strategy.name)
+def test_a_strangers_strategy_gives_the_same_bits(strategy: ClientStrategy, features: Features) -> None:
+    published = publish("din[history=5]", features.dataset.schema)
+    together = rows(published, strategy, features, task(), cohort_size=1000)
+    for size in (1, 4):
+        assert_same_bits(rows(published, strategy, features, task(), cohort_size=size), together, strategy.name)
