@@ -34,7 +34,7 @@ from fedctr.models.model import Batch, Model
 from fedctr.published import Published
 from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
-from fedctr.strategy import ClientStrategy, Local, added_penalty, minibatch_loss, soft_labels
+from fedctr.strategy import ClientStrategy, Local, added_penalty, minibatch_loss, soft_labels, trainable_of
 
 Parameters = dict[str, Tensor]
 COHORT_SIZE = 32
@@ -207,11 +207,11 @@ def fine_tune(
         The stacked parameters after each epoch; they are tuned further when the next ones are asked for.
 
     Raises:
-        ValueError: when a hook returns NaN or a wrong shape.
+        ValueError: when a hook returns NaN or a wrong shape, or no parameter is trainable.
     """
     origin = cohort.stack(published.model)
     tables = set(_embeddings(published.model))
-    tuned = {name: value.clone().requires_grad_() for name, value in origin.items() if strategy.trainable(name)}
+    tuned = {name: origin[name].clone().requires_grad_() for name in trainable_of(strategy, origin)}
     parameters = origin | tuned
     targets = soft_labels(strategy, local, published)
     users = len(cohort.users)

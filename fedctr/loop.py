@@ -13,7 +13,7 @@ from fedctr.models.model import Batch, Model
 from fedctr.published import Published
 from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
-from fedctr.strategy import ClientStrategy, Local, added_penalty, minibatch_loss, soft_labels
+from fedctr.strategy import ClientStrategy, Local, added_penalty, minibatch_loss, soft_labels, trainable_of
 
 
 def fine_tune(
@@ -28,9 +28,8 @@ def fine_tune(
     local = _local(published, features, user, rows)
     targets = soft_labels(strategy, local, published)
     model = copy.deepcopy(published.model)
-    for name, parameter in model.named_parameters():
-        parameter.requires_grad_(strategy.trainable(name))
-    tuned = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    parameters = dict(model.named_parameters())
+    tuned = {name: parameters[name] for name in trainable_of(strategy, parameters)}
     origin = {name: parameter.detach().clone().unsqueeze(0) for name, parameter in tuned.items()}
     optimiser = torch.optim.SGD(tuned.values(), lr=recipe.learning_rate)
 

@@ -22,7 +22,8 @@ class UserError(Exception):
     """
 
     def __init__(self, user: str, error: BaseException) -> None:
-        super().__init__(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+        reason = " ".join(str(error).split())  # on one line
+        super().__init__(f"{type(error).__name__}: {reason}" if reason else type(error).__name__)
         self.user = user
 
 

@@ -54,8 +54,9 @@ class Published:
             text = json.loads((folder / "published.json").read_text())
             state = safetensors.torch.load_file(folder / "model.safetensors")
             published = cls.from_state(text["model"], Schema.from_json(text["schema"]), text["global_ctr"], state)
-        except (OSError, ValueError, KeyError, RuntimeError, safetensors.SafetensorError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError, safetensors.SafetensorError) as error:
+            reason = " ".join(str(error).split())
             raise FedctrError(
-                f"{folder}: not a published model ({error}); delete the folder to train it again"
+                f"{folder}: not a published model ({reason}); delete the folder to train it again"
             ) from None
         return published, text

@@ -120,7 +120,8 @@ class _Server:
             senders |= {message_id: (task, client) for message_id, client in sent}
         waiting: dict[Task, list[pd.DataFrame | Failure]] = {task: [] for task in tasks}
         while senders:
-            for message in self.grid.pull_messages(list(senders)):
+            replies = list(self.grid.pull_messages(list(senders)))
+            for message in replies:
                 task, client = senders.pop(message.metadata.reply_to_message_id)
                 if message.has_error():
                     waiting[task].append(Failure(client, task.strategy, "", _one_line(message.error.reason)))
@@ -132,7 +133,7 @@ class _Server:
             if self.run.stop.is_set():
                 self.run.stop_file.touch()
                 raise StoppedError
-            if senders:
+            if not replies:
                 time.sleep(POLL_SECONDS)
 
 
@@ -163,7 +164,8 @@ def _find_clients(grid: Grid, run: Run) -> list[int]:
         fresh = set(grid.get_node_ids()) - asked
         asked |= fresh
         pending += grid.push_messages([Message(RecordDict(), node, MessageType.QUERY) for node in fresh])
-        for message in grid.pull_messages(pending):
+        replies = list(grid.pull_messages(pending))
+        for message in replies:
             if message.has_error():
                 raise FedctrError(f"a client could not start: {_one_line(message.error.reason)}")
             pending.remove(message.metadata.reply_to_message_id)
@@ -174,7 +176,8 @@ def _find_clients(grid: Grid, run: Run) -> list[int]:
             raise StoppedError
         if time.monotonic() > deadline:
             raise FedctrError(f"{len(holders)} of {expected or 'the'} clients answered within {PATIENCE_SECONDS} s")
-        time.sleep(POLL_SECONDS)
+        if not replies:
+            time.sleep(POLL_SECONDS)
     if expected > run.dataset.users:
         raise FedctrError(f"{expected:,} clients for {run.dataset.users:,} users; start fewer")
     return [holders[partition] for partition in range(expected)]

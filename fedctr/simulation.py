@@ -49,13 +49,15 @@ def simulate(
 
     app = ServerApp()
     raised: list[BaseException] = []
+    serving = threading.Lock()
 
     @app.main()
     def main(grid: Grid, context: Context) -> None:
-        try:
-            serve(grid)
-        except BaseException as error:  # Flower would print it; it is raised below instead
-            raised.append(error)
+        with serving:
+            try:
+                serve(grid)
+            except BaseException as error:  # Flower would print it; it is raised below instead
+                raised.append(error)
 
     crash: Exception | None = None
     with _interrupt_sets(stop):
@@ -74,6 +76,8 @@ def simulate(
             crash = error
         finally:
             stop.set()  # a server that still waits for clients waits in vain
+            with serving:
+                pass  # until it has left off
     if raised and not crash:
         raise raised[0]
     if crash:

@@ -1,7 +1,7 @@
 """The contract that every client strategy meets."""
 
 from abc import ABC
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,7 +11,6 @@ from torch import Tensor
 
 from fedctr.published import Published
 from fedctr.registry import Registry
-
 
 DIVERGING = 50.0  # a logit beyond it belongs to a model on its way out of range
 
@@ -106,14 +105,31 @@ def minibatch_loss(
     Raises:
         ValueError: when a hook returns a wrong shape, or NaN for a user whose model has not diverged.
     """
-    adjusted = strategy.logits(logits, local, published)
-    losses = strategy.loss(adjusted, targets, local)
-    for hook, values in (("logits", adjusted), ("loss", losses)):
+    sane = local.mask & (logits.abs() < DIVERGING).all(1, keepdim=True)
+
+    def checked(hook: str, values: Tensor) -> Tensor:
         if values.shape != local.labels.shape:
             raise ValueError(f"{hook} returned shape {tuple(values.shape)}, expected {tuple(local.labels.shape)}")
-        if (torch.isnan(values) & local.mask & (logits.abs() < DIVERGING).all(1, keepdim=True)).any():
+        if (torch.isnan(values) & sane).any():
             raise ValueError(f"{hook} returned NaN")
+        return values
+
+    adjusted = checked("logits", strategy.logits(logits, local, published))
+    losses = checked("loss", strategy.loss(adjusted, targets, local))
     return local.mean(torch.where(local.mask, losses, 0.0)).squeeze(1)
+
+
+def trainable_of(strategy: ClientStrategy, parameters: Iterable[str]) -> list[str]:
+    """Names of the parameters that the strategy tunes.
+
+    Raises:
+        ValueError: when there is none.
+    """
+    parameters = list(parameters)
+    chosen = [name for name in parameters if strategy.trainable(name)]
+    if not chosen:
+        raise ValueError(f"trainable chose none of the parameters {', '.join(parameters)}")
+    return chosen
 
 
 def added_penalty(

@@ -1,10 +1,17 @@
 """Fixtures that every test may use."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
+from fedctr.benchmark import bench
 from fedctr.data.cache import open_dataset
 from fedctr.data.dataset import Dataset
+from fedctr.summary import Result
+from fedctr.threads import single_thread
+from tests.application import experiment
 
 # A busy machine must not fail a test that is right.
 settings.register_profile("fedctr", deadline=None)
@@ -15,3 +22,30 @@ settings.load_profile("fedctr")
 def movielens_100k() -> Dataset:
     """The real data, fetched once through the code that users run."""
     return open_dataset("movielens-100k")
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder for the small experiments of this session."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture
+def small_cache(shared_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keeps what a test generates and trains out of the user's own cache."""
+    monkeypatch.setenv("FEDCTR_CACHE", str(shared_cache))
+
+
+@pytest.fixture(scope="session")
+def reference(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """The small experiment, run once, inline."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEDCTR_CACHE", str(shared_cache))
+        return bench(experiment(tmp_path_factory.mktemp("runs") / "reference"))
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """PyTorch computes as it does at every client."""
+    with single_thread():
+        yield

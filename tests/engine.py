@@ -75,7 +75,9 @@ def publish(spec: str, schema: Schema, *, global_ctr: float = 0.3, seed: int = 0
     return Published(spec, schema, model, global_ctr)
 
 
-def local_of(*users: Sequence[int], published_logits: Tensor | None = None, dtype: torch.dtype = torch.float32) -> Local:
+def local_of(
+    *users: Sequence[int], published_logits: Tensor | None = None, dtype: torch.dtype = torch.float32
+) -> Local:
     """Users with the given labels, padded to the longest."""
     length = max(map(len, users))
     labels = torch.tensor([[*user, *[0] * (length - len(user))] for user in users], dtype=dtype)
@@ -123,7 +125,8 @@ class Everything(ClientStrategy):
         return rank + F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
 
     def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor:
-        return Proximal(0.3).penalty(parameters, origin)
+        # The gradient depends on the sum over all parameters, and so on how that is rounded.
+        return (1e-3 + Proximal(0.3).penalty(parameters, origin)).sqrt()
 
     def trainable(self, parameter: str) -> bool:
         return "user" not in parameter

@@ -1,5 +1,3 @@
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import torch
@@ -14,7 +12,6 @@ from fedctr.messages import Columns
 from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.strategy import ClientStrategy, Local, strategies
-from fedctr.threads import single_thread
 from tests.engine import (
     Brier,
     Everything,
@@ -30,6 +27,8 @@ from tests.engine import (
     world,
 )
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 MODELS = ("lr[user_id=true]", "wide-deep[hidden=[32,16],history=5]", "din[history=5]")
 ODD_MODELS = ("wide-deep[embedding=5,hidden=[13,7],history=3]", "din[embedding=3,hidden=[9,5],attention=7,history=4]")
 VARIANTS = ("shift", "smoothed", "anchored")
@@ -42,13 +41,6 @@ OWN = (Proximal(), HeadOnly(), Tempered(), Brier(), Everything())
 # None, one, a full batch, one more; padded lengths of one, two and three blocks.
 TRAIN = [0, 1, 32, 33, 64, 65, 5, 17, 30, 31, 2, 40, 0]
 TEST = [3, 4, 33, 1, 0, 10, 7, 32, 8, 2, 5, 64, 0]
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """As every client computes."""
-    with single_thread():
-        yield
 
 
 @pytest.fixture(scope="module")
@@ -140,7 +132,7 @@ def test_a_strangers_strategy_is_equal_to_the_plain_loop(
 @pytest.mark.parametrize("batch_size", [1, 7, 33, 100])
 def test_any_widths_and_batch_size_are_equal_to_the_plain_loop(model: str, batch_size: int, features: Features) -> None:
     published = publish(model, features.dataset.schema)
-    few = Features.build(features.dataset, features.split, range(4, 9), published.model.history_length)
+    few = Features.build(features.dataset, features.split, range(6, 8), published.model.history_length)
     assert_equal_to_the_loop(published, Everything(), few, Recipe(3, 0.01, 2, batch_size))
 
 
@@ -187,7 +179,7 @@ def test_hooks_are_shown_the_local_samples_and_nothing_else(features: Features) 
             assert getattr(local, name)[row].tolist() == getattr(plain, name)[0].tolist()
 
 
-def test_a_device_that_may_change_nothing_keeps_the_published_model(features: Features) -> None:
+def test_a_strategy_that_tunes_nothing_is_refused_by_both_engines(features: Features) -> None:
     class Frozen(ClientStrategy):
         name = "frozen"
 
@@ -196,13 +188,12 @@ def test_a_device_that_may_change_nothing_keeps_the_published_model(features: Fe
 
     published = publish("lr", features.dataset.schema)
     cohort = Cohort.build(features, np.array([7, 8]), "test", 32)
-    before = cohort.score(published.model, cohort.stack(published.model))
-    for parameters in fine_tune(published, Frozen(), cohort, cohort.local(published), Recipe(0, 0.1, 2)):
-        np.testing.assert_array_equal(cohort.score(published.model, parameters), before)
-    plain = loop.fine_tune(published, Frozen(), features, 7, Recipe(0, 0.1, 2))
-    np.testing.assert_array_equal(
-        loop.score(list(plain)[-1], features, 7, "test"), loop.score(published.model, features, 7, "test")
-    )
+    for engine in (
+        fine_tune(published, Frozen(), cohort, cohort.local(published), Recipe(0, 0.1, 1)),
+        loop.fine_tune(published, Frozen(), features, 7, Recipe(0, 0.1, 1)),
+    ):
+        with pytest.raises(ValueError, match="trainable chose none of the parameters bias, user"):
+            next(iter(engine))
 
 
 # --------------------------------------------------------------- the same bits whoever shares a cohort
@@ -214,16 +205,17 @@ def assert_same_bits(first: Columns, second: Columns, what: str) -> None:
         assert values.tobytes() == second[name].tobytes(), f"{what}: {name}"
 
 
-@pytest.mark.parametrize("batch_size", [32, 7])
-@pytest.mark.parametrize("model", [*MODELS, *ODD_MODELS])
+@pytest.mark.parametrize(
+    ("model", "batch_size"), [*((model, 32) for model in (*MODELS, *ODD_MODELS)), (ODD_MODELS[0], 7), (MODELS[2], 40)]
+)
 def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(model: str, batch_size: int) -> None:
     dataset = world([a + b for a, b in zip(TRAIN, TEST, strict=True)])
     published, parts = publish(model, dataset.schema), cut(dataset, TRAIN)
     features = Features.build(dataset, parts, range(dataset.users), published.model.history_length)
-    todo = task(epochs=(1, 2), batch_size=batch_size)
+    todo = task(batch_size=batch_size)
     whole = rows(published, Everything(), features, todo)
-    assert len(whole["user"]) == 2 * dataset.users
-    assert len(np.unique(whole["log_loss"])) > dataset.users
+    assert whole["user"].tolist() == list(range(dataset.users))
+    assert len(np.unique(whole["log_loss"])) > dataset.users // 2
     for size in (1, 2, 3, 7, 32, 1000):
         assert_same_bits(rows(published, Everything(), features, todo, cohort_size=size), whole, f"cohorts of {size}")
     for count in (2, 5, dataset.users):
@@ -239,19 +231,29 @@ def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(model: str, b
         assert_same_bits(in_order(clients), whole, f"{count} partitions")
 
 
+@pytest.mark.parametrize("model", ["lr", "wide-deep[embedding=3,hidden=[4],history=2]"])
+def test_a_full_cohort_gives_the_bits_of_small_ones(model: str) -> None:
+    # Vector instructions take 32 users' own numbers at once, and the remaining eight one by one.
+    features = features_of([3 + user % 29 for user in range(40)], [2] * 40, history=2)
+    published = publish(model, features.dataset.schema)
+    whole = rows(published, Everything(), features, task(rates=(0.3,), epochs=(2,)), cohort_size=1000)
+    for size in (1, 7, 32):
+        assert_same_bits(
+            rows(published, Everything(), features, task(rates=(0.3,), epochs=(2,)), cohort_size=size), whole, f"{size}"
+        )
+
+
 @pytest.mark.parametrize("spec", SHELF)
 def test_every_strategy_of_the_shelf_gives_the_same_bits(spec: str, features: Features) -> None:
     published, strategy = publish("wide-deep[hidden=[16],history=5]", features.dataset.schema), strategies.create(spec)
-    for batch_size in (32, 7):
+    for batch_size in (32, 20):
         todo = task(batch_size=batch_size)
         together = rows(published, strategy, features, todo, cohort_size=1000)
-        for size in (1, 4):
-            assert_same_bits(rows(published, strategy, features, todo, cohort_size=size), together, spec)
+        assert_same_bits(rows(published, strategy, features, todo, cohort_size=3), together, spec)
 
 
 @pytest.mark.parametrize("strategy", OWN, ids=lambda strategy: strategy.name)
 def test_a_strangers_strategy_gives_the_same_bits(strategy: ClientStrategy, features: Features) -> None:
     published = publish("din[history=5]", features.dataset.schema)
     together = rows(published, strategy, features, task(), cohort_size=1000)
-    for size in (1, 4):
-        assert_same_bits(rows(published, strategy, features, task(), cohort_size=size), together, strategy.name)
+    assert_same_bits(rows(published, strategy, features, task(), cohort_size=3), together, strategy.name)

@@ -17,7 +17,8 @@ class TestDIN(Contract):
         state, lengths = scene.model.state_dict(), set()
 
         def linear(name: str, x: torch.Tensor) -> torch.Tensor:
-            return state[f"{name}.weight"] @ x + state[f"{name}.bias"]
+            y: torch.Tensor = state[f"{name}.weight"] @ x + state[f"{name}.bias"]
+            return y
 
         for logit, user, item, clicks in scene.samples():
             shown = scene.vector("item", item, "item")

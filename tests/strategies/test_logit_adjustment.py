@@ -45,5 +45,5 @@ def test_at_a_calibrated_model_no_gradient_is_left_on_the_prior() -> None:
 
 @pytest.mark.parametrize("value", ["0", "-1", "much", "nan", "inf"])
 def test_a_strength_that_is_no_number_above_0_is_refused(value: str) -> None:
-    with pytest.raises(FedctrError, match="strength .* must be a number above 0"):
+    with pytest.raises(FedctrError, match=r"strength .* must be a number above 0"):
         strategies.create(f"logit-adjustment[strength={value}]")

@@ -1,5 +1,3 @@
-from itertools import product
-
 import numpy as np
 import torch
 from hypothesis import given
@@ -41,7 +39,9 @@ def test_it_is_the_loss_over_all_pairs_of_a_positive_and_a_negative(users: list[
         expected = loss_over_pairs([(label, logit / 4) for label, logit in user])
         np.testing.assert_allclose(found[row, : len(user)], expected, rtol=1e-5, atol=1e-6)
     total = minibatch_loss(Pairwise(), logits, local.labels, local, ANYTHING)
-    expected = [sum(loss_over_pairs([(label, logit / 4) for label, logit in user])) / max(1, len(user)) for user in users]
+    expected = [
+        sum(loss_over_pairs([(label, logit / 4) for label, logit in user])) / max(1, len(user)) for user in users
+    ]
     np.testing.assert_allclose(total, expected, rtol=1e-5, atol=1e-6)
 
 

@@ -38,7 +38,6 @@ from deepctr_torch.inputs import SparseFeat, VarLenSparseFeat  # noqa: E402
 Rows = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Columns = list[SparseFeat | VarLenSparseFeat]
-TRAINING = CloudTraining()
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,9 @@ def evaluate(dataset: Dataset, parts: Split, logits_by_seed: list[Floats]) -> Re
     )
 
 
-def ours(name: str, dataset: Dataset, parts: Split, seed: int) -> Floats:
+def ours(name: str, dataset: Dataset, parts: Split, training: CloudTraining, seed: int) -> Floats:
     """Logits of the test part by our model."""
-    published, _ = publish(name, dataset, Fractions(), TRAINING, seed, lambda epoch, loss: None)
+    published, _ = publish(name, dataset, Fractions(), training, seed, lambda epoch, loss: None)
     model = published.model.eval()
     features = Features.build(dataset, parts, range(dataset.users), model.history_length)
     owner = np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))
@@ -113,7 +112,7 @@ def column(field: Field, embedding: int) -> SparseFeat | VarLenSparseFeat:
 def history_column(field: Field, embedding: int, history: int) -> VarLenSparseFeat:
     """A field of the earlier clicks; it shares the table of the shown item."""
     one = SparseFeat(f"hist_{field.name}", field.cardinality, embedding, embedding_name=field.name)
-    # Without a length the code 0 is skipped: for films of no or few genres in the middle of a history.
+    # Several values have no common length: there, the library skips every code 0 instead.
     return VarLenSparseFeat(one, history * field.values, "mean", "clicks" if field.values == 1 else None)
 
 
@@ -124,12 +123,12 @@ def all_columns(dataset: Dataset, embedding: int, history: int) -> Columns:
     ]
 
 
-def library_lr(dataset: Dataset, seed: int) -> torch.nn.Module:
+def library_lr(dataset: Dataset, seed: int) -> Any:
     """Wide & Deep without the deep part."""
     return library_models.WDL([column(field, 1) for field in fields(dataset)], [], l2_reg_linear=0, seed=seed)
 
 
-def library_wide_deep(dataset: Dataset, seed: int) -> torch.nn.Module:
+def library_wide_deep(dataset: Dataset, seed: int) -> Any:
     """As wide-deep."""
     options = defaults(WideDeep)
     return library_models.WDL(
@@ -142,7 +141,7 @@ def library_wide_deep(dataset: Dataset, seed: int) -> torch.nn.Module:
     )
 
 
-def library_din(dataset: Dataset, seed: int) -> torch.nn.Module:
+def library_din(dataset: Dataset, seed: int) -> Any:
     """As din, but that it attends by item and year only, genres of the history being averaged."""
     options = defaults(DIN)
     return library_models.DIN(
@@ -165,7 +164,7 @@ LIBRARY: dict[str, Callable[[Dataset, int], Any]] = {
 
 def defaults(model: type[Model]) -> dict[str, Any]:
     """The options of our model."""
-    return dict(model.__init__.__kwdefaults__)
+    return dict(model.__init__.__kwdefaults__ or {})
 
 
 def start_as_ours(model: torch.nn.Module) -> None:
@@ -179,26 +178,26 @@ def start_as_ours(model: torch.nn.Module) -> None:
                 torch.nn.init.zeros_(module.bias)
 
 
-def library(name: str, dataset: Dataset, parts: Split, seed: int, as_shipped: bool) -> Floats:
+def library(name: str, dataset: Dataset, parts: Split, training: CloudTraining, seed: int, as_shipped: bool) -> Floats:
     """Logits of the test part by the library's model."""
     model = LIBRARY[name](dataset, seed)
     if not as_shipped:
         start_as_ours(model)
     history = defaults(DIN)["history"]
     # The library sums the loss over a batch where we average, so that the same decay is that many times larger.
-    decay = TRAINING.weight_decay * TRAINING.batch_size
-    adam = torch.optim.Adam(model.parameters(), lr=TRAINING.learning_rate, weight_decay=decay)
+    decay = training.weight_decay * training.batch_size
+    adam = torch.optim.Adam(model.parameters(), lr=training.learning_rate, weight_decay=decay)
     model.compile(adam, "binary_crossentropy", metrics=["binary_crossentropy"])
     stopping = EarlyStopping(
-        "val_binary_crossentropy", patience=TRAINING.patience, mode="min", restore_best_weights=True
+        "val_binary_crossentropy", patience=training.patience, mode="min", restore_best_weights=True
     )
     train, validation = rows_of(parts, "train"), rows_of(parts, "validation")
     with contextlib.redirect_stdout(io.StringIO()):
         model.fit(
             inputs(dataset, parts, train, history),
             dataset.label[train].astype(np.float32),
-            batch_size=TRAINING.batch_size,
-            epochs=TRAINING.epochs,
+            batch_size=training.batch_size,
+            epochs=training.epochs,
             verbose=0,
             validation_data=(inputs(dataset, parts, validation, history), dataset.label[validation]),
             callbacks=[stopping],
@@ -229,8 +228,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=3, help="number of seeds, at least 2 (default: 3)")
     parser.add_argument("--models", nargs="+", choices=list(LIBRARY), default=list(LIBRARY))
+    parser.add_argument("--learning-rate", type=float, help="of both (default: that of fedctr's cloud training)")
     parser.add_argument("--as-shipped", action="store_true", help="leave the library its own initial parameters")
     arguments = parser.parse_args()
+    if arguments.seeds < 2:
+        parser.error("--seeds must be at least 2: the noise is measured over them")
+    training = CloudTraining(learning_rate=arguments.learning_rate or CloudTraining.learning_rate)
     torch.set_num_threads(1)
 
     dataset = open_dataset("movielens-100k")
@@ -240,8 +243,10 @@ def main() -> int:
     worse = []
     for name in arguments.models:
         seeds = range(arguments.seeds)
-        mine = evaluate(dataset, parts, [ours(name, dataset, parts, seed) for seed in seeds])
-        theirs = evaluate(dataset, parts, [library(name, dataset, parts, seed, arguments.as_shipped) for seed in seeds])
+        mine = evaluate(dataset, parts, [ours(name, dataset, parts, training, seed) for seed in seeds])
+        theirs = evaluate(
+            dataset, parts, [library(name, dataset, parts, training, seed, arguments.as_shipped) for seed in seeds]
+        )
         users = paired_difference(mine.auc_by_user - theirs.auc_by_user)
         print(table_row(name, "pooled AUC", mine.pooled_auc, theirs.pooled_auc, None))
         print(table_row(name, "user AUC", mine.user_auc, theirs.user_auc, users))

@@ -1,0 +1,114 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from flwr.app import Context, Message, MessageType, RecordDict
+from flwr.supercore.task_identity import TaskIdentity
+
+from clients.client_app import app
+from fedctr.data.cache import open_dataset
+from fedctr.data.split import Fractions
+from fedctr.messages import Failure, Task, pack_failure, pack_rows, pack_task, unpack_reply, unpack_task
+from fedctr.models.model import models
+from fedctr.published import Published
+from tests.application import DATASET, MODEL
+
+pytestmark = pytest.mark.usefixtures("small_cache")
+
+TASK = Task(
+    dataset="somewhere",
+    fractions=Fractions(validation=0.2, test=0.3, window="earlier"),
+    part="validation",
+    strategy="label-correction[variant=shift,clip=true]",
+    seed=7,
+    learning_rates=(0.1, 1 / 3),
+    epochs=(1, 3),
+    batch_size=16,
+    search_path=("/a b", "/c"),
+    stop_file="/a/.stop",
+)
+
+# What a device tells the server of itself: two ids of the trial, counts, and how well it fared.
+TOLD = {
+    *("user", "learning_rate", "epochs"),
+    *("samples", "positives", "local_samples", "local_positives"),
+    *("auc", "log_loss", "ndcg_at_10", "predicted_clicks", "diverged"),
+}
+
+
+@pytest.fixture
+def published() -> Published:
+    torch.manual_seed(0)
+    schema = open_dataset(DATASET).schema
+    return Published(MODEL, schema, models.create(MODEL, schema), global_ctr=0.1 + 0.2)
+
+
+def evaluate(content: RecordDict, partition: int, partitions: int) -> Message:
+    """The reply of the real client."""
+    TaskIdentity.run_id, TaskIdentity.task_id, TaskIdentity.node_id = 1, 1, 0
+    config: dict[str, str | int | float | bool] = {"partition-id": partition, "num-partitions": partitions}
+    message = Message(content, 1, MessageType.EVALUATE)
+    return app(message, Context(run_id=1, node_id=1, node_config=config, state=RecordDict(), run_config={}))
+
+
+def test_a_task_arrives_as_it_was_sent(published: Published) -> None:
+    arrived, task = unpack_task(pack_task(published, TASK))
+    assert task == TASK
+    assert (arrived.spec, arrived.schema, arrived.global_ctr) == (MODEL, published.schema, 0.1 + 0.2)
+    before, after = published.model.state_dict(), arrived.model.state_dict()
+    assert before.keys() == after.keys()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_rows_arrive_as_they_were_sent() -> None:
+    columns = {
+        "user": np.array([3, 1]),
+        "auc": np.array([0.1 + 0.2, np.nan]),
+        "diverged": np.array([False, True]),
+        "samples": np.array([1, 2**40]),
+    }
+    rows = unpack_reply(pack_rows(columns))
+    assert isinstance(rows, pd.DataFrame)
+    pd.testing.assert_frame_equal(rows, pd.DataFrame(columns), check_exact=True)
+
+
+@pytest.mark.parametrize("failure", [Failure(3, "fine-tuning", "42", "ValueError: no"), Failure(0, "a:B", "", "x")])
+def test_a_failure_arrives_as_it_was_sent(failure: Failure) -> None:
+    assert unpack_reply(pack_failure(failure)) == failure
+
+
+def test_a_failure_says_who_failed_at_what() -> None:
+    assert str(Failure(3, "a:B", "42", "no")) == "strategy a:B: client 3, user 42: no"
+    assert str(Failure(3, "a:B", "", "no")) == "strategy a:B: client 3: no"
+
+
+def test_a_client_tells_one_row_per_user_and_trial_and_nothing_else(published: Published) -> None:
+    dataset = open_dataset(DATASET)
+    task = Task(str(dataset.folder), Fractions(), "test", "fine-tuning", 0, (0.1, 0.3), (1,), 32)
+    reply = evaluate(pack_task(published, task), partition=1, partitions=4)
+    assert list(reply.content) == ["rows"]
+    columns = {name: array.numpy() for name, array in reply.content.array_records["rows"].items()}
+    assert columns.keys() == TOLD
+    users = range(50 * 1 // 4, 50 * 2 // 4)
+    assert {values.shape for values in columns.values()} == {(2 * len(users),)}
+    assert sorted(columns["user"]) == sorted([*users, *users])
+
+
+def test_a_client_whose_strategy_is_missing_says_so_and_nothing_else(published: Published) -> None:
+    task = Task(str(open_dataset(DATASET).folder), Fractions(), "test", "nowhere:Gone", 0, (0.1,), (1,), 32)
+    reply = evaluate(pack_task(published, task), partition=2, partitions=4)
+    assert list(reply.content) == ["failure"]
+    failure = unpack_reply(reply.content)
+    assert isinstance(failure, Failure)
+    assert (failure.client, failure.strategy, failure.user) == (2, "nowhere:Gone", "")
+    assert failure.error.startswith("strategy 'nowhere:Gone': No module named 'nowhere'")
+
+
+def test_what_goes_down_holds_no_sample(published: Published) -> None:
+    """Model, published facts and task: the devices have the samples already."""
+    content = pack_task(published, TASK)
+    assert set(content) == {"model", "published", "task"}
+    assert set(content.array_records["model"]) == set(published.model.state_dict())
+    assert set(json.loads(str(content.config_records["published"]["json"]))) == {"spec", "schema", "global_ctr"}

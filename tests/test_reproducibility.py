@@ -1,0 +1,71 @@
+"""The per-user table is the same, bit for bit, however the work is spread."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fedctr.benchmark import bench
+from fedctr.summary import Result
+from tests.application import command, experiment, users_of, write_toml
+
+pytestmark = pytest.mark.usefixtures("small_cache")
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from fedctr import Experiment, bench
+for partitions in sys.argv[2:]:
+    bench(Experiment.of(Experiment.read(Path(sys.argv[1])) | {"partitions": int(partitions), "out": partitions}))
+"""
+
+
+def table(folder: Path) -> bytes:
+    return (folder / "users.parquet").read_bytes()
+
+
+@pytest.mark.parametrize("partitions", [1, 8, 50])
+def test_inline_with_any_number_of_partitions(partitions: int, reference: Result, tmp_path: Path) -> None:
+    result = bench(experiment(tmp_path / "run", partitions=partitions))
+    assert table(result.folder) == table(reference.folder)
+    assert result.summary == reference.summary
+
+
+def test_an_empty_cache_and_another_process(reference: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Data set and global model are made anew, and come out the same."""
+    monkeypatch.setenv("FEDCTR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    toml = write_toml(tmp_path / "experiment.toml")
+    assert command(tmp_path, "bench", toml.name).returncode == 0
+    assert table(tmp_path / "out") == table(reference.folder)
+    assert (tmp_path / "out" / "summary.json").read_bytes() == (reference.folder / "summary.json").read_bytes()
+
+
+def test_ray_with_any_number_of_partitions(reference: Result, tmp_path: Path) -> None:
+    """One user for each partition is the literal picture: a device is a client.
+
+    Two partitions are in ``test_plugins.py``, eight in ``cli/test_bench.py``, where Ray runs for other reasons too.
+    """
+    toml = write_toml(tmp_path / "experiment.toml", backend="ray")
+    ended = subprocess.run(
+        [sys.executable, "-c", SCRIPT, toml.name, "1", "50"], cwd=tmp_path, capture_output=True, text=True, timeout=200
+    )
+    assert (ended.returncode, ended.stdout) == (0, "")
+    for partitions in ("1", "50"):
+        assert table(tmp_path / partitions) == table(reference.folder)
+
+
+def test_other_strategies_beside_it_leave_a_strategy_as_it_is(reference: Result, tmp_path: Path) -> None:
+    alone = bench(experiment(tmp_path / "run", strategies=("fine-tuning",)))
+    rows = reference.users[reference.users["strategy"] == "fine-tuning"].reset_index(drop=True)
+    assert rows.equals(users_of(alone.folder))
+
+
+def test_more_seeds_leave_the_first_ones_as_they_are(tmp_path: Path) -> None:
+    """As far as the protocol lets them: with a single trial nothing is chosen, so nothing can change."""
+    keys = {"learning_rates": (0.1,), "epochs": (1,), "strategies": ("no-fine-tuning", "fine-tuning")}
+    one, two = (bench(experiment(tmp_path / str(seeds), seeds=seeds, **keys)) for seeds in (1, 2))
+    assert one.users.equals(two.users[two.users["seed"] == 0].reset_index(drop=True))
+    first, second = (two.users.query(f"seed == {seed} and strategy == 'fine-tuning'")["log_loss"] for seed in (0, 1))
+    assert (first.to_numpy() != second.to_numpy()).mean() > 0.9

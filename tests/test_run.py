@@ -1,0 +1,255 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from fedctr.benchmark import bench
+from fedctr.data.split import Fractions
+from fedctr.errors import FedctrError
+from fedctr.progress import Silent
+from fedctr.run import Run
+from fedctr.summary import Result
+from tests.application import command, experiment, files, users_of, write_toml
+
+pytestmark = pytest.mark.usefixtures("small_cache")
+
+# Fine-tuning that ends the whole process, as a power cut would, while a file "armed" lies in the current folder.
+FATAL = """
+import os, signal
+from dataclasses import dataclass
+from pathlib import Path
+from fedctr import ClientStrategy
+
+@dataclass(frozen=True)
+class Fatal(ClientStrategy):
+    name = "fatal"
+    def targets(self, local, published):
+        if Path("armed").exists():
+            os.kill(os.getpid(), signal.SIGKILL)
+        return local.labels
+"""
+
+
+class Recorder(Silent):
+    """Keeps the phases with their number of steps, and counts the steps."""
+
+    def __init__(self) -> None:
+        self.phases: dict[str, int | None] = {}
+        self.steps = 0
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        self.phases[name.partition(":")[0]] = total
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        self.steps += steps
+
+
+def open_run(out: Path, **keys: Any) -> Run:
+    return Run.open(experiment(out, **keys), Silent())
+
+
+def test_a_finished_run_holds_these_files(reference: Result) -> None:
+    def cell(part: str, strategy: str, seed: int) -> str:
+        return f"cells/{part}-{strategy}-seed{seed}.parquet"
+
+    tuned = ["fine-tuning-242a7e", "label-correction-variant-shift-74b56e"]
+    assert files(reference.folder) == {
+        *("config.toml", "identity.json", "summary.json", "users.parquet", "log.txt"),
+        *(f"published/seed-{seed}/{name}" for seed in (0, 1) for name in ("model.safetensors", "published.json")),
+        *(cell("validation", strategy, seed) for strategy in tuned for seed in (0, 1)),
+        *(cell("test", strategy, seed) for strategy in ["no-fine-tuning-26bb84", *tuned] for seed in (0, 1)),
+    }
+
+
+def test_the_folder_says_what_was_run(reference: Result) -> None:
+    run = experiment(reference.folder)
+    assert (reference.folder / "config.toml").read_text() == run.to_toml()
+    identity = json.loads((reference.folder / "identity.json").read_text())
+    assert len(identity.pop("content_hash")) == 64
+    assert identity == run.science()
+    assert (reference.folder / "log.txt").read_text().count("fine-tuning: learning rate") == 1
+    assert json.loads((reference.folder / "summary.json").read_text()) == reference.summary
+    pd.testing.assert_frame_equal(users_of(reference.folder), reference.users)
+
+
+def test_a_finished_run_is_repeated_without_any_work(reference: Result) -> None:
+    before = {name: (reference.folder / name).read_bytes() for name in files(reference.folder)}
+    recorder = Recorder()
+    again = bench(experiment(reference.folder), recorder)
+    assert again.summary == reference.summary
+    assert (recorder.phases["validation"], recorder.phases["test"], recorder.steps) == (0, 0, 0)
+    after = {name: (reference.folder / name).read_bytes() for name in files(reference.folder)}
+    assert before.keys() == after.keys()
+    assert [name for name in before if before[name] != after[name]] == ["log.txt"]
+
+
+def test_only_cells_that_are_missing_are_computed(reference: Result, tmp_path: Path) -> None:
+    bench(experiment(tmp_path / "run"))
+    missing = open_run(tmp_path / "run").cell("test", "fine-tuning", 1)
+    content = missing.read_bytes()
+    missing.unlink()
+    recorder = Recorder()
+    bench(experiment(tmp_path / "run", partitions=5), recorder)
+    assert (recorder.phases["validation"], recorder.phases["test"], recorder.steps) == (0, 5, 5)
+    assert missing.read_bytes() == content
+    assert (tmp_path / "run" / "users.parquet").read_bytes() == (reference.folder / "users.parquet").read_bytes()
+
+
+def test_a_run_that_is_killed_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+    (tmp_path / "my.py").write_text(FATAL)
+    keys: dict[str, Any] = {"strategies": ("no-fine-tuning", "fine-tuning", "my:Fatal"), "seeds": 2}
+    toml = write_toml(tmp_path / "experiment.toml", **keys)
+    (tmp_path / "armed").touch()
+    killed = command(tmp_path, "bench", toml.name)
+    assert killed.returncode == -9
+    kept = files(tmp_path / "out")
+    assert {name for name in kept if name.startswith("cells")} == {"cells/validation-fine-tuning-242a7e-seed0.parquet"}
+    assert not kept & {"users.parquet", "summary.json"}
+
+    # A process may also be killed while it writes.
+    cut_short = "out/.summary.json.part", "out/cells/.test-fine-tuning-242a7e-seed1.parquet.part"
+    for name in cut_short:
+        (tmp_path / name).write_text("half a fi")
+    (tmp_path / "out/published/.seed-1.part").mkdir()
+    (tmp_path / "out/published/seed-1/model.safetensors").unlink()
+    (tmp_path / "out/published/seed-1/published.json").unlink()
+    (tmp_path / "out/published/seed-1").rmdir()
+    (tmp_path / "armed").unlink()
+    assert command(tmp_path, "bench", toml.name).returncode == 0
+    assert command(tmp_path, "bench", toml.name, "--out", "whole").returncode == 0
+    assert files(tmp_path / "out") == files(tmp_path / "whole")
+    for name in ("users.parquet", "summary.json", "identity.json"):
+        assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize("keys", [{"partitions": 7}, {"backend": "ray"}])
+def test_partitions_and_backend_do_not_make_another_run(keys: dict[str, Any], tmp_path: Path) -> None:
+    open_run(tmp_path / "run")
+    open_run(tmp_path / "run", **keys)
+    ((key, value),) = keys.items()
+    assert f"{key} = {json.dumps(value)}\n" in (tmp_path / "run" / "config.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"dataset": "synthetic[users=60]"},
+        {"model": "lr"},
+        {"strategies": ("no-fine-tuning", "fine-tuning")},
+        {"seeds": 3},
+        {"learning_rates": (0.03, 0.1)},
+        {"epochs": (1,)},
+        {"batch_size": 16},
+        {"split": Fractions(window="earlier")},
+        {"cloud": replace(experiment(Path()).cloud, patience=1)},
+    ],
+    ids=lambda keys: next(iter(keys)),
+)
+def test_a_folder_with_another_run_is_refused_and_left_alone(keys: dict[str, Any], tmp_path: Path) -> None:
+    open_run(tmp_path / "run")
+    before = {name: (tmp_path / "run" / name).read_bytes() for name in files(tmp_path / "run")}
+    with pytest.raises(FedctrError, match="run: holds another run; choose another --out or delete the folder"):
+        open_run(tmp_path / "run", **keys)
+    assert {name: (tmp_path / "run" / name).read_bytes() for name in files(tmp_path / "run")} == before
+
+
+def test_the_same_spec_with_other_data_is_another_run(tmp_path: Path) -> None:
+    open_run(tmp_path / "run")
+    identity = tmp_path / "run" / "identity.json"
+    identity.write_text(identity.read_text().replace('"content_hash": "', '"content_hash": "0'))
+    with pytest.raises(FedctrError, match="holds another run"):
+        open_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("content", ["", "{", "[1]"])
+def test_an_identity_that_cannot_be_read_is_another_run(content: str, tmp_path: Path) -> None:
+    (tmp_path / "identity.json").write_text(content)
+    with pytest.raises(FedctrError, match="holds another run"):
+        open_run(tmp_path)
+
+
+def test_a_folder_with_other_files_is_refused_and_an_empty_one_is_not(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").touch()
+    with pytest.raises(FedctrError, match="holds other files; choose another --out"):
+        open_run(tmp_path)
+    assert files(tmp_path) == {"mine.txt"}
+    (tmp_path / "empty").mkdir()
+    open_run(tmp_path / "empty")
+
+
+def test_a_run_killed_before_its_first_file_was_whole_can_start_again(tmp_path: Path) -> None:
+    (tmp_path / ".identity.json.part").write_text("{")
+    open_run(tmp_path)
+    assert files(tmp_path) == {"config.toml", "identity.json"}
+
+
+@pytest.mark.parametrize("out", ["file", "file/below"])
+def test_a_file_in_the_way_is_named(out: str, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(FedctrError, match="is a file, not a folder; choose another --out"):
+        open_run(tmp_path / out)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_created_is_named() -> None:
+    with pytest.raises(FedctrError, match=r"/proc/fedctr: cannot be created \(.*\); choose another --out"):
+        open_run(Path("/proc/fedctr"))
+
+
+@pytest.mark.parametrize("taken", ["summary.json", "log.txt", "users.parquet"])
+def test_what_cannot_be_written_is_named_and_leaves_nothing_half_written(taken: str, tmp_path: Path) -> None:
+    run = open_run(tmp_path / "run")
+    (run.folder / taken / "x").mkdir(parents=True)
+    with pytest.raises(FedctrError, match=f"{taken}: cannot be written"):
+        {
+            "summary.json": lambda: run.write_json({"a": 1}, run.folder / taken),
+            "users.parquet": lambda: run.write_table(pd.DataFrame({"a": [1]}), run.folder / taken),
+            "log.txt": lambda: run.log("line"),
+        }[taken]()
+    assert files(run.folder) == {"config.toml", "identity.json"}
+
+
+def test_what_fails_while_it_is_written_leaves_the_old_file(tmp_path: Path) -> None:
+    run = open_run(tmp_path / "run")
+    run.write_json({"a": 1}, run.folder / "summary.json")
+    with pytest.raises(ValueError, match="JSON"):
+        run.write_json({"a": float("nan")}, run.folder / "summary.json")
+    with pytest.raises(ValueError, match="Conversion"):
+        run.write_table(pd.DataFrame({"a": [1, object()]}), run.folder / "users.parquet")
+    assert (run.folder / "summary.json").read_text() == '{\n "a": 1\n}\n'
+    assert files(run.folder) == {"config.toml", "identity.json", "summary.json"}
+
+
+@pytest.mark.parametrize(
+    ("keys", "message"),
+    [
+        ({"strategies": ("fine-tunning",)}, "unknown strategy 'fine-tunning'; did you mean fine-tuning"),
+        ({"model": "dinn"}, "unknown model 'dinn'; did you mean din?"),
+        ({"model": "din[depth=2]"}, "model din has no option 'depth'"),
+        ({"dataset": "sinthetic"}, "unknown data set 'sinthetic'; did you mean synthetic?"),
+        ({"partitions": 51}, "partitions: 51 is more than the 50 users of synthetic; a partition needs a user"),
+    ],
+)
+def test_a_run_that_cannot_be_has_no_folder(keys: dict[str, Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(FedctrError) as caught:
+        open_run(tmp_path / "run", **keys)
+    assert str(caught.value).startswith(message)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_without_a_folder_gets_a_new_one_below_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    run = Run.open(experiment(Path()).model_copy(update={"out": None}), Silent())
+    assert run.folder.parts[0] == "runs"
+    assert run.folder.name.startswith("synthetic-din-embedding-4-hidden-8-attention-4-history-5-20")
+    assert run.folder.is_dir()
+
+
+def test_cells_of_specs_that_look_alike_are_kept_apart(tmp_path: Path) -> None:
+    run = open_run(tmp_path / "run")
+    cells = {run.cell("test", spec, 0) for spec in ("a:B", "a:b", "a[b=1]", "a[b=-1]", "a" * 80, "a" * 81)}
+    assert len(cells) == 6
+    assert all(len(cell.name) < 100 for cell in cells)

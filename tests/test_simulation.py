@@ -1,0 +1,88 @@
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from flwr.app import ConfigRecord, Context, Message, MessageType, RecordDict
+from flwr.clientapp import ClientApp
+from flwr.serverapp import Grid
+
+from fedctr.simulation import InlineGrid, simulate
+from tests.application import command, write_toml
+
+app = ClientApp()
+
+
+@app.query()
+def answer(message: Message, context: Context) -> Message:
+    """Says which partition this is, and fails in the third of them."""
+    partition = context.node_config["partition-id"]
+    if partition == 2:
+        raise RuntimeError("no third one")
+    facts = ConfigRecord({"partition": int(partition), "of": int(context.node_config["num-partitions"])})
+    return Message(RecordDict({"facts": facts}), reply_to=message)
+
+
+def ask(grid: Grid) -> dict[int, tuple[int, int] | str]:
+    """Ask every node; node to what it said, or to its error."""
+    messages = [Message(RecordDict(), node, MessageType.QUERY) for node in grid.get_node_ids()]
+    answers: dict[int, tuple[int, int] | str] = {}
+    for reply in grid.send_and_receive(messages):
+        if reply.has_error():
+            answers[reply.metadata.src_node_id] = reply.error.reason or ""
+        else:
+            facts = reply.content.config_records["facts"]
+            answers[reply.metadata.src_node_id] = int(str(facts["partition"])), int(str(facts["of"]))
+    return answers
+
+
+def inline(serve: Callable[[Grid], None]) -> None:
+    simulate(serve, app, 4, "inline", threading.Event())
+
+
+def test_every_client_of_the_grid_knows_its_partition_and_a_failure_is_a_reply() -> None:
+    heard: list[dict[int, tuple[int, int] | str]] = []
+    inline(lambda grid: heard.append(ask(grid)))
+    assert heard == [{1: (0, 4), 2: (1, 4), 3: "RuntimeError: no third one", 4: (3, 4)}]
+
+
+def test_replies_come_one_by_one_and_once() -> None:
+    def serve(grid: Grid) -> None:
+        sent = list(grid.push_messages([Message(RecordDict(), node, MessageType.QUERY) for node in (2, 1)]))
+        replies = [list(grid.pull_messages(sent)) for _ in range(3)]
+        assert [len(pulled) for pulled in replies] == [1, 1, 0]
+        assert [pulled[0].metadata.reply_to_message_id for pulled in replies[:2]] == sent
+        assert [pulled[0].metadata.src_node_id for pulled in replies[:2]] == [2, 1]
+
+    inline(serve)
+
+
+def test_the_servers_own_error_comes_through() -> None:
+    def serve(grid: Grid) -> None:
+        raise LookupError("of the server")
+
+    with pytest.raises(LookupError, match="of the server"):
+        inline(serve)
+
+
+def test_ctrl_c_in_a_client_is_not_taken_for_its_failure() -> None:
+    interrupted = ClientApp()
+
+    @interrupted.query()
+    def stop(message: Message, context: Context) -> Message:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        ask(InlineGrid(interrupted, 1))
+
+
+@pytest.mark.usefixtures("small_cache")
+def test_a_ray_that_cannot_be_had_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("RAY_ADDRESS", "nowhere")
+    toml = write_toml(tmp_path / "experiment.toml", backend="ray")
+    ended = command(tmp_path, "bench", toml.name)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    last = ended.stderr.splitlines()[-1]
+    assert last.startswith("fedctr: Ray failed (")
+    assert last.endswith("; --backend inline does without it")
+    assert "Traceback" not in ended.stderr
