@@ -16,7 +16,7 @@ def draw_comparison(summary: dict[str, Any], file: Path) -> None:
 
     Args:
         summary: the content of ``summary.json``.
-        file: the picture to write; its ending tells the format (``.png``, ``.svg``, ``.pdf``).
+        file: the PNG picture to write.
     """
     from matplotlib.figure import Figure  # takes a second to import, which other commands need not spend
 
@@ -28,7 +28,7 @@ def draw_comparison(summary: dict[str, Any], file: Path) -> None:
     )
     _draw_overall(overall, strategies)
     _draw_by_drift(drift, strategies)
-    figure.savefig(file, dpi=150)
+    figure.savefig(file, format="png", dpi=150)
 
 
 def _draw_overall(axes: "Axes", strategies: dict[str, Any]) -> None:

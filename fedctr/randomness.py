@@ -22,7 +22,7 @@ def words(seed: int, stage: str, users: npt.NDArray[np.int64], count: int) -> Wo
     Returns:
         uint64 (users, count).
     """
-    state = np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64)
+    state = _mix(np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64))
     for byte in stage.encode():
         state = _mix(state ^ np.uint64(byte))
     per_user = _mix(state ^ users.astype(np.uint64))

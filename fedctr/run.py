@@ -21,6 +21,7 @@ from fedctr.data.split import Part
 from fedctr.errors import FedctrError
 from fedctr.messages import Failure
 from fedctr.models.model import models
+from fedctr.picture import draw_comparison
 from fedctr.progress import Reporter
 from fedctr.published import Published
 from fedctr.strategy import ClientStrategy, strategies
@@ -113,6 +114,10 @@ class Run:
         """Write JSON atomically."""
         text = json.dumps(value, indent=1, allow_nan=False) + "\n"
         _atomically(file, lambda fresh: fresh.write_text(text, encoding="utf-8"))
+
+    def write_picture(self, summary: dict[str, Any], file: Path) -> None:
+        """Draw the comparison atomically."""
+        _atomically(file, lambda fresh: draw_comparison(summary, fresh))
 
     def log(self, line: str) -> None:
         """Add a line to ``log.txt``."""

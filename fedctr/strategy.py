@@ -85,6 +85,9 @@ class ClientStrategy(ABC):
     def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor | None:
         """What is added to each user's loss, float32 (users,), or None.
 
+        Add up what several parameters contribute with Python's ``sum``: PyTorch's, over a stack of them, rounds by
+        a user's place in the cohort.
+
         Args:
             parameters: the tuned parameters, each (users, *shape); an embedding table has the rows that the user's
                 samples use, padded with equal rows in both.

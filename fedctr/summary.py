@@ -54,7 +54,7 @@ def conclude(run: Run) -> Result:
     rows = _rows(run)
     complete = [spec for spec in run.strategies if all(run.cell("test", spec, seed).is_file() for seed in run.seeds)]
     users = _user_table(run, rows)
-    summary = {
+    summary: dict[str, Any] = {
         "dataset": run.experiment.dataset,
         "model": run.experiment.model,
         "global_ctr": global_ctr,
@@ -68,11 +68,13 @@ def conclude(run: Run) -> Result:
     for spec in complete:
         summary["strategies"][spec] |= _hyperparameters(run, spec)
     run.write_table(users, run.folder / "users.parquet")
-    run.write_json(_without_nan(summary), run.folder / "summary.json")
+    summary = _without_nan(summary)
+    run.write_json(summary, run.folder / "summary.json")
+    run.write_picture(summary, run.folder / "comparison.png")
     if run.failures:
         others = f" ({len(run.failures) - 1} more in log.txt)" if len(run.failures) > 1 else ""
         raise FedctrError(f"{run.failures[0]}{others}; what the others computed is kept in {run.folder}")
-    return Result(_without_nan(summary), users, run.folder)
+    return Result(summary, users, run.folder)
 
 
 def summarise(test: pd.DataFrame, strategies: list[str], global_ctr: float) -> dict[str, Any]:

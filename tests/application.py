@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -61,3 +62,23 @@ def users_of(folder: Path) -> pd.DataFrame:
 def files(folder: Path) -> set[str]:
     """All files below a folder."""
     return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+
+
+def install_wheel(target: Path, module: str, source: str, entry_point: str) -> Path:
+    """Have pip install a distribution with one module that announces one strategy; returns the folder."""
+    name, facts = f"{module}-1.2.3", f"{module}-1.2.3.dist-info"
+    content = {
+        f"{module}.py": source,
+        f"{facts}/METADATA": f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.2.3\n",
+        f"{facts}/WHEEL": "Wheel-Version: 1.0\nGenerator: by hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        f"{facts}/entry_points.txt": f"[fedctr.strategies]\nwhatever = {entry_point}\n",
+    }
+    content[f"{facts}/RECORD"] = "".join(f"{file},,\n" for file in [*content, f"{facts}/RECORD"])
+    wheel = target.with_name(f"{name}-py3-none-any.whl")
+    with zipfile.ZipFile(wheel, "w") as archive:
+        for file, text in content.items():
+            archive.writestr(file, text)
+    options = "--quiet --no-deps --no-index --disable-pip-version-check --no-input"
+    pip = [sys.executable, "-m", "pip", "install", *options.split(), "--target", str(target), str(wheel)]
+    subprocess.run(pip, check=True, timeout=100)
+    return target

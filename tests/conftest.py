@@ -1,6 +1,7 @@
 """Fixtures that every test may use."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -49,3 +50,33 @@ def one_thread() -> Iterator[None]:
     """PyTorch computes as it does at every client."""
     with single_thread():
         yield
+
+
+@pytest.fixture
+def fedctr(
+    small_cache: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Runs ``fedctr ARGUMENTS`` in ``tmp_path``, in this process; returns exit code, stdout and stderr."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    before = set(sys.modules)
+
+    def call(*arguments: str) -> tuple[int, str, str]:
+        from fedctr.cli import main
+
+        monkeypatch.setattr(sys, "argv", ["fedctr", *arguments])
+        code: object = 0
+        try:
+            main()
+        except SystemExit as leave:
+            code = leave.code or 0
+        finally:
+            for name in set(sys.modules) - before:
+                if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+                    del sys.modules[name]
+        said = capsys.readouterr()
+        assert isinstance(code, int)
+        return code, said.out, said.err
+
+    return call

@@ -142,7 +142,7 @@ class Proximal(ClientStrategy):
 
     def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor:
         moved = [(value - origin[name]).square().flatten(1).sum(1) for name, value in parameters.items()]
-        return self.strength / 2 * torch.stack(moved).sum(0)
+        return self.strength / 2 * sum(moved, torch.zeros(()))
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,7 @@
 """A stranger's strategy: from a module in the current folder, or from an installed distribution."""
 
 import json
-import subprocess
-import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pandas as pd
@@ -11,23 +10,14 @@ import pytest
 from fedctr.data.cache import open_dataset
 from fedctr.data.split import Fractions, split
 from fedctr.summary import Result
-from tests.application import DATASET, command, files, users_of, write_toml
+from tests.application import DATASET, command, files, install_wheel, users_of, write_toml
 from tests.mischief import write_module
 
-pytestmark = pytest.mark.usefixtures("small_cache")
-
-PACKAGE = """
-[build-system]
-requires = ["hatchling"]
-build-backend = "hatchling.build"
-
-[project]
-name = "stranger"
-version = "1.2.3"
-
-[project.entry-points."fedctr.strategies"]
-whatever = "stranger:Shrunk"
-"""
+# typer reads a name that the newest click deprecates.
+pytestmark = [
+    pytest.mark.usefixtures("small_cache"),
+    pytest.mark.filterwarnings("ignore:'click.utils:DeprecationWarning"),
+]
 
 STRATEGY = '''
 from dataclasses import dataclass
@@ -53,13 +43,8 @@ def rows_of(users: pd.DataFrame, strategy: str) -> pd.DataFrame:
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder into which pip has installed a distribution that announces a strategy."""
-    source, target = tmp_path_factory.mktemp("source"), tmp_path_factory.mktemp("target")
-    (source / "pyproject.toml").write_text(PACKAGE)
-    (source / "stranger.py").write_text(STRATEGY.replace("NAME", "shrunk"))
-    options = "--quiet --no-deps --no-build-isolation --disable-pip-version-check --no-input"
-    pip = [sys.executable, "-m", "pip", "install", *options.split(), "--target", str(target), str(source)]
-    subprocess.run(pip, check=True, timeout=100)
-    return target
+    source = STRATEGY.replace("NAME", "shrunk")
+    return install_wheel(tmp_path_factory.mktemp("target"), "stranger", source, "stranger:Shrunk")
 
 
 def announce(folder: Path, name: str) -> Path:
@@ -114,13 +99,12 @@ def test_a_module_of_the_current_folder_on_ray(reference: Result, tmp_path: Path
     assert mine["split"].value_counts().to_dict() == {"validation": 100, "test": 100}
 
 
-def test_half_the_loss_is_half_the_step(tmp_path: Path) -> None:
+def test_half_the_loss_is_half_the_step(fedctr: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
     """A plug-in's hook is what is run: half the loss at a rate equals the whole loss at half of it."""
     write_module(tmp_path, samples=-1)
     for name, strategy, rate in (("plain", "fine-tuning", 0.1), ("plugin", "my_module:Mine", 0.2)):
         toml = write_toml(tmp_path / f"{name}.toml", strategies=(strategy,), learning_rates=(rate,), seeds=1)
-        ended = command(tmp_path, "bench", toml.name, "--out", name)
-        assert (ended.returncode, "Traceback" in ended.stderr) == (0, False)
+        assert fedctr("bench", toml.name, "--out", name)[0] == 0
     plain, plugin = users_of(tmp_path / "plain"), users_of(tmp_path / "plugin")
     assert plugin["log_loss"].to_numpy() == pytest.approx(plain["log_loss"].to_numpy(), rel=1e-5)
 
@@ -129,11 +113,11 @@ def test_half_the_loss_is_half_the_step(tmp_path: Path) -> None:
     ("source", "spec", "message"),
     [
         ("1 / 0", "own:Mine", "strategy 'own:Mine': importing it raised ZeroDivisionError: division by zero"),
-        ("import nowhere_to_be_found", "own:Mine", "strategy 'own:Mine': No module named 'nowhere_to_be_found'; run from"),
-        ("def f(:", "own:Mine", "strategy 'own:Mine': importing it raised SyntaxError: invalid syntax (own.py, line 1)"),
+        ("import nowhere_to_be_found", "own:Mine", "strategy 'own:Mine': No module named 'nowhere_to_be_found'; run "),
+        ("def f(:", "own:Mine", "strategy 'own:Mine': importing it raised SyntaxError: invalid syntax (own.py, line"),
         ("", "own:Mine", "strategy 'own:Mine': module 'own' has no attribute 'Mine'"),
         ("Mine = 3", "own:Mine", "own:Mine: not a strategy; derive it from fedctr.strategy.ClientStrategy"),
-        (STRATEGY, "own:Shrunk", "strategy 'own:Shrunk': Shrunk.__init__() missing 1 required positional argument: 'fa"),
+        (STRATEGY, "own:Shrunk", "strategy 'own:Shrunk': Shrunk.__init__() missing 1 required positional argument: 'f"),
         (STRATEGY, "own:Shrunk[factr=2]", "strategy own:Shrunk has no option 'factr'; it has factor, rest"),
         (
             f"{STRATEGY}\n    def __post_init__(self): raise RuntimeError('never')",
@@ -142,12 +126,15 @@ def test_half_the_loss_is_half_the_step(tmp_path: Path) -> None:
         ),
     ],
 )  # fmt: skip
-def test_a_module_that_fails_is_one_line(source: str, spec: str, message: str, tmp_path: Path) -> None:
+def test_a_module_that_fails_is_one_line(
+    source: str, spec: str, message: str, fedctr: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     (tmp_path / "own.py").write_text(source)
-    ended = command(tmp_path, "bench", write_toml(tmp_path / "experiment.toml").name, "--strategy", spec)
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert ended.stderr.startswith(f"fedctr: {message}")
-    assert ended.stderr.count("\n") == 1
+    toml = write_toml(tmp_path / "experiment.toml")
+    code, out, err = fedctr("bench", toml.name, "--strategy", spec)
+    assert (code, out) == (2, "")
+    assert err.startswith(f"fedctr: {message}")
+    assert err.count("\n") == 1
     assert not (tmp_path / "out").exists()
 
 

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -25,7 +26,7 @@ def table(folder: Path) -> bytes:
     return (folder / "users.parquet").read_bytes()
 
 
-@pytest.mark.parametrize("partitions", [1, 8, 50])
+@pytest.mark.parametrize("partitions", [1, 8])
 def test_inline_with_any_number_of_partitions(partitions: int, reference: Result, tmp_path: Path) -> None:
     result = bench(experiment(tmp_path / "run", partitions=partitions))
     assert table(result.folder) == table(reference.folder)
@@ -42,18 +43,25 @@ def test_an_empty_cache_and_another_process(reference: Result, tmp_path: Path, m
     assert (tmp_path / "out" / "summary.json").read_bytes() == (reference.folder / "summary.json").read_bytes()
 
 
-def test_ray_with_any_number_of_partitions(reference: Result, tmp_path: Path) -> None:
-    """One user for each partition is the literal picture: a device is a client.
+def test_one_user_for_each_partition_and_one_partition_for_all_users(tmp_path: Path) -> None:
+    """The literal picture, a device for each client, and its opposite, on both backends.
 
-    Two partitions are in ``test_plugins.py``, eight in ``cli/test_bench.py``, where Ray runs for other reasons too.
+    Two partitions on Ray are in ``test_plugins.py``, eight in ``cli/test_bench.py``, where Ray runs for other reasons.
     """
-    toml = write_toml(tmp_path / "experiment.toml", backend="ray")
+    keys: dict[str, Any] = {
+        "strategies": ("no-fine-tuning", "pairwise"),
+        "learning_rates": (0.1,),
+        "epochs": (2,),
+        "seeds": 1,
+    }
+    expected = table(bench(experiment(tmp_path / "two", **keys)).folder)
+    assert table(bench(experiment(tmp_path / "inline", partitions=50, **keys)).folder) == expected
+    toml = write_toml(tmp_path / "experiment.toml", backend="ray", **keys)
     ended = subprocess.run(
         [sys.executable, "-c", SCRIPT, toml.name, "1", "50"], cwd=tmp_path, capture_output=True, text=True, timeout=200
     )
     assert (ended.returncode, ended.stdout) == (0, "")
-    for partitions in ("1", "50"):
-        assert table(tmp_path / partitions) == table(reference.folder)
+    assert [table(tmp_path / partitions) == expected for partitions in ("1", "50")] == [True, True]
 
 
 def test_other_strategies_beside_it_leave_a_strategy_as_it_is(reference: Result, tmp_path: Path) -> None:
@@ -64,7 +72,7 @@ def test_other_strategies_beside_it_leave_a_strategy_as_it_is(reference: Result,
 
 def test_more_seeds_leave_the_first_ones_as_they_are(tmp_path: Path) -> None:
     """As far as the protocol lets them: with a single trial nothing is chosen, so nothing can change."""
-    keys = {"learning_rates": (0.1,), "epochs": (1,), "strategies": ("no-fine-tuning", "fine-tuning")}
+    keys: dict[str, Any] = {"learning_rates": (0.1,), "epochs": (1,), "strategies": ("no-fine-tuning", "fine-tuning")}
     one, two = (bench(experiment(tmp_path / str(seeds), seeds=seeds, **keys)) for seeds in (1, 2))
     assert one.users.equals(two.users[two.users["seed"] == 0].reset_index(drop=True))
     first, second = (two.users.query(f"seed == {seed} and strategy == 'fine-tuning'")["log_loss"] for seed in (0, 1))

@@ -36,7 +36,10 @@ class Model(nn.Module, ABC):
 
     A model is built from the layers of :mod:`fedctr.models.layers`. Their parameters may be swapped for ones with
     a leading user axis (``torch.func.functional_call``), so the code that trains one model in the cloud also tunes
-    thirty private copies at once. ``forward`` must therefore treat users independently: no batch statistics.
+    thirty private copies at once. ``forward`` must therefore treat users independently: no batch statistics. And how
+    many rows ``Batch.items`` has depends on who shares a cohort: embed them and ``pick`` before any other layer, or
+    else results differ in the last bit from cohort to cohort. The same goes for the user's single row: ``expand`` it
+    to the samples first.
 
     A subclass is constructed with the schema, then its options by keyword.
 
