@@ -104,8 +104,9 @@ def publish(
 def _train(
     spec: str, dataset: Dataset, parts: Split, training: CloudTraining, seed: int, progress: Progress
 ) -> tuple[Published, dict[str, Any]]:
-    torch.manual_seed(seed)
-    model = models.create(spec, dataset.schema)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = models.create(spec, dataset.schema)
     features = Features.build(dataset, parts, range(dataset.users), model.history_length)
     owner = np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))
     train = _part_rows(parts, "train")

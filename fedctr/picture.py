@@ -44,7 +44,7 @@ def _draw_overall(axes: "Axes", strategies: dict[str, Any]) -> None:
         axes.plot([], [], color=COLOURS[key], lw=3.5, label=LABELS[key])
     axes.axvline(0, color="#666666", lw=1)
     axes.set_yticks(range(len(strategies)), list(strategies))
-    axes.set_ylim(len(strategies) - 0.5, -0.5)
+    axes.set_ylim(max(len(strategies), 1) - 0.5, -0.5)
     axes.set_title("all users; thin lines: corrected for all comparisons", fontsize=10, loc="left")
     _style(axes)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=9)
@@ -74,10 +74,11 @@ def _draw_by_drift(axes: "Axes", strategies: dict[str, Any]) -> None:
     axes.set_yticks(
         range(len(buckets)), [f"{bucket}\n{count:,} users" for bucket, count in zip(buckets, users, strict=True)]
     )
-    axes.set_ylim(len(buckets) - 0.5, -0.5)
+    axes.set_ylim(max(len(buckets), 1) - 0.5, -0.5)
     axes.set_title("by drift |local CTR - global CTR|, against no fine-tuning", fontsize=10, loc="left")
     _style(axes)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=9)
+    if shown:
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=9)
 
 
 def _style(axes: "Axes") -> None:

@@ -28,7 +28,7 @@ def test_the_mixer_is_splitmix64() -> None:
 
 @given(seed=seeds, users=some_users, count=st.integers(0, 5))
 def test_a_word_is_a_hash_of_seed_stage_user_and_place(seed: int, users: list[int], count: int) -> None:
-    state = seed & MASK64
+    state = mix(seed & MASK64)
     for byte in b"shuffle 1":
         state = mix(state ^ byte)
     expected = [[mix(mix(state ^ user) ^ place) for place in range(count)] for user in users]

@@ -57,7 +57,7 @@ def test_a_finished_run_holds_these_files(reference: Result) -> None:
 
     tuned = ["fine-tuning-242a7e", "label-correction-variant-shift-74b56e"]
     assert files(reference.folder) == {
-        *("config.toml", "identity.json", "summary.json", "users.parquet", "log.txt"),
+        *("config.toml", "identity.json", "summary.json", "users.parquet", "log.txt", "comparison.png"),
         *(f"published/seed-{seed}/{name}" for seed in (0, 1) for name in ("model.safetensors", "published.json")),
         *(cell("validation", strategy, seed) for strategy in tuned for seed in (0, 1)),
         *(cell("test", strategy, seed) for strategy in ["no-fine-tuning-26bb84", *tuned] for seed in (0, 1)),

@@ -1,4 +1,7 @@
+import json
 import shutil
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +22,7 @@ PARTITIONS = 8
 
 
 @pytest.fixture
-def victims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def victims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """A stranger's module that fails at one user, whose id is returned."""
     dataset = open_dataset(DATASET)
     starts, stops = split(dataset, Fractions()).bounds("train")
@@ -27,8 +30,8 @@ def victims(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     samples = int(counts[counts == 1].index[0])
     write_module(tmp_path, samples)
     monkeypatch.syspath_prepend(str(tmp_path))
-    monkeypatch.delitem(__import__("sys").modules, "my_module", raising=False)
-    return [str(dataset.user_ids[user]) for user in range(50) if (stops - starts)[user] == samples]
+    yield [str(dataset.user_ids[user]) for user in range(50) if (stops - starts)[user] == samples]
+    sys.modules.pop("my_module", None)
 
 
 @pytest.mark.parametrize(
@@ -69,8 +72,6 @@ def test_a_failing_client_is_named_and_all_other_results_are_kept(
 
 
 def test_the_summary_of_a_run_with_failures_has_the_others(victims: list[str], tmp_path: Path) -> None:
-    import json
-
     keys: dict[str, Any] = {"strategies": ("no-fine-tuning", "my_module:NaN", "my_module:Mine"), "seeds": 1}
     with pytest.raises(FedctrError):
         bench(experiment(tmp_path / "run", **keys))
@@ -86,7 +87,7 @@ def test_a_strategy_that_is_mended_is_computed_again(victims: list[str], tmp_pat
         bench(experiment(tmp_path / "run", **keys))
     write_module(tmp_path, samples=-1)
     shutil.rmtree(tmp_path / "__pycache__", ignore_errors=True)
-    __import__("sys").modules.pop("my_module")
+    sys.modules.pop("my_module")
     result = bench(experiment(tmp_path / "run", **keys))
     assert list(result.summary["strategies"]) == ["no-fine-tuning", "my_module:Raises"]
     assert result.summary["failures"] == []

@@ -1,5 +1,4 @@
 import json
-import os
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -108,8 +107,8 @@ def test_help_teaches_by_an_example(fedctr: Fedctr) -> None:
         (["--model", "os:path"], "os:path: not a model; derive it from fedctr.models.model.Model"),
         (["--strategies", "fine-tunning"], "unknown strategy 'fine-tunning'; did you mean fine-tuning or no-fine-tun"),
         (["--strategies", "label-correction[variant=]"], "strategy 'label-correction[variant=]': variant '' is none"),
-        (["--strategies", "label-correction[variants=shift]"], "strategy label-correction has no option 'variants'; it"),
-        (["--strategies", "label-correction[variant=shift"], "'label-correction[variant=shift': expected NAME or NAME["),
+        (["--strategies", "label-correction[variants=shift]"], "strategy label-correction has no option 'variants'"),
+        (["--strategies", "label-correction[variant=shift"], "'label-correction[variant=shift': expected NAME or NAME"),
         (["--strategies", "label-correction[clip=7]"], "strategy 'label-correction[clip=7]': clip 7 must be true or"),
         (["--strategies", "label-correction[strength=nan]"], "strategy 'label-correction[strength=nan]': strength nan"),
         (["--strategies", "logit-adjustment[strength=inf]"], "strategy 'logit-adjustment[strength=inf]': strength inf"),
