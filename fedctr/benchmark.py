@@ -2,7 +2,7 @@
 
 from fedctr.config import Experiment
 from fedctr.progress import Reporter, Silent
-from fedctr.registry import own_package
+from fedctr.registry import import_unshadowed
 from fedctr.run import Run
 from fedctr.server import StoppedError, serve
 from fedctr.simulation import simulate
@@ -24,7 +24,7 @@ def bench(experiment: Experiment, reporter: Reporter | None = None) -> Result:
         FedctrError: for anything that the user can mend; results that were computed are in the run folder.
         KeyboardInterrupt: with a message that says what is kept where.
     """
-    client = own_package("clients.client_app")
+    client = import_unshadowed("clients.client_app")
     run = Run.open(experiment, reporter or Silent())
     try:
         simulate(lambda grid: serve(grid, run), client.app, experiment.partitions, experiment.backend, run.stop)

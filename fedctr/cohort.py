@@ -74,7 +74,7 @@ def gather(features: Features, batch_size: int, size: int = COHORT_SIZE) -> list
     """
     users = np.arange(features.users.start, features.users.stop)
     starts, stops = features.split.bounds("train")
-    lengths = padded_length((stops - starts)[users], block_of(batch_size))
+    lengths = padded_length((stops - starts)[users] + 1, block_of(batch_size))
     groups = (users[lengths == length] for length in np.unique(lengths))
     return [group[first : first + size] for group in groups for first in range(0, len(group), size)]
 
@@ -87,7 +87,7 @@ class Samples:
         mask: bool (users, samples), False in the padding; ``samples`` is a multiple of the block.
         labels: float32 (users, samples), 0 in the padding.
         item: int64 (users, samples), the user's own number of the item.
-        history: int64 (users, samples, length), the same for its earlier clicks.
+        history: int64 (users, samples, length), places in the cohort's ``clicks``.
     """
 
     mask: Tensor
@@ -105,6 +105,7 @@ class Cohort:
         train: the training parts, to fine-tune on.
         scored: the parts to score.
         user_codes: int32 (users, 1, user columns), numbering the rows of ``tables``.
+        clicks: int64 (users, places), "nothing here", then the items of ``train``, by the user's own number.
         item_codes: int32 (users, items, item columns), likewise, by the user's own number of the item.
         tables: int64 (users, rows) for each (side, field name): the embedding rows in use.
         block: places for samples in a step of fine-tuning, and of scoring.
@@ -115,6 +116,7 @@ class Cohort:
     scored: Samples
     user_codes: Tensor
     item_codes: Tensor
+    clicks: Tensor
     tables: dict[tuple[str, str], Tensor]
     block: int
 
@@ -129,19 +131,25 @@ class Cohort:
         items = [np.where(mask, dataset.item[row] + 1, 0) for row, mask in zip(rows, masks, strict=True)]
         distinct = Distinct.of(np.concatenate(items, axis=1))
 
+        def places(row: Rows, mask: npt.NDArray[np.bool_]) -> Rows:
+            """Where the clicks before each sample stand among ``clicks``."""
+            past = np.where(mask[..., None], features.histories.of(row), -1)
+            return np.where(past >= 0, past - features.split.start[users][:, None, None] + 1, 0)
+
         train, scored = (
             Samples(
                 mask=torch.from_numpy(mask),
                 labels=torch.from_numpy(np.where(mask, dataset.label[row], 0).astype(np.float32)),
                 item=torch.from_numpy(distinct.number(item)),
-                history=torch.from_numpy(distinct.number(np.where(mask[..., None], features.histories.codes(row), 0))),
+                history=torch.from_numpy(places(row, mask)),
             )
             for row, mask, item in zip(rows, masks, items, strict=True)
         )
         tables: dict[tuple[str, str], Tensor] = {}
         user_codes = _renumber(dataset.user_codes[users][:, None], dataset.schema.user_fields, "user", tables)
         item_codes = _renumber(dataset.described[distinct.codes], dataset.schema.item_fields, "item", tables)
-        return cls(users, train, scored, user_codes, item_codes, tables, block)
+        clicks = F.pad(train.item[:, :-1], (1, 0))  # the last place of a training part is always padding
+        return cls(users, train, scored, user_codes, item_codes, clicks, tables, block)
 
     def stack(self, model: Model) -> Parameters:
         """The model's parameters with a leading user axis, tables cut down to the rows in use."""
@@ -177,6 +185,7 @@ class Cohort:
             user=self.user_codes,
             items=self.item_codes,
             item=samples.item[users, positions],
+            clicks=self.clicks,
             history=samples.history[users, positions],
         )
 
@@ -276,7 +285,9 @@ def _renumber(
 def _padded(features: Features, users: Rows, part: Part, block: int) -> tuple[Rows, npt.NDArray[np.bool_]]:
     """Rows (users, samples) of a part, padded to the longest user's padded length, and where they are real."""
     starts, stops = (bound[users][:, None] for bound in features.split.bounds(part))
-    rows = starts + np.arange(int(padded_length((stops - starts)[:, 0], block).max()))
+    # A training part has a place to spare, for histories to point at when they are shorter than others.
+    counts = (stops - starts)[:, 0] + (part == "train")
+    rows = starts + np.arange(int(padded_length(counts, block).max()))
     mask = rows < stops
-    # In the padding stands any row of the partition.
-    return np.where(mask, rows, features.histories.first_row), mask
+    # In the padding stands any row of the partition, or of the data set where a partition's users have none.
+    return np.where(mask, rows, min(features.histories.first_row, features.dataset.samples - 1)), mask

@@ -15,6 +15,7 @@ from typing import Any, Generic, TypeVar
 from fedctr.errors import FedctrError
 
 T = TypeVar("T")
+SHIPPED = ("fedctr", "strategies", "clients")
 _SPEC = re.compile(r"(?P<name>[^\[\]]+)(\[(?P<options>.*)\])?", re.DOTALL)
 
 
@@ -125,7 +126,7 @@ class Registry(Generic[T]):
             raise FedctrError(f"{self.kind} {text!r}: {kind}{error}") from error
 
     def _on_shelf(self) -> list[type[T]]:
-        package = own_package(self.package)
+        package = import_unshadowed(self.package)
         modules = pkgutil.iter_modules(package.__path__, f"{self.package}.")
         return [cls for module in modules for cls in self._defined_in(importlib.import_module(module.name))]
 
@@ -174,15 +175,15 @@ class Registry(Generic[T]):
         return cls
 
 
-def own_package(name: str) -> ModuleType:
-    """Import one of the packages that come with fedctr.
+def import_unshadowed(name: str) -> ModuleType:
+    """Import a package, which must be our own if it goes by the name of one that comes with fedctr.
 
     Raises:
         FedctrError: when another folder of the same name comes first on the import path.
     """
     top = importlib.import_module(name.partition(".")[0])
     home, found = Path(__file__).parents[1], Path(next(iter(top.__path__)))
-    if found.parent.resolve() != home.resolve():
+    if top.__name__ in SHIPPED and found.parent.resolve() != home.resolve():
         raise FedctrError(
             f"{found}: shadows the package {top.__name__} that comes with fedctr; rename this folder, "
             "or keep it off the import path"

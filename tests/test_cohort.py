@@ -86,7 +86,7 @@ def test_every_user_of_the_partition_is_in_one_cohort_of_equals(
     assert sorted(user for cohort in cohorts for user in cohort) == list(range(start, stop))
     assert all(1 <= len(cohort) <= size for cohort in cohorts)
     for cohort in cohorts:
-        assert len(set(padded_length(np.array(train)[cohort], block_of(batch_size)))) == 1
+        assert len(set(padded_length(np.array(train)[cohort] + 1, block_of(batch_size)))) == 1
 
 
 # ------------------------------------------------------------------------------ equal to the plain loop

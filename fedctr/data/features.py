@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fedctr.data.dataset import Dataset, Ints
+from fedctr.data.dataset import Dataset
 from fedctr.data.distinct import Distinct
 from fedctr.data.split import Split
 from fedctr.models.model import Batch
@@ -24,14 +24,14 @@ class Histories:
     Attributes:
         length: clicks that a history holds at most.
         first_row: row of the data set where these users begin.
-        clicked: int32 (clicks,), items of all training positives, in row order.
+        clicked: int64 (clicks,), rows of all training positives, ascending.
         begin: int64 (rows,), where in ``clicked`` a row's history begins ...
         end: int64 (rows,), ... and ends.
     """
 
     length: int
     first_row: int
-    clicked: Ints
+    clicked: Rows
     begin: Rows
     end: Rows
 
@@ -54,23 +54,23 @@ class Histories:
         before = np.concatenate([[0], np.cumsum(positive)])
         end = before[np.minimum(tie_start, train_end)]
         own = np.repeat(before[bounds[:-1]], counts)
-        return cls(length, first_row, dataset.item[first_row:stop_row][positive], np.maximum(end - length, own), end)
+        return cls(length, first_row, first_row + np.flatnonzero(positive), np.maximum(end - length, own), end)
 
-    def codes(self, rows: Rows) -> Ints:
-        """Item codes (item + 1) of the histories, latest first, 0 beyond their beginning.
+    def of(self, rows: Rows) -> Rows:
+        """The clicks before each sample, latest first.
 
         Args:
             rows: int64 (...), rows of the data set that belong to these users.
 
         Returns:
-            int32 (..., length).
+            Rows of the data set, int64 (..., length), -1 beyond the history's beginning.
         """
+        if not len(self.clicked):
+            return np.full((*rows.shape, self.length), -1)
         relative = rows - self.first_row
         index = self.end[relative][..., None] - 1 - np.arange(self.length)
         present = index >= self.begin[relative][..., None]
-        if not len(self.clicked):
-            return np.zeros(present.shape, dtype=np.int32)
-        return np.where(present, self.clicked[np.where(present, index, 0)] + 1, 0).astype(np.int32)
+        return np.where(present, self.clicked[np.where(present, index, 0)], -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,11 +97,13 @@ class Features:
     def batch(self, rows: Rows, users: Rows) -> Batch:
         """What a model reads of int64 (users, samples) rows; ``users`` is int64 (users, samples or 1)."""
         dataset = self.dataset
-        item, history = dataset.item[rows] + 1, self.histories.codes(rows)
+        past = self.histories.of(rows)
+        item, history = dataset.item[rows] + 1, np.where(past >= 0, dataset.item[past] + 1, 0)
         distinct = Distinct.of(np.concatenate([item, history.reshape(len(rows), -1)], axis=1))
         return Batch(
             user=torch.from_numpy(dataset.user_codes[users]),
             items=torch.from_numpy(dataset.described[distinct.codes]),
             item=torch.from_numpy(distinct.number(item)),
+            clicks=torch.arange(distinct.codes.shape[1]).expand(len(rows), -1),
             history=torch.from_numpy(distinct.number(history)),
         )

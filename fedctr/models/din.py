@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fedctr.data.dataset import Schema
-from fedctr.models.layers import MLP, Embeddings, Linear, check_sizes, pick
+from fedctr.models.layers import MLP, Embeddings, Linear, check_sizes, pick, pool
 from fedctr.models.model import Batch, Model
 
 
@@ -54,16 +54,17 @@ class DIN(Model):
     def forward(self, batch: Batch) -> Tensor:
         """Logits (users, samples)."""
         items = self.item(batch.items)
-        item, clicks = pick(items, batch.item), pick(items, batch.history)
-        users, samples, length, width = clicks.shape
-        product = (item.unsqueeze(2) * clicks).reshape(users, samples * length, width)
+        item, clicks = pick(items, batch.item), pick(items, batch.clicks)
+        width = self.item.width
+        past = pick(torch.cat([clicks, self.attend_click(clicks)], dim=-1), batch.history)
+        product = item.unsqueeze(2) * past[..., :width]
         hidden = (
-            self.attend_product(product).unflatten(1, (samples, length))
-            + self.attend_click(clicks.reshape(users, samples * length, width)).unflatten(1, (samples, length))
+            self.attend_product(product.flatten(1, 2)).view_as(past[..., width:])
+            + past[..., width:]
             + self.attend_item(item).unsqueeze(2)
         )
-        weights = self.attention(torch.relu(hidden).flatten(1, 2))
-        interest = (weights.reshape(users, samples, 1, length) @ clicks).squeeze(2)
-        user = self.user(batch.user).expand(users, samples, -1)
+        weights = self.attention(torch.relu(hidden).flatten(1, 2)).view(batch.history.shape)
+        interest = pool(clicks, batch.history, weights)
+        user = self.user(batch.user).expand(*item.shape[:2], -1)
         logits: Tensor = self.deep(torch.cat([user, item, interest], dim=-1)).squeeze(-1)
         return logits

@@ -36,6 +36,26 @@ def pick(vectors: Tensor, rows: Tensor) -> Tensor:
     return F.embedding(rows + first, vectors.reshape(-1, size))
 
 
+def pool(vectors: Tensor, rows: Tensor, weights: Tensor) -> Tensor:
+    """Each user's own weighted sums of vectors; row 0, "nothing here", counts as zero whatever its weight.
+
+    The vectors are not copied for each sample that refers to them, which is what makes histories cheap.
+
+    Args:
+        vectors: float32 (users, n, size), row 0 all zeros.
+        rows: int64 (users, samples, length).
+        weights: float32 (users, samples, length).
+
+    Returns:
+        float32 (users, samples, size).
+    """
+    users, count, _ = vectors.shape
+    if users == 1:
+        return F.embedding_bag(rows[0], vectors[0], mode="sum", per_sample_weights=weights[0]).unsqueeze(0)
+    places = torch.zeros(users, rows.shape[1], count, dtype=weights.dtype)
+    return torch.bmm(places.scatter_add(2, rows, weights), vectors)
+
+
 class Linear(nn.Module):
     """``x W' + b``; weight ``([users,] outputs, inputs)``, bias ``([users,] outputs)``."""
 

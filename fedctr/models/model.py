@@ -21,13 +21,15 @@ class Batch:
         user: int32 (users, samples or 1, user columns); 1 where all samples belong to the axis's own user.
         items: int32 (users, items, item columns), the distinct items; row 0 is all zeros.
         item: int64 (users, samples), the row of ``items`` that was shown.
-        history: int64 (users, samples, length), rows of the items that the user had clicked strictly before the
+        clicks: int64 (users, clicks), rows of ``items`` that histories are made of; the first is row 0.
+        history: int64 (users, samples, length), places in ``clicks`` of what the user had clicked strictly before the
             sample, latest first, then zeros.
     """
 
     user: Tensor
     items: Tensor
     item: Tensor
+    clicks: Tensor
     history: Tensor
 
 

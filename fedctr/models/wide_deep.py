@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from fedctr.data.dataset import Schema
-from fedctr.models.layers import MLP, Embeddings, check_sizes, pick
+from fedctr.models.layers import MLP, Embeddings, check_sizes, pick, pool
 from fedctr.models.model import Batch, Model
 
 
@@ -48,8 +48,8 @@ class WideDeep(Model):
         """Logits (users, samples)."""
         items = self.item(batch.items)
         item = pick(items, batch.item)
-        clicks = (batch.history > 0).sum(2, keepdim=True).clamp(min=1)
-        history = pick(items, batch.history).sum(2) / clicks
+        present = (batch.history > 0).to(item.dtype)
+        history = pool(pick(items, batch.clicks), batch.history, present / present.sum(2, keepdim=True).clamp(min=1))
         user = self.user(batch.user).expand(*item.shape[:2], -1)
         deep = self.deep(torch.cat([user, item, history], dim=-1)).squeeze(-1)
         wide = self.wide_user(batch.user).sum(-1) + pick(self.wide_item(batch.items), batch.item).sum(-1)

@@ -41,9 +41,10 @@ def expected_history(user: User, place: int, length: int) -> list[int]:
 
 
 def histories(dataset: Dataset, parts: Split, users: range, length: int) -> list[list[int]]:
-    """Of all samples of a range of users."""
+    """Item codes of the histories of all samples of a range of users."""
     rows = np.arange(dataset.offsets[users.start], dataset.offsets[users.stop])
-    found: list[list[int]] = Histories.build(dataset, parts, users, length).codes(rows).tolist()
+    past = Histories.build(dataset, parts, users, length).of(rows)
+    found: list[list[int]] = np.where(past >= 0, dataset.item[past] + 1, 0).tolist()
     return found
 
 
@@ -114,8 +115,9 @@ def test_a_batch_describes_user_item_and_history() -> None:
         assert batch.user[user].tolist() == dataset.user_codes[[user]].tolist()
         assert items[0].tolist() == [0] * described.shape[1]
         np.testing.assert_array_equal(items[batch.item[user]], dataset.item_codes[dataset.item[rows[user]]])
-        codes = features.histories.codes(rows[user])
-        np.testing.assert_array_equal(items[batch.history[user]], described[codes])
+        past = features.histories.of(rows[user])
+        codes = np.where(past >= 0, dataset.item[past] + 1, 0)
+        np.testing.assert_array_equal(items[batch.clicks[user]][batch.history[user]], described[codes])
         assert ((batch.history[user].numpy() == 0) == (codes == 0)).all()
 
 

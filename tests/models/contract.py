@@ -64,7 +64,9 @@ class Contract:
         for value in parameters.values():
             value[2] += 1
         batch = scene.batch
-        changed = Batch(batch.user.clone(), batch.items.clone(), batch.item.clone(), batch.history.clone())
+        changed = Batch(
+            batch.user.clone(), batch.items.clone(), batch.item.clone(), batch.clicks, batch.history.clone()
+        )
         changed.user[2], changed.items[2, 1:], changed.item[2], changed.history[2] = 1, 1, 1, 1
         after = functional_call(scene.model, parameters, (changed,))
         others = [0, 1, 3]
@@ -74,14 +76,14 @@ class Contract:
     def test_what_one_sample_is_does_not_touch_another(self, scene: "Scene") -> None:
         batch, order = scene.batch, torch.arange(SAMPLES).flip(0)
         logits = functional_call(scene.model, scene.stacked, (batch,))
-        flipped = Batch(batch.user, batch.items, batch.item[:, order], batch.history[:, order])
+        flipped = Batch(batch.user, batch.items, batch.item[:, order], batch.clicks, batch.history[:, order])
         torch.testing.assert_close(
             functional_call(scene.model, scene.stacked, (flipped,))[:, order], logits, rtol=0, atol=1e-10
         )
 
     def test_the_order_of_clicks_in_a_history_does_not_matter(self, scene: "Scene") -> None:
         batch = scene.batch
-        flipped = Batch(batch.user, batch.items, batch.item, batch.history.flip(2))
+        flipped = Batch(batch.user, batch.items, batch.item, batch.clicks, batch.history.flip(2))
         torch.testing.assert_close(scene.model(flipped), scene.model(batch), rtol=0, atol=1e-10)
 
     def test_training_and_evaluation_mode_are_the_same(self, scene: "Scene") -> None:
@@ -119,7 +121,11 @@ class Scene:
             logits = self.model(self.batch)
         for row in range(dataset.samples):
             user, sample = divmod(row, SAMPLES)
-            clicks = [dataset.item_codes[code - 1].tolist() for code in histories.codes(np.array([row]))[0] if code]
+            clicks = [
+                dataset.item_codes[dataset.item[past]].tolist()
+                for past in histories.of(np.array([row]))[0]
+                if past >= 0
+            ]
             yield (
                 float(logits[user, sample]),
                 dataset.user_codes[user].tolist(),

@@ -93,7 +93,8 @@ def fields(dataset: Dataset) -> tuple[Field, ...]:
 def inputs(dataset: Dataset, parts: Split, rows: Rows, history: int) -> dict[str, npt.NDArray[Any]]:
     """The coded features of some rows, as DeepCTR-Torch wants them: one array for each column."""
     owner = np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))[rows]
-    clicks = Histories.build(dataset, parts, range(dataset.users), history).codes(rows)
+    past = Histories.build(dataset, parts, range(dataset.users), history).of(rows)
+    clicks = np.where(past >= 0, dataset.item[past] + 1, 0)
     found = {"clicks": (clicks > 0).sum(1)}
     for field, columns in list(slices(dataset.schema.user_fields))[1:]:
         found[field.name] = dataset.user_codes[owner, columns]
