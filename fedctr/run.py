@@ -1,6 +1,7 @@
 """A run and its folder: what is computed is kept at once, so a run that was stopped goes on where it was."""
 
 import hashlib
+import importlib.metadata
 import json
 import re
 import shutil
@@ -125,7 +126,8 @@ class Run:
             text.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}\n")
 
     def _claim_folder(self) -> None:
-        science = {**self.experiment.science(), "content_hash": self.dataset.content_hash}
+        versions = {name: importlib.metadata.version(name) for name in ("fedctr", "torch")}
+        science = {**self.experiment.science(), "content_hash": self.dataset.content_hash, "versions": versions}
         identity = self.folder / "identity.json"
         try:
             # identity.json is what is written first, so a run stopped earlier than that left nothing else.

@@ -11,6 +11,7 @@ from flwr.serverapp import Grid, ServerApp
 
 from fedctr.cloud import publish
 from fedctr.config import Experiment
+from fedctr.data.partition import partition
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
 from fedctr.messages import Failure, Task, pack_task, unpack_reply
@@ -54,7 +55,7 @@ def serve(grid: Grid, run: Run) -> None:
         curve = validation_curve(rows)
         trial = choose(curve)
         if trial is None and curve["diverged"].all():
-            run.failures.append(_divergence(run, spec, rows))
+            run.failures.append(_divergence(run, spec, rows, len(server.nodes)))
             continue
         if trial is None:
             raise FedctrError(
@@ -183,12 +184,11 @@ def _find_clients(grid: Grid, run: Run) -> list[int]:
     return [holders[partition] for partition in range(expected)]
 
 
-def _divergence(run: Run, spec: str, rows: pd.DataFrame) -> Failure:
+def _divergence(run: Run, spec: str, rows: pd.DataFrame, clients: int) -> Failure:
     user = int(rows.loc[rows["diverged"], "user"].iloc[0])
     smallest = min(run.experiment.learning_rates)
     error = f"its logits became NaN or infinite at every learning rate, the smallest being {smallest:g}"
-    count, users = run.experiment.partitions, run.dataset.users
-    client = next(index for index in range(count) if user < users * (index + 1) // count)
+    client = next(index for index in range(clients) if user in partition(run.dataset.users, index, clients))
     return Failure(client, spec, str(run.dataset.user_ids[user]), error)
 
 
@@ -209,3 +209,4 @@ def main(grid: Grid, context: Context) -> None:
         run = Run.open(experiment, reporter)
         serve(grid, run)
         print(conclude(run).table())
+        print(f"Run folder: {run.folder.absolute()}")
