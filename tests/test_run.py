@@ -69,6 +69,7 @@ def test_the_folder_says_what_was_run(reference: Result) -> None:
     assert (reference.folder / "config.toml").read_text() == run.to_toml()
     identity = json.loads((reference.folder / "identity.json").read_text())
     assert len(identity.pop("content_hash")) == 64
+    assert set(identity.pop("versions")) == {"fedctr", "torch"}
     assert identity == run.science()
     assert (reference.folder / "log.txt").read_text().count("fine-tuning: learning rate") == 1
     assert json.loads((reference.folder / "summary.json").read_text()) == reference.summary
