@@ -1,6 +1,5 @@
 """The Flower client: runs one strategy over the users of its partition and replies with a row for each."""
 
-import sys
 from functools import lru_cache
 from pathlib import Path
 
@@ -8,10 +7,10 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedctr.data.dataset import Dataset
-from fedctr.data.features import Features
 from fedctr.data.partition import partition
 from fedctr.data.split import Fractions, split
 from fedctr.errors import FedctrError
+from fedctr.features import Features
 from fedctr.messages import Failure, pack_failure, pack_rows, unpack_task
 from fedctr.personalise import UserError, personalise
 from fedctr.strategy import strategies
@@ -32,9 +31,8 @@ def evaluate(message: Message, context: Context) -> Message:
     """Fine-tune and score every user of this client's partition, as the task says."""
     client, clients = (int(context.node_config[key]) for key in ("partition-id", "num-partitions"))
     published, task = unpack_task(message.content)
-    sys.path.extend(folder for folder in task.search_path if folder not in sys.path)
 
-    def go_on(users: int) -> None:
+    def go_on() -> None:
         if task.stop_file and Path(task.stop_file).exists():
             raise FedctrError("stopped by the server")
 
@@ -42,7 +40,7 @@ def evaluate(message: Message, context: Context) -> Message:
         strategy = strategies.create(task.strategy)
         features = _features(task.dataset, task.fractions, client, clients, published.model.history_length)
         with single_thread():
-            content = pack_rows(personalise(published, strategy, features, task, progress=go_on))
+            content = pack_rows(personalise(published, strategy, features, task, go_on=go_on))
     except UserError as error:
         content = pack_failure(Failure(client, task.strategy, error.user, str(error)))
     except FedctrError as error:

@@ -7,7 +7,7 @@ From nothing to a comparison::
     result = bench(Experiment(dataset="movielens-100k", model="din", seeds=3))
     print(result.table())
 
-Everything that a plug-in needs is importable from here too.
+What a strategy needs is importable from here too.
 """
 
 from importlib import import_module

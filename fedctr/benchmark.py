@@ -17,8 +17,8 @@ def bench(experiment: Experiment, reporter: Reporter | None = None) -> Result:
         reporter: hears of progress; None for silence.
 
     Returns:
-        Summary, per-user rows and the run folder. A run whose folder holds the same experiment goes on where it
-        was stopped.
+        Summary, per-user rows, the run folder, and the clients that failed, if any. A run whose folder holds the
+        same experiment goes on where it was stopped.
 
     Raises:
         FedctrError: for anything that the user can mend; results that were computed are in the run folder.

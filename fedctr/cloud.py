@@ -17,12 +17,13 @@ import torch.nn.functional as F
 from fedctr import metrics
 from fedctr.data.cache import cache_folder
 from fedctr.data.dataset import Dataset
-from fedctr.data.features import Features, Rows
 from fedctr.data.split import Fractions, Part, Split, split
 from fedctr.errors import FedctrError
+from fedctr.features import Features, Rows
 from fedctr.models.model import Model, models
 from fedctr.published import Published
 from fedctr.randomness import permutations
+from fedctr.registry import fingerprint, parse
 from fedctr.threads import single_thread
 
 VERSION = 4  # raise it when the same settings train another model
@@ -78,8 +79,11 @@ def publish(
     Raises:
         FedctrError: when the training part holds one class only, or training diverges.
     """
+    name = parse(spec).name
     key = {
         "version": VERSION,
+        "code": fingerprint(models.find(name)),
+        "torch": torch.__version__,
         "dataset": dataset.content_hash,
         "model": spec,
         "seed": seed,
@@ -87,7 +91,7 @@ def publish(
         **asdict(training),
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:20]
-    folder = cache_folder() / "published" / f"{spec.partition('[')[0].replace(':', '.')}-{digest}"
+    folder = cache_folder() / "published" / f"{name.replace(':', '.')}-{digest}"
     if not folder.is_dir():
         with single_thread():
             published, facts = _train(spec, dataset, split(dataset, fractions), training, seed, progress)

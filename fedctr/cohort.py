@@ -26,9 +26,9 @@ from torch import Tensor
 from torch.func import functional_call
 
 from fedctr.data.dataset import Field, slices
-from fedctr.data.distinct import Distinct
-from fedctr.data.features import Features, Rows
 from fedctr.data.split import Part
+from fedctr.distinct import Distinct
+from fedctr.features import Features, Rows
 from fedctr.models.layers import Embedding, Side
 from fedctr.models.model import Batch, Model
 from fedctr.published import Published
@@ -48,7 +48,7 @@ SUMMED = 64
 def padded_length(samples: Rows, block: int) -> Rows:
     """Samples rounded up to a number of blocks out of 0, 1, 2, 3, 4, 6, 8, 12, 16, 24, ...
 
-    Few lengths keep cohorts full; the padding stays below a third of the length.
+    Few lengths keep cohorts full; beyond two blocks, padding stays below half of the samples.
     """
     blocks = -(-samples // block)
     power = 2 ** np.ceil(np.log2(np.maximum(blocks, 1))).astype(np.int64)

@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, Valid
 from fedctr.cloud import CloudTraining
 from fedctr.data.split import Fractions
 from fedctr.errors import FedctrError
-from fedctr.registry import split as split_specs
+from fedctr.registry import split_specs
 
 # Keys that change where and how fast a run happens, but not one bit of its results.
 LOGISTICS = {"path", "partitions", "backend", "out"}
@@ -58,6 +59,12 @@ class Experiment(BaseModel):
     @classmethod
     def _split_strategies(cls, value: object) -> object:
         return tuple(split_specs(value)) if isinstance(value, str) else value
+
+    @field_validator("learning_rates", "epochs", mode="before")
+    @classmethod
+    def _split_numbers(cls, value: object) -> object:
+        # Flower's run configuration holds no lists.
+        return tuple(json.loads(f"[{value}]")) if isinstance(value, str) else value
 
     @field_validator("strategies")
     @classmethod

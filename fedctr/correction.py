@@ -1,13 +1,14 @@
 """Label correction: soft labels that move a user's prior and leave the ranking it teaches alone.
 
-Every correction here maps the label of a user by one increasing affine function, to ``l+`` for its positives and
-``l-`` for its negatives, with ``l+ > l-``. Write ``c`` for the user's local CTR, ``x`` for a sample's features and
-``p(x)`` for the share of positives at ``x`` among this user's samples. Then:
+A correction maps the label of a user by one increasing affine function, to ``l+`` for its positives and ``l-`` for
+its negatives, with ``l+ > l-`` (for a user with both classes, and a target strictly between 0 and 1). Write ``c`` for
+the user's local CTR, ``x`` for a sample's features and ``p(x)`` for the share of positives at ``x`` among this user's
+samples. Then:
 
 - *The ranking is unchanged.* The log loss is smallest where the model predicts the mean label at ``x``, which is
   ``l- + (l+ - l-) p(x)``: an increasing function of ``p(x)``.
-- *The prior meets the target.* The mean label is ``c l+ + (1 - c) l-``, which a correction sets to its target,
-  such as the global CTR ``g``.
+- *The prior meets the target.* The mean label is ``c l+ + (1 - c) l-``, which :func:`one_sided` and :func:`shift` set
+  to their target, such as the global CTR ``g``; with a smoothed ``c`` it comes only part of the way.
 - *No gradient is spent on the prior.* The log loss's derivative by the output bias is the mean of (prediction -
   label). A published model that predicts ``g`` on average for this user leaves exactly zero of it; with plain
   labels it would be ``g - c``, the drift with its sign turned.

@@ -7,8 +7,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from fedctr.data.features import Features, Rows
 from fedctr.data.split import Part
+from fedctr.features import Features, Rows
 from fedctr.models.model import Batch, Model
 from fedctr.published import Published
 from fedctr.randomness import permutations

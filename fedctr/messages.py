@@ -31,7 +31,6 @@ class Task:
         learning_rates: to be tried, each on its own.
         epochs: after which to score, ascending.
         batch_size: samples in a step of fine-tuning.
-        search_path: folders in which the strategy's module may lie.
         stop_file: leave off as soon as this file exists; a simulated client shares the server's disk.
     """
 
@@ -43,7 +42,6 @@ class Task:
     learning_rates: tuple[float, ...]
     epochs: tuple[int, ...]
     batch_size: int
-    search_path: tuple[str, ...] = ()
     stop_file: str = ""
 
 
@@ -87,7 +85,7 @@ def unpack_task(content: RecordDict) -> tuple[Published, Task]:
     state = content.array_records["model"].to_torch_state_dict()
     published = Published.from_state(facts["spec"], Schema.from_json(facts["schema"]), facts["global_ctr"], dict(state))
     text = json.loads(str(content.config_records["task"]["json"]))
-    for name in ("learning_rates", "epochs", "search_path"):
+    for name in ("learning_rates", "epochs"):
         text[name] = tuple(text[name])
     return published, Task(**{**text, "fractions": Fractions(**text["fractions"])})
 

@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from fedctr import metrics
 from fedctr.cohort import COHORT_SIZE, Cohort, Parameters, fine_tune, gather
-from fedctr.data.features import Features, Rows
+from fedctr.features import Features, Rows
 from fedctr.messages import Columns, Task
 from fedctr.published import Published
 from fedctr.recipe import Recipe
@@ -34,7 +34,7 @@ def personalise(
     task: Task,
     *,
     cohort_size: int = COHORT_SIZE,
-    progress: Callable[[int], None] = lambda users: None,
+    go_on: Callable[[], None] = lambda: None,
 ) -> Columns:
     """Run all trials of a task for the users of a partition.
 
@@ -44,13 +44,13 @@ def personalise(
         features: the users and their samples.
         task: part to score, learning rates and epochs to try.
         cohort_size: users to fine-tune at once; changes nothing but speed.
-        progress: told how many users are done, cohort by cohort.
+        go_on: called between cohorts; what it raises ends the work.
 
     Returns:
         Columns of equal length, a row for each user and trial, in no particular order: ``user`` (row of the data
         set), ``samples`` and ``positives`` of the scored part, ``local_samples`` and ``local_positives`` of the
         training part, ``learning_rate``, ``epochs``, ``auc``, ``log_loss``, ``ndcg_at_10``, ``predicted_clicks``,
-        and ``diverged`` (some logit is not finite; the metrics are then NaN).
+        and ``diverged`` (some logit is not finite; the user's samples are then scored as if all logits were 0).
 
     Raises:
         UserError: when a hook raises, or returns NaN or a wrong shape.
@@ -61,7 +61,7 @@ def personalise(
             parts += _cohort_rows(published, strategy, features, task, users)
         except (Exception, SystemExit) as error:  # a stranger's hook may even call sys.exit
             raise _blamed(published, strategy, features, task, users, error) from error
-        progress(len(users))
+        go_on()
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
@@ -100,18 +100,18 @@ def _cohort_rows(
 
 
 def _measure(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> Columns:
+    # A device whose model diverged can rank nothing: all of its scores count as equal.
     diverged = np.any(~np.isfinite(logits) & mask, axis=1, keepdims=True)
     scores = np.where(diverged, 0, logits)[mask]
     classes = labels[mask].astype(np.uint8)
     offsets = np.concatenate([[0], np.cumsum(mask.sum(1))])
-    columns = {
+    return {
+        "diverged": diverged[:, 0],
         "auc": metrics.user_auc(scores, classes, offsets),
         "log_loss": metrics.user_log_loss(scores, classes, offsets),
         "ndcg_at_10": metrics.user_ndcg(scores, classes, offsets, k=10),
         "predicted_clicks": metrics.user_predicted_clicks(scores, offsets),
     }
-    lost = diverged[:, 0]
-    return {"diverged": lost, **{name: np.where(lost, np.nan, values) for name, values in columns.items()}}
 
 
 def _blamed(

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fedctr.comparison import BASELINES
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 COLOURS = {"vs_no_fine_tuning": "#1f5fa8", "vs_fine_tuning": "#c8571b"}
 LABELS = {"vs_no_fine_tuning": "against no fine-tuning", "vs_fine_tuning": "against plain fine-tuning"}
-BASELINES = {"vs_no_fine_tuning": "no-fine-tuning", "vs_fine_tuning": "fine-tuning"}
 
 
 def draw_comparison(summary: dict[str, Any], file: Path) -> None:
@@ -75,7 +76,7 @@ def _draw_by_drift(axes: "Axes", strategies: dict[str, Any]) -> None:
         range(len(buckets)), [f"{bucket}\n{count:,} users" for bucket, count in zip(buckets, users, strict=True)]
     )
     axes.set_ylim(max(len(buckets), 1) - 0.5, -0.5)
-    axes.set_title("by drift |local CTR - global CTR|, against no fine-tuning", fontsize=10, loc="left")
+    axes.set_title("against no fine-tuning, by drift |local - global CTR|; not corrected", fontsize=10, loc="left")
     _style(axes)
     if shown:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=9)

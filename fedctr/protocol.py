@@ -26,26 +26,26 @@ def validation_curve(rows: pd.DataFrame) -> pd.DataFrame:
         rows: validation rows of all seeds, with ``seed``, ``learning_rate``, ``epochs``, ``auc``, ``diverged``.
 
     Returns:
-        Columns ``learning_rate``, ``epochs``, ``auc_user_mean`` (the mean over seeds; NaN where a user diverged or
-        no user has an AUC), ``diverged`` (a user did, in some seed).
+        Columns ``learning_rate``, ``epochs``, ``auc_user_mean`` (the mean over seeds; NaN where no user has an AUC)
+        and ``diverged`` (users and seeds in which the model did).
     """
     trials = rows.groupby(["learning_rate", "epochs", "seed"], as_index=False).agg(
-        auc_user_mean=("auc", lambda auc: auc_user_mean(auc.to_numpy())), diverged=("diverged", "any")
+        auc_user_mean=("auc", lambda auc: auc_user_mean(auc.to_numpy())), diverged=("diverged", "sum")
     )
-    curve = trials.groupby(["learning_rate", "epochs"], as_index=False).agg(
-        auc_user_mean=("auc_user_mean", "mean"), diverged=("diverged", "any")
+    return trials.groupby(["learning_rate", "epochs"], as_index=False).agg(
+        auc_user_mean=("auc_user_mean", "mean"), diverged=("diverged", "sum")
     )
-    curve.loc[curve["diverged"], "auc_user_mean"] = np.nan
-    return curve
 
 
 def choose(curve: pd.DataFrame) -> Trial | None:
     """The trial with the highest user AUC, of equals the one that changes the model least.
 
-    None if all trials diverged, or several are left and none has an AUC.
+    None if several trials are there to choose from and validation has no AUC to tell them apart.
     """
-    sound = curve.loc[~curve["diverged"], ["learning_rate", "epochs", "auc_user_mean"]]
-    trials = [(-auc, Trial(rate, epochs)) for rate, epochs, auc in sound.itertuples(index=False)]
+    trials = [
+        (-auc, Trial(rate, epochs))
+        for rate, epochs, auc in curve[["learning_rate", "epochs", "auc_user_mean"]].itertuples(index=False)
+    ]
     if len(trials) > 1:
         trials = [trial for trial in trials if not np.isnan(trial[0])]
     return min(trials)[1] if trials else None

@@ -1,6 +1,7 @@
 """Finding data sets, models and strategies by name, wherever they are installed."""
 
 import difflib
+import hashlib
 import importlib
 import importlib.metadata
 import inspect
@@ -37,7 +38,7 @@ def parse(text: str) -> Spec:
     if not match:
         raise FedctrError(f"{text!r}: expected NAME or NAME[option=value,...]")
     options: dict[str, Any] = {}
-    for pair in split(match["options"] or ""):
+    for pair in split_specs(match["options"] or ""):
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
             raise FedctrError(f"{text!r}: expected option=value, found {pair!r}")
@@ -48,7 +49,7 @@ def parse(text: str) -> Spec:
     return Spec(match["name"].strip(), options)
 
 
-def split(text: str) -> list[str]:
+def split_specs(text: str) -> list[str]:
     """Split at the commas that stand outside brackets: ``a[x=1,y=2],b`` is ``a[x=1,y=2]`` and ``b``."""
     depth, parts = 0, [""]
     for character in text:
@@ -121,7 +122,7 @@ class Registry(Generic[T]):
             return cls(*arguments, **spec.options)
         except FedctrError:
             raise
-        except Exception as error:  # a stranger's class may refuse its options in any way
+        except (Exception, SystemExit) as error:  # a stranger's class may refuse its options in any way
             kind = "" if isinstance(error, TypeError | ValueError) else f"{type(error).__name__}: "
             raise FedctrError(f"{self.kind} {text!r}: {kind}{error}") from error
 
@@ -145,7 +146,7 @@ class Registry(Generic[T]):
         for point in importlib.metadata.entry_points(group=self.group):
             try:
                 cls = point.load()
-            except Exception as error:  # a stranger's module may fail in any way while it is imported
+            except (Exception, SystemExit) as error:  # a stranger's module may fail in any way while it is imported
                 kind = "" if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: "
                 raise FedctrError(f"entry point {point.name} = {point.value} ({self.group}): {kind}{error}") from error
             found.append(self._checked(cls, f"entry point {point.name} = {point.value}"))
@@ -161,7 +162,7 @@ class Registry(Generic[T]):
             ) from error
         except AttributeError as error:
             raise FedctrError(f"{self.kind} {name!r}: {error}") from error
-        except Exception as error:  # a stranger's module may fail in any way while it is imported
+        except (Exception, SystemExit) as error:  # a stranger's module may fail in any way while it is imported
             raise FedctrError(f"{self.kind} {name!r}: importing it raised {type(error).__name__}: {error}") from error
         return self._checked(cls, name)
 
@@ -189,6 +190,12 @@ def import_unshadowed(name: str) -> ModuleType:
             "or keep it off the import path"
         )
     return importlib.import_module(name)
+
+
+def fingerprint(cls: type) -> str:
+    """Identifies a class by its name and the source of its module: another text, another fingerprint."""
+    source = inspect.getsource(importlib.import_module(cls.__module__))
+    return f"{_where(cls)} {hashlib.sha256(source.encode()).hexdigest()[:16]}"
 
 
 def _where(cls: type) -> str:

@@ -13,8 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
+from fedctr.cloud import VERSION
 from fedctr.config import Experiment
 from fedctr.data.cache import open_dataset
 from fedctr.data.dataset import Dataset
@@ -22,9 +21,9 @@ from fedctr.data.split import Part
 from fedctr.errors import FedctrError
 from fedctr.messages import Failure
 from fedctr.models.model import models
-from fedctr.picture import draw_comparison
 from fedctr.progress import Reporter
 from fedctr.published import Published
+from fedctr.registry import fingerprint, parse
 from fedctr.strategy import ClientStrategy, strategies
 
 
@@ -58,8 +57,14 @@ class Run:
             FedctrError: for an unknown name or option, bad files, more partitions than users, or a folder that
                 holds another run. Nothing has been written then.
         """
-        shelf = {spec: strategies.create(spec) for spec in experiment.strategies}
-        models.find(experiment.model.partition("[")[0])
+        shelf: dict[str, ClientStrategy] = {}
+        for spec in experiment.strategies:
+            strategy = strategies.create(spec)
+            twin = next((other for other, known in shelf.items() if known == strategy), None)
+            if twin:
+                raise FedctrError(f"strategies: {spec} and {twin} are the same; leave one out")
+            shelf[spec] = strategy
+        models.find(parse(experiment.model).name)
         dataset = open_dataset(experiment.dataset, experiment.path)
         models.create(experiment.model, dataset.schema)
         if experiment.partitions > dataset.users:
@@ -96,6 +101,11 @@ class Run:
         digest = hashlib.sha256(spec.encode()).hexdigest()[:6]
         return self.folder / "cells" / f"{part}-{slug}-{digest}-seed{seed}.parquet"
 
+    def kept_published(self, seed: int) -> Published | None:
+        """What the server published for one seed, if it has already."""
+        folder = self.folder / "published" / f"seed-{seed}"
+        return Published.load(folder)[0] if folder.is_dir() else None
+
     def keep_published(self, published: Published, facts: dict[str, Any], seed: int) -> None:
         """Put what the server published for one seed into ``published/seed-N``."""
         folder = self.folder / "published" / f"seed-{seed}"
@@ -104,30 +114,35 @@ class Run:
             fresh.mkdir()
             published.save(fresh, facts)
 
-        if not folder.exists():
-            _atomically(folder, write)
+        _atomically(folder, write)
 
-    def write_table(self, table: pd.DataFrame, file: Path) -> None:
-        """Write Parquet atomically."""
-        _atomically(file, lambda fresh: table.to_parquet(fresh, index=False))
-
-    def write_json(self, value: dict[str, Any], file: Path) -> None:
-        """Write JSON atomically."""
-        text = json.dumps(value, indent=1, allow_nan=False) + "\n"
-        _atomically(file, lambda fresh: fresh.write_text(text, encoding="utf-8"))
-
-    def write_picture(self, summary: dict[str, Any], file: Path) -> None:
-        """Draw the comparison atomically."""
-        _atomically(file, lambda fresh: draw_comparison(summary, fresh))
+    def write(self, file: Path, write: Callable[[Path], object]) -> None:
+        """Have a file of the run folder written atomically; ``write`` gets the path to write to."""
+        _atomically(file, write)
 
     def log(self, line: str) -> None:
         """Add a line to ``log.txt``."""
         with _writing(self.folder / "log.txt") as file, file.open("a", encoding="utf-8") as text:
             text.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}\n")
 
+    def _science(self) -> dict[str, Any]:
+        """What determines the results to the bit: settings, data and code, as JSON gives it back."""
+        model = parse(self.experiment.model).name
+        science = {
+            **self.experiment.science(),
+            "content_hash": self.dataset.content_hash,
+            "strategies": {
+                spec: [repr(strategy), fingerprint(type(strategy))] for spec, strategy in self.strategies.items()
+            },
+            "model_code": fingerprint(models.find(model)),
+            "cloud_version": VERSION,
+            "versions": {name: importlib.metadata.version(name) for name in ("fedctr", "torch")},
+        }
+        value: dict[str, Any] = json.loads(json.dumps(science))
+        return value
+
     def _claim_folder(self) -> None:
-        versions = {name: importlib.metadata.version(name) for name in ("fedctr", "torch")}
-        science = {**self.experiment.science(), "content_hash": self.dataset.content_hash, "versions": versions}
+        science = self._science()
         identity = self.folder / "identity.json"
         try:
             # identity.json is what is written first, so a run stopped earlier than that left nothing else.
@@ -141,13 +156,13 @@ class Run:
             raise FedctrError(f"{self.folder}: cannot be read ({error.strerror}); choose another --out") from None
         if others:
             raise FedctrError(f"{self.folder}: holds other files; choose another --out")
-        if begun and _read_json(identity) != json.loads(json.dumps(science)):
+        if begun and _read_json(identity) != science:
             raise FedctrError(f"{self.folder}: holds another run; choose another --out or delete the folder")
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FedctrError(f"{self.folder}: cannot be created ({error.strerror}); choose another --out") from None
-        self.write_json(science, identity)
+        _atomically(identity, lambda fresh: fresh.write_text(json.dumps(science, indent=1) + "\n", encoding="utf-8"))
         with _writing(self.folder / "cells") as cells:
             cells.mkdir(exist_ok=True)
         self.stop_file.unlink(missing_ok=True)

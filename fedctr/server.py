@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from itertools import islice
 
 import pandas as pd
 from flwr.app import Context, Message, MessageType, RecordDict
@@ -11,7 +11,6 @@ from flwr.serverapp import Grid, ServerApp
 
 from fedctr.cloud import publish
 from fedctr.config import Experiment
-from fedctr.data.partition import partition
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
 from fedctr.messages import Failure, Task, pack_task, unpack_reply
@@ -22,6 +21,7 @@ from fedctr.run import Run
 from fedctr.summary import conclude
 
 POLL_SECONDS = 0.05
+TASKS_IN_FLIGHT = 2  # enough to keep every client busy; each task in flight holds a copy of the weights
 PATIENCE_SECONDS = 120
 
 
@@ -42,29 +42,9 @@ def serve(grid: Grid, run: Run) -> None:
     """
     published = [_publish(run, seed) for seed in run.seeds]
     server = _Server(grid, run, published, _find_clients(grid, run))
-
     server.collect("validation", {spec: None for spec, strategy in run.strategies.items() if strategy.tunes})
-    chosen: dict[str, Trial | None] = {}
-    for spec, strategy in run.strategies.items():
-        if any(failure.strategy == spec for failure in run.failures):
-            continue
-        if not strategy.tunes:
-            chosen[spec] = None
-            continue
-        rows = pd.concat(pd.read_parquet(run.cell("validation", spec, seed)).assign(seed=seed) for seed in run.seeds)
-        curve = validation_curve(rows)
-        trial = choose(curve)
-        if trial is None and curve["diverged"].all():
-            run.failures.append(_divergence(run, spec, rows, len(server.nodes)))
-            continue
-        if trial is None:
-            raise FedctrError(
-                f"{run.dataset.name}: no user has both classes in validation, so nothing can be chosen there; "
-                "raise split.validation, or give one learning rate and one number of epochs"
-            )
-        run.log(f"{spec}: learning rate {trial.learning_rate:g}, {trial.epochs} epochs")
-        chosen[spec] = trial
-    server.collect("test", chosen)
+    failed = {failure.strategy for failure in run.failures}
+    server.collect("test", {spec: _choose(run, spec) for spec in run.strategies if spec not in failed})
 
 
 @dataclass(frozen=True)
@@ -79,11 +59,12 @@ class _Server:
 
         ``trials`` maps a strategy to the trial to run, or to None for the whole grid.
         """
-        run, experiment = self.run, self.run.experiment
-        cells = [(seed, spec) for seed in run.seeds for spec in trials if not run.cell(part, spec, seed).is_file()]
-        run.reporter.phase(f"{part}: {len(trials)} strategies x {experiment.seeds} seeds", len(cells) * len(self.nodes))
-        for seed in run.seeds:
-            tasks = [self._task(part, spec, seed, trials[spec]) for cell_seed, spec in cells if cell_seed == seed]
+        run = self.run
+        missing = {seed: [spec for spec in trials if not run.cell(part, spec, seed).is_file()] for seed in run.seeds}
+        cells = sum(len(specs) for specs in missing.values())
+        run.reporter.phase(f"{part}: {len(trials)} strategies x {len(run.seeds)} seeds", cells * len(self.nodes))
+        for seed, specs in missing.items():
+            tasks = [self._task(part, spec, seed, trials[spec]) for spec in specs]
             for task, replies in self._ask(self.published[seed], tasks):
                 failures = [reply for reply in replies if isinstance(reply, Failure)]
                 rows = [reply for reply in replies if isinstance(reply, pd.DataFrame)]
@@ -94,7 +75,10 @@ class _Server:
                     table = pd.concat(rows).sort_values(["learning_rate", "epochs", "user"], ignore_index=True)
                     # A cell with a client missing is kept, but not under the name of a finished one.
                     cell = run.cell(part, task.strategy, seed)
-                    run.write_table(table, cell.with_suffix(".partial") if failures else cell)
+                    run.write(
+                        cell.with_suffix(".partial") if failures else cell,
+                        lambda file, table=table: table.to_parquet(file, index=False),  # type: ignore[misc]
+                    )
 
     def _task(self, part: Part, spec: str, seed: int, trial: Trial | None) -> Task:
         experiment = self.run.experiment
@@ -107,38 +91,47 @@ class _Server:
             learning_rates=(trial.learning_rate,) if trial else experiment.learning_rates,
             epochs=(trial.epochs,) if trial else experiment.epochs,
             batch_size=experiment.batch_size,
-            search_path=(str(Path.cwd()),),
             stop_file=str(self.run.stop_file),
         )
 
     def _ask(self, published: Published, tasks: list[Task]) -> Iterator[tuple[Task, list[pd.DataFrame | Failure]]]:
         """Send every task to every client and yield each task when its last reply has come in."""
+        ahead = iter(tasks)
         senders: dict[str, tuple[Task, int]] = {}
-        for task in tasks:
-            content = pack_task(published, task)
-            messages = [Message(content, node, MessageType.EVALUATE) for node in self.nodes]
-            sent = zip(self.grid.push_messages(messages), range(len(self.nodes)), strict=True)
-            senders |= {message_id: (task, client) for message_id, client in sent}
-        waiting: dict[Task, list[pd.DataFrame | Failure]] = {task: [] for task in tasks}
+        replies: dict[Task, list[pd.DataFrame | Failure]] = {}
+
+        def send() -> None:
+            for task in islice(ahead, TASKS_IN_FLIGHT - len(replies)):
+                content = pack_task(published, task)
+                messages = [Message(content, node, MessageType.EVALUATE) for node in self.nodes]
+                for client, message_id in enumerate(self.grid.push_messages(messages)):
+                    senders[message_id] = task, client
+                replies[task] = []
+
+        send()
         while senders:
-            replies = list(self.grid.pull_messages(list(senders)))
-            for message in replies:
+            messages = list(self.grid.pull_messages(list(senders)))
+            for message in messages:
                 task, client = senders.pop(message.metadata.reply_to_message_id)
                 if message.has_error():
-                    waiting[task].append(Failure(client, task.strategy, "", _one_line(message.error.reason)))
+                    replies[task].append(Failure(client, task.strategy, "", _one_line(message.error.reason)))
                 else:
-                    waiting[task].append(unpack_reply(message.content))
+                    replies[task].append(unpack_reply(message.content))
                 self.run.reporter.advance(1, task.strategy)
-                if len(waiting[task]) == len(self.nodes):
-                    yield task, waiting.pop(task)
+                if len(replies[task]) == len(self.nodes):
+                    yield task, replies.pop(task)
+                    send()
             if self.run.stop.is_set():
                 self.run.stop_file.touch()
                 raise StoppedError
-            if not replies:
+            if not messages:
                 time.sleep(POLL_SECONDS)
 
 
 def _publish(run: Run, seed: int) -> Published:
+    kept = run.kept_published(seed)
+    if kept:
+        return kept
     experiment = run.experiment
     run.reporter.phase(f"cloud: {experiment.model}, seed {seed}", experiment.cloud.epochs)
 
@@ -184,12 +177,19 @@ def _find_clients(grid: Grid, run: Run) -> list[int]:
     return [holders[partition] for partition in range(expected)]
 
 
-def _divergence(run: Run, spec: str, rows: pd.DataFrame, clients: int) -> Failure:
-    user = int(rows.loc[rows["diverged"], "user"].iloc[0])
-    smallest = min(run.experiment.learning_rates)
-    error = f"its logits became NaN or infinite at every learning rate, the smallest being {smallest:g}"
-    client = next(index for index in range(clients) if user in partition(run.dataset.users, index, clients))
-    return Failure(client, spec, str(run.dataset.user_ids[user]), error)
+def _choose(run: Run, spec: str) -> Trial | None:
+    """The trial that validation chooses; None for a strategy that does not tune."""
+    if not run.strategies[spec].tunes:
+        return None
+    cells = (pd.read_parquet(run.cell("validation", spec, seed)).assign(seed=seed) for seed in run.seeds)
+    trial = choose(validation_curve(pd.concat(cells)))
+    if trial is None:
+        raise FedctrError(
+            f"{run.dataset.name}: no user has both classes in validation, so nothing can be chosen there; "
+            "raise split.validation, or give one learning rate and one number of epochs"
+        )
+    run.log(f"{spec}: learning rate {trial.learning_rate:g}, {trial.epochs} epochs")
+    return trial
 
 
 def _one_line(text: str | None) -> str:
@@ -204,9 +204,12 @@ app = ServerApp()
 def main(grid: Grid, context: Context) -> None:
     """What ``flwr run`` starts: the experiment of the run configuration, with dashes for underscores."""
     keys = {key.replace("-", "_"): value for key, value in context.run_config.items() if value != ""}
-    experiment = Experiment.of(keys, "run configuration")
+    # The federation decides on the number of clients, which changes no result.
+    experiment = Experiment.of({**keys, "partitions": 1}, "run configuration")
     with Terminal() as reporter:
         run = Run.open(experiment, reporter)
         serve(grid, run)
-        print(conclude(run).table())
+        result = conclude(run)
+        print(result.table())
+        print(*result.failures, sep="\n")
         print(f"Run folder: {run.folder.absolute()}")

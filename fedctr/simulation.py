@@ -1,4 +1,4 @@
-"""How a simulation is launched; the only file that knows it."""
+"""How a simulation is launched from within Python."""
 
 import logging
 import os

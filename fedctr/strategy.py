@@ -141,12 +141,19 @@ def added_penalty(
     """What the strategy adds to each user's loss, (users,), or None.
 
     Raises:
-        ValueError: when it has another shape.
+        ValueError: when it is no tensor of this shape, or NaN for a user whose parameters are finite.
     """
     penalty = strategy.penalty(parameters, origin)
-    users = next((len(value) for value in parameters.values()), 0)
-    if penalty is not None and parameters and penalty.shape != (users,):
-        raise ValueError(f"penalty returned shape {tuple(penalty.shape)}, expected {(users,)}")
+    if penalty is None:
+        return None
+    users = len(next(iter(parameters.values())))
+    if not isinstance(penalty, Tensor) or penalty.shape != (users,):
+        found = f"shape {tuple(penalty.shape)}" if isinstance(penalty, Tensor) else type(penalty).__name__
+        raise ValueError(f"penalty returned {found}, expected shape {(users,)}")
+    if torch.isnan(penalty).any():
+        sane = torch.stack([value.isfinite().flatten(1).all(1) for value in parameters.values()]).all(0)
+        if (torch.isnan(penalty) & sane).any():
+            raise ValueError("penalty returned NaN")
     return penalty
 
 

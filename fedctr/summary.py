@@ -1,27 +1,25 @@
 """From per-user rows to the numbers that a run is quoted by."""
 
 import importlib.metadata
+import json
 import platform
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from fedctr import metrics
+from fedctr.comparison import compare
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
+from fedctr.messages import Failure
+from fedctr.picture import draw_comparison
 from fedctr.protocol import validation_curve
+from fedctr.result_table import render
 from fedctr.run import Run
-from fedctr.statistics import drift_bucket, paired_difference, sample_bucket
-from fedctr.table import draw
 
-Floats = npt.NDArray[np.float64]
-BASELINES = {"vs_no_fine_tuning": "no-fine-tuning", "vs_fine_tuning": "fine-tuning"}
 PACKAGES = ("fedctr", "flwr", "ray", "torch", "numpy", "pandas")
 
 
@@ -33,22 +31,24 @@ class Result:
         summary: the content of ``summary.json``.
         users: the content of ``users.parquet``.
         folder: the run folder.
+        failures: clients that could not do a task; a strategy that one of them failed at is not in the summary.
     """
 
     summary: dict[str, Any]
     users: pd.DataFrame
     folder: Path
+    failures: tuple[Failure, ...] = ()
 
     def table(self) -> str:
         """The strategies side by side, as text."""
-        return draw(self.summary)
+        return render(self.summary)
 
 
 def conclude(run: Run) -> Result:
     """Gather the cells into ``users.parquet`` and ``summary.json``.
 
     Raises:
-        FedctrError: when clients failed; what the others computed has been written then.
+        FedctrError: when clients failed and no row is left.
     """
     global_ctr = run.published_facts(0)["global_ctr"]
     rows = _rows(run)
@@ -60,111 +60,20 @@ def conclude(run: Run) -> Result:
         "global_ctr": global_ctr,
         "users": run.dataset.users,
         "seeds": run.experiment.seeds,
-        "strategies": summarise(users[users["split"] == "test"], complete, global_ctr),
+        "strategies": compare(users[users["split"] == "test"], complete, global_ctr),
         "failures": [asdict(failure) for failure in run.failures],
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
         | {"python": platform.python_version()},
     }
     for spec in complete:
         summary["strategies"][spec] |= _hyperparameters(run, spec)
-    run.write_table(users, run.folder / "users.parquet")
     summary = _without_nan(summary)
-    run.write_json(summary, run.folder / "summary.json")
-    run.write_picture(summary, run.folder / "comparison.png")
-    if run.failures:
-        others = f" ({len(run.failures) - 1} more in log.txt)" if len(run.failures) > 1 else ""
-        raise FedctrError(f"{run.failures[0]}{others}; what the others computed is kept in {run.folder}")
-    return Result(summary, users, run.folder)
-
-
-def summarise(test: pd.DataFrame, strategies: list[str], global_ctr: float) -> dict[str, Any]:
-    """Metrics of every strategy and paired differences against the two baselines.
-
-    Args:
-        test: rows of the test part as in ``users.parquet``.
-        strategies: which to report; those among them that are baselines are compared against.
-        global_ctr: as published.
-
-    Returns:
-        Strategy to its entry in ``summary.json``; a comparison with an absent baseline is None.
-    """
-    columns = {spec: _Columns.of(test[test["strategy"] == spec]) for spec in strategies}
-    present = [baseline for baseline in BASELINES.values() if baseline in columns]
-    pairs = {frozenset((spec, baseline)) for spec in columns for baseline in present if spec != baseline}
-    found: dict[str, Any] = {}
-    for spec, own in columns.items():
-        entry = own.metrics()
-        reference = columns.get("no-fine-tuning")
-        entry["share_harmed"] = own.over_seeds(metrics.share_harmed, "auc", reference, "auc") if reference else None
-        for key, baseline in BASELINES.items():
-            other = columns.get(baseline)
-            entry[key] = None if other is None else _compare(own, other, global_ctr, max(len(pairs), 1))
-        found[spec] = entry
-    return found
-
-
-@dataclass(frozen=True, eq=False)
-class _Columns:
-    """Columns of one strategy's test rows, each (users, seeds), users in the same order for every strategy."""
-
-    values: dict[str, Floats]
-
-    @classmethod
-    def of(cls, rows: pd.DataFrame) -> "_Columns":
-        wide = rows.pivot(index="user", columns="seed")
-        names = rows.columns.difference(["user", "seed", "strategy", "split"])
-        return cls({name: wide[name].to_numpy(dtype=np.float64) for name in names})
-
-    def over_seeds(self, metric: Any, *arguments: Any) -> float:
-        """Mean over seeds of a metric of per-user columns, named, or of another strategy's before the name."""
-        source, columns = self, []
-        for argument in arguments:
-            if isinstance(argument, _Columns):
-                source = argument
-            else:
-                columns.append(source.values[argument])
-        return float(np.mean([metric(*(column[:, seed] for column in columns)) for seed in range(columns[0].shape[1])]))
-
-    def metrics(self) -> dict[str, Any]:
-        return {
-            "auc_user_mean": self.over_seeds(metrics.auc_user_mean, "auc"),
-            "gauc_impressions": self.over_seeds(metrics.gauc_impressions, "auc", "samples"),
-            "users_covered": metrics.users_covered(self.values["auc"][:, 0]),
-            "log_loss": self.over_seeds(metrics.log_loss_impressions, "log_loss", "samples"),
-            "calibration": self.over_seeds(metrics.calibration, "predicted_clicks", "positives"),
-            "ndcg_at_10": self.over_seeds(metrics.ndcg_user_mean, "ndcg_at_10"),
-            "diverged": int(self.values["diverged"].sum()),
-        }
-
-
-def _compare(own: _Columns, other: _Columns, global_ctr: float, comparisons: int) -> dict[str, Any]:
-    differences = own.values["auc"] - other.values["auc"]
-    # A user who diverged in the test of one seed cannot be paired over seeds.
-    differences[np.isnan(differences).any(1)] = np.nan
-    samples = own.values["samples"][:, 0]
-    drift = own.values["local_ctr"][:, 0] - global_ctr
-    gauc = own.over_seeds(metrics.gauc_impressions, "auc", "samples")
-    return {
-        **asdict(paired_difference(differences, comparisons)),
-        "gauc_impressions_difference": gauc - other.over_seeds(metrics.gauc_impressions, "auc", "samples"),
-        "gauc_largest_share": metrics.largest_share(
-            own.values["auc"].mean(1), other.values["auc"].mean(1), samples.astype(np.int64)
-        ),
-        "by_drift": dict(_by_bucket(differences, drift_bucket(drift))),
-        "by_local_samples": dict(
-            _by_bucket(differences, sample_bucket(own.values["local_samples"][:, 0].astype(np.int64)))
-        ),
-    }
-
-
-def _by_bucket(differences: Floats, buckets: pd.Categorical) -> Iterator[tuple[str, dict[str, Any] | None]]:
-    for name in buckets.categories:
-        inside = differences[np.asarray(buckets == name)]
-        if np.isnan(inside).all():
-            yield str(name), None
-            continue
-        interval = paired_difference(inside)
-        yield str(name), {key: getattr(interval, key) for key in ("mean", "low", "high", "users")}
+    run.write(run.folder / "users.parquet", lambda file: users.to_parquet(file, index=False))
+    run.write(
+        run.folder / "summary.json", lambda file: file.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
+    )
+    run.write(run.folder / "comparison.png", lambda file: draw_comparison(summary, file))
+    return Result(summary, users, run.folder, tuple(run.failures))
 
 
 def _rows(run: Run) -> pd.DataFrame:

@@ -17,7 +17,7 @@ Variant = Literal["one-sided", "shift", "smoothed", "anchored"]
 
 @dataclass(frozen=True)
 class LabelCorrection(ClientStrategy):
-    """Correct the local labels so that the local prior meets the global CTR, then fine-tune.
+    """Correct the local labels so that the local prior moves to the global CTR, then fine-tune.
 
     Attributes:
         variant: ``one-sided`` softens the labels of the class that is too frequent; ``shift`` adds the same

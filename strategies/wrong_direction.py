@@ -12,7 +12,7 @@ from fedctr.strategy import ClientStrategy, Local
 
 @dataclass(frozen=True)
 class WrongDirection(ClientStrategy):
-    """Control: move the local prior away from the global CTR by as much as label correction moves it there."""
+    """Control: move the local prior away from the global CTR, not towards it."""
 
     name: ClassVar[str] = "wrong-direction"
 

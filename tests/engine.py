@@ -12,8 +12,8 @@ from torch import Tensor
 
 from fedctr import correction
 from fedctr.data.dataset import Dataset, Field, Schema
-from fedctr.data.features import Features
 from fedctr.data.split import Fractions, Split
+from fedctr.features import Features
 from fedctr.messages import Columns, Task
 from fedctr.models.model import models
 from fedctr.personalise import personalise

@@ -10,10 +10,10 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from fedctr.cloud import CloudTraining, publish
 from fedctr.data.dataset import Dataset
-from fedctr.data.features import Features
 from fedctr.data.split import Fractions, Part, split
 from fedctr.data.synthetic import Synthetic
 from fedctr.errors import FedctrError
+from fedctr.features import Features
 from fedctr.published import Published
 
 SMALL = Synthetic(users=60, items=40, samples_per_user=30).read(None)

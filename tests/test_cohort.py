@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from fedctr import loop
 from fedctr.cohort import Cohort, block_of, fine_tune, gather, padded_length
-from fedctr.data.features import Features
 from fedctr.data.partition import partition
+from fedctr.features import Features
 from fedctr.messages import Columns
 from fedctr.published import Published
 from fedctr.recipe import Recipe

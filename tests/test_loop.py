@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from fedctr.data.features import Features
+from fedctr.features import Features
 from fedctr.loop import fine_tune, score
 from fedctr.models.model import Model
 from fedctr.published import Published

@@ -26,7 +26,6 @@ TASK = Task(
     learning_rates=(0.1, 1 / 3),
     epochs=(1, 3),
     batch_size=16,
-    search_path=("/a b", "/c"),
     stop_file="/a/.stop",
 )
 

@@ -7,7 +7,7 @@ from sklearn.metrics import log_loss, ndcg_score, roc_auc_score
 from torch import Tensor
 
 from fedctr import loop
-from fedctr.data.features import Features
+from fedctr.features import Features
 from fedctr.personalise import UserError, personalise
 from fedctr.published import Published
 from fedctr.recipe import Recipe
@@ -117,11 +117,12 @@ def test_another_seed_gives_other_shuffles(published: Published, features: Featu
     assert first[1] == second[1]
 
 
-def test_progress_is_told_of_every_user(published: Published, features: Features) -> None:
-    done: list[int] = []
-    personalise(published, FineTuning(), features, task(), cohort_size=2, progress=done.append)
-    assert sum(done) == 6
-    assert max(done) <= 2
+def test_the_work_can_be_ended_between_cohorts(published: Published, features: Features) -> None:
+    def go_on() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        personalise(published, FineTuning(), features, task(), cohort_size=2, go_on=go_on)
 
 
 # ------------------------------------------------------------------------------------------- divergence

@@ -6,8 +6,8 @@ import pytest
 
 from fedctr.cohort import COHORT_SIZE
 from fedctr.data.cache import open_dataset
-from fedctr.data.features import Features
 from fedctr.data.split import Fractions, Part, split
+from fedctr.features import Features
 from fedctr.messages import Columns, Task
 from fedctr.models.model import models
 from fedctr.personalise import personalise

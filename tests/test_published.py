@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from fedctr.data.features import Features
 from fedctr.errors import FedctrError
+from fedctr.features import Features
 from fedctr.published import Published
 from tests.engine import cut, publish, world
 

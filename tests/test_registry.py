@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedctr.errors import FedctrError
-from fedctr.registry import Registry, Spec, parse, split
+from fedctr.registry import Registry, Spec, parse, split_specs
 
 
 class Shape:
@@ -87,7 +87,7 @@ class TestSpecs:
             parse(text)
 
     def test_commas_within_brackets_do_not_split(self) -> None:
-        assert split("a[x=1,y=[2,3]], b,,c") == ["a[x=1,y=[2,3]]", "b", "c"]
+        assert split_specs("a[x=1,y=[2,3]], b,,c") == ["a[x=1,y=[2,3]]", "b", "c"]
 
     @given(
         name=st.from_regex(r"[a-z][a-z0-9-]*", fullmatch=True),

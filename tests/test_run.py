@@ -206,8 +206,8 @@ def test_what_cannot_be_written_is_named_and_leaves_nothing_half_written(taken: 
     (run.folder / taken / "x").mkdir(parents=True)
     with pytest.raises(FedctrError, match=f"{taken}: cannot be written"):
         {
-            "summary.json": lambda: run.write_json({"a": 1}, run.folder / taken),
-            "users.parquet": lambda: run.write_table(pd.DataFrame({"a": [1]}), run.folder / taken),
+            "summary.json": lambda: run.write(run.folder / taken, lambda file: file.write_text("{}")),
+            "users.parquet": lambda: run.write(run.folder / taken, pd.DataFrame({"a": [1]}).to_parquet),
             "log.txt": lambda: run.log("line"),
         }[taken]()
     assert files(run.folder) == {"config.toml", "identity.json"}
@@ -215,12 +215,15 @@ def test_what_cannot_be_written_is_named_and_leaves_nothing_half_written(taken: 
 
 def test_what_fails_while_it_is_written_leaves_the_old_file(tmp_path: Path) -> None:
     run = open_run(tmp_path / "run")
-    run.write_json({"a": 1}, run.folder / "summary.json")
-    with pytest.raises(ValueError, match="JSON"):
-        run.write_json({"a": float("nan")}, run.folder / "summary.json")
-    with pytest.raises(ValueError, match="Conversion"):
-        run.write_table(pd.DataFrame({"a": [1, object()]}), run.folder / "users.parquet")
-    assert (run.folder / "summary.json").read_text() == '{\n "a": 1\n}\n'
+    run.write(run.folder / "summary.json", lambda file: file.write_text("old"))
+
+    def fail(file: Path) -> None:
+        file.write_text("half")
+        raise ValueError("no more")
+
+    with pytest.raises(ValueError, match="no more"):
+        run.write(run.folder / "summary.json", fail)
+    assert (run.folder / "summary.json").read_text() == "old"
     assert files(run.folder) == {"config.toml", "identity.json", "summary.json"}
 
 

@@ -156,18 +156,18 @@ def _fetched(name: str, sources: Sequence[Source], folder: Path) -> Path:
     for source in sources:
         console.print(f"{name}: fetching {source.label} ({source.size / 1e6:.1f} MB)", markup=False)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".part-") as scratch:
+            arrived = Path(scratch) / source.file
             try:
                 with _progress(console) as progress:
                     source.download(Path(scratch), progress)
-            except UnreachableError as error:
+                source.verify(arrived, "try again later, or download it by hand and give it with --path")
+            except (UnreachableError, FedctrError) as error:
                 failures.append(f"{source.label}: {error}")
                 console.print(f"{name}: could not be fetched there: {error}", markup=False)
                 continue
-            arrived = Path(scratch) / source.file
-            source.verify(arrived, "try again later, or download it by hand and give it with --path")
             return arrived.replace(folder / source.file)
     reasons = "; ".join(failures)
-    raise FedctrError(f"data set {name}: no source answers ({reasons}); download it by hand and give --path")
+    raise FedctrError(f"data set {name}: no source has it ({reasons}); download it by hand and give --path")
 
 
 def _reason(error: Exception) -> str:

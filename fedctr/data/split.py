@@ -22,7 +22,7 @@ class Fractions:
         validation: share of the samples that follow the training part.
         test: share of the samples that come last.
         window: ``later`` uses all samples; ``earlier`` first drops the last ``test`` share of each user, so that a
-            result can be checked on samples that the later window never scores.
+            result can be checked on other test samples.
     """
 
     validation: float = 0.1

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.func import functional_call
 
-from fedctr.data.features import Features
+from fedctr.features import Features
 from fedctr.models.model import Batch, Model
 from tests.engine import cut, publish, world
 

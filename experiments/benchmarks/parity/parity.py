@@ -22,8 +22,8 @@ from fedctr import metrics
 from fedctr.cloud import CloudTraining, publish
 from fedctr.data.cache import open_dataset
 from fedctr.data.dataset import Dataset, Field, slices
-from fedctr.data.features import Features, Histories
 from fedctr.data.split import Fractions, Part, Split, split
+from fedctr.features import Features, Histories
 from fedctr.models.din import DIN
 from fedctr.models.model import Model
 from fedctr.models.wide_deep import WideDeep

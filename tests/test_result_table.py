@@ -1,6 +1,6 @@
 from typing import Any
 
-from fedctr.table import draw
+from fedctr.result_table import render
 
 
 def interval(mean: float | None, low: float | None, high: float | None, **corrected: float) -> dict[str, Any]:
@@ -37,11 +37,11 @@ def row(text: str, name: str) -> list[str]:
 
 def test_the_title_says_what_was_run() -> None:
     title = "din[embedding=16] on synthetic[users=50], global CTR 0.583, 3 seeds; 819 of 1,943 users have both classes"
-    assert " ".join(draw(summary(pairwise=entry())).split()).startswith(f"{title} in test strategy")
+    assert " ".join(render(summary(pairwise=entry())).split()).startswith(f"{title} in test strategy")
 
 
 def test_a_row_has_figures_and_differences_with_their_intervals() -> None:
-    assert row(draw(summary(pairwise=entry())), "pairwise") == [
+    assert row(render(summary(pairwise=entry())), "pairwise") == [
         *("pairwise", "0.7001", "0.7000", "0.5000", "25%"),
         *("+0.0123", "[+0.0101,", "+0.0149]*", "-0.0023", "[-0.0101,", "+0.0049]"),
     ]
@@ -50,13 +50,13 @@ def test_a_row_has_figures_and_differences_with_their_intervals() -> None:
 def test_a_star_stands_where_the_corrected_interval_leaves_out_0() -> None:
     doubtful = interval(0.01, 0.001, 0.02, corrected_low=-0.001, corrected_high=0.03)
     worse = interval(-0.01, -0.02, -0.001)
-    text = draw(summary(pairwise=entry(vs_no_fine_tuning=doubtful, vs_fine_tuning=worse)))
+    text = render(summary(pairwise=entry(vs_no_fine_tuning=doubtful, vs_fine_tuning=worse)))
     assert "+0.0200] " in text
     assert "-0.0010]*" in text
 
 
 def test_a_baseline_is_not_compared_with_itself() -> None:
-    text = draw(summary(no_fine_tuning=entry(), fine_tuning=entry()))
+    text = render(summary(no_fine_tuning=entry(), fine_tuning=entry()))
     assert row(text, "no-fine-tuning") == [
         "no-fine-tuning",
         "0.7001",
@@ -70,20 +70,20 @@ def test_a_baseline_is_not_compared_with_itself() -> None:
 
 
 def test_brackets_of_a_spec_are_not_markup() -> None:
-    text = draw(summary(**{"a:B[bold]": entry()}))
+    text = render(summary(**{"a:B[bold]": entry()}))
     assert row(text, "a:B")[0] == "a:B[bold]"
 
 
 def test_what_could_not_be_computed_is_a_dash_and_what_was_not_compared_is_empty() -> None:
     nothing = entry(auc_user_mean=None, gauc_impressions=None, share_harmed=None, vs_no_fine_tuning=None)
     nothing["vs_fine_tuning"] = interval(None, None, None)
-    assert row(draw(summary(pairwise=nothing)), "pairwise") == ["pairwise", "-", "-", "0.5000", "-"]
+    assert row(render(summary(pairwise=nothing)), "pairwise") == ["pairwise", "-", "-", "0.5000", "-"]
 
 
 def test_a_single_user_has_a_difference_without_an_interval() -> None:
-    text = draw(summary(pairwise=entry(vs_fine_tuning=interval(0.25, None, None))))
+    text = render(summary(pairwise=entry(vs_fine_tuning=interval(0.25, None, None))))
     assert row(text, "pairwise")[-1] == "+0.2500"
 
 
 def test_no_strategy_no_rows() -> None:
-    assert "0 of 1,943 users" in draw(summary())
+    assert "0 of 1,943 users" in render(summary())

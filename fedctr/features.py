@@ -7,8 +7,8 @@ import numpy.typing as npt
 import torch
 
 from fedctr.data.dataset import Dataset
-from fedctr.data.distinct import Distinct
 from fedctr.data.split import Split
+from fedctr.distinct import Distinct
 from fedctr.models.model import Batch
 
 Rows = npt.NDArray[np.int64]

@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedctr.data.dataset import Dataset
-from fedctr.data.features import Features, Histories
 from fedctr.data.split import Fractions, Split, split
 from fedctr.data.synthetic import Synthetic
+from fedctr.features import Features, Histories
 from tests.engine import cut, world
 
 # Of one user: (time, item, label) of every sample, and how many of them are for training.

@@ -7,10 +7,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-WIDTH = 118
+WIDTH = 132
 
 
-def draw(summary: dict[str, Any]) -> str:
+def render(summary: dict[str, Any]) -> str:
     """A table with one row per strategy.
 
     Args:
@@ -21,14 +21,16 @@ def draw(summary: dict[str, Any]) -> str:
     table = Table(
         title=f"{escape(summary['model'])} on {escape(summary['dataset'])}, global CTR {summary['global_ctr']:.3f}, "
         f"{summary['seeds']} seeds; {users}",
-        caption="Differences in user AUC, 95 % intervals (paired bootstrap over users and seeds); * excludes 0 after "
-        "correction for all comparisons made.",
+        caption="Tuned with: learning rate x epochs, chosen on validation. Differences in user AUC, 95 % intervals "
+        "(paired bootstrap over users and seeds); * excludes 0 after correction for all comparisons made."
+        + _diverged(summary),
         box=SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
     )
     for heading, justify in {
         "strategy": "left",
+        "tuned with": "left",
         "user AUC": "right",
         "GAUC": "right",
         "log loss": "right",
@@ -36,11 +38,13 @@ def draw(summary: dict[str, Any]) -> str:
         "vs no-fine-tuning": "right",
         "vs fine-tuning": "right",
     }.items():
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+        wide = heading == "strategy"
+        table.add_column(heading, justify=justify, overflow="fold", no_wrap=not wide)  # type: ignore[arg-type]
     for name, entry in summary["strategies"].items():
         harmed = entry["share_harmed"]
         table.add_row(
             escape(name),
+            "" if entry["learning_rate"] is None else f"{entry['learning_rate']:g} x {entry['epochs']}",
             *(_number(entry[figure]) for figure in ("auc_user_mean", "gauc_impressions", "log_loss")),
             "" if harmed is None or name == "no-fine-tuning" else f"{harmed:.0%}",
             "" if name == "no-fine-tuning" else _difference(entry["vs_no_fine_tuning"]),
@@ -50,6 +54,13 @@ def draw(summary: dict[str, Any]) -> str:
     with console.capture() as text:
         console.print(table)
     return text.get()
+
+
+def _diverged(summary: dict[str, Any]) -> str:
+    """Names the strategies whose models diverged for some users."""
+    counts = {name: entry["diverged"] for name, entry in summary["strategies"].items() if entry["diverged"]}
+    told = ", ".join(f"{escape(name)} ({count:,})" for name, count in counts.items())
+    return f" Models of some users and seeds diverged and count as AUC 0.5: {told}." if told else ""
 
 
 def _number(value: float | None, form: str = ".4f") -> str:

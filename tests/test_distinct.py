@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedctr.data.distinct import Distinct
+from fedctr.distinct import Distinct
 
 tables = st.tuples(st.integers(1, 5), st.integers(0, 7)).flatmap(
     lambda shape: st.lists(
