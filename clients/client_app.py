@@ -8,7 +8,7 @@ from flwr.clientapp import ClientApp
 
 from fedctr.data.dataset import Dataset
 from fedctr.data.partition import partition
-from fedctr.data.split import Fractions, split
+from fedctr.data.split import Fractions, Split, split
 from fedctr.errors import FedctrError
 from fedctr.features import Features
 from fedctr.messages import Failure, pack_failure, pack_rows, unpack_task
@@ -50,6 +50,11 @@ def evaluate(message: Message, context: Context) -> Message:
 
 @lru_cache(maxsize=4)
 def _features(folder: str, fractions: Fractions, client: int, clients: int, history_length: int) -> Features:
+    dataset, parts = _parts(folder, fractions)
+    return Features.build(dataset, parts, partition(dataset.users, client, clients), history_length)
+
+
+@lru_cache(maxsize=1)
+def _parts(folder: str, fractions: Fractions) -> tuple[Dataset, Split]:
     dataset = Dataset.open(Path(folder))
-    users = partition(dataset.users, client, clients)
-    return Features.build(dataset, split(dataset, fractions), users, history_length)
+    return dataset, split(dataset, fractions)

@@ -96,9 +96,11 @@ class Run:
         return facts
 
     def cell(self, part: Part, spec: str, seed: int) -> Path:
-        """Where the rows of one strategy and seed are kept."""
+        """Where the rows of one strategy and seed are kept; a strategy whose code has changed has another place."""
+        strategy = self.strategies[spec]
+        code = f"{strategy!r} {fingerprint(type(strategy))}"
         slug = re.sub("[^a-z0-9]+", "-", spec.lower()).strip("-")[:60]
-        digest = hashlib.sha256(spec.encode()).hexdigest()[:6]
+        digest = hashlib.sha256(code.encode()).hexdigest()[:6]
         return self.folder / "cells" / f"{part}-{slug}-{digest}-seed{seed}.parquet"
 
     def kept_published(self, seed: int) -> Published | None:
@@ -126,14 +128,11 @@ class Run:
             text.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}\n")
 
     def _science(self) -> dict[str, Any]:
-        """What determines the results to the bit: settings, data and code, as JSON gives it back."""
+        """What determines the results to the bit, but for the strategies' code, as JSON gives it back."""
         model = parse(self.experiment.model).name
         science = {
             **self.experiment.science(),
             "content_hash": self.dataset.content_hash,
-            "strategies": {
-                spec: [repr(strategy), fingerprint(type(strategy))] for spec, strategy in self.strategies.items()
-            },
             "model_code": fingerprint(models.find(model)),
             "cloud_version": VERSION,
             "versions": {name: importlib.metadata.version(name) for name in ("fedctr", "torch")},

@@ -211,5 +211,6 @@ def main(grid: Grid, context: Context) -> None:
         serve(grid, run)
         result = conclude(run)
         print(result.table())
-        print(*result.failures, sep="\n")
         print(f"Run folder: {run.folder.absolute()}")
+    if result.complaint:
+        raise FedctrError(result.complaint)

@@ -39,6 +39,14 @@ class Result:
     folder: Path
     failures: tuple[Failure, ...] = ()
 
+    @property
+    def complaint(self) -> str:
+        """What failed, in one line; empty where nothing did."""
+        if not self.failures:
+            return ""
+        others = f" ({len(self.failures) - 1} more in log.txt)" if len(self.failures) > 1 else ""
+        return f"{self.failures[0]}{others}; what the others computed is kept in {self.folder}"
+
     def table(self) -> str:
         """The strategies side by side, as text."""
         return render(self.summary)

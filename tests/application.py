@@ -12,6 +12,11 @@ import pandas as pd
 
 from fedctr.cloud import CloudTraining
 from fedctr.config import Experiment
+from fedctr.data.cache import open_dataset
+from fedctr.data.split import Part
+from fedctr.progress import Silent
+from fedctr.run import Run
+from fedctr.strategy import strategies
 
 FEDCTR = Path(sys.executable).with_name("fedctr")
 DATASET = "synthetic[users=50]"
@@ -32,6 +37,12 @@ CHOICES: dict[str, Any] = {
 def experiment(out: Path, **keys: Any) -> Experiment:
     """The small experiment: 50 users, 3 strategies, 2 seeds; some keys may differ."""
     return Experiment(**{**CHOICES, "out": out, **keys})
+
+
+def cell(part: Part, spec: str, seed: int) -> str:
+    """Where in its run folder a strategy of the shelf keeps its rows."""
+    run = Run(experiment(Path()), open_dataset(DATASET), {spec: strategies.create(spec)}, Path(), Silent())
+    return str(run.cell(part, spec, seed))
 
 
 def write_toml(file: Path, **keys: Any) -> Path:

@@ -14,6 +14,9 @@ def entry(**figures: Any) -> dict[str, Any]:
         "users_covered": 819,
         "log_loss": 0.5,
         "share_harmed": 0.251,
+        "learning_rate": 0.1,
+        "epochs": 3,
+        "diverged": 0,
         "vs_no_fine_tuning": interval(0.0123, 0.0101, 0.0149),
         "vs_fine_tuning": interval(-0.0023, -0.0101, 0.0049),
     }
@@ -42,7 +45,7 @@ def test_the_title_says_what_was_run() -> None:
 
 def test_a_row_has_figures_and_differences_with_their_intervals() -> None:
     assert row(render(summary(pairwise=entry())), "pairwise") == [
-        *("pairwise", "0.7001", "0.7000", "0.5000", "25%"),
+        *("pairwise", "0.1", "x", "3", "0.7001", "0.7000", "0.5000", "25%"),
         *("+0.0123", "[+0.0101,", "+0.0149]*", "-0.0023", "[-0.0101,", "+0.0049]"),
     ]
 
@@ -56,7 +59,7 @@ def test_a_star_stands_where_the_corrected_interval_leaves_out_0() -> None:
 
 
 def test_a_baseline_is_not_compared_with_itself() -> None:
-    text = render(summary(no_fine_tuning=entry(), fine_tuning=entry()))
+    text = render(summary(no_fine_tuning=entry(learning_rate=None, epochs=None), fine_tuning=entry()))
     assert row(text, "no-fine-tuning") == [
         "no-fine-tuning",
         "0.7001",
@@ -77,7 +80,7 @@ def test_brackets_of_a_spec_are_not_markup() -> None:
 def test_what_could_not_be_computed_is_a_dash_and_what_was_not_compared_is_empty() -> None:
     nothing = entry(auc_user_mean=None, gauc_impressions=None, share_harmed=None, vs_no_fine_tuning=None)
     nothing["vs_fine_tuning"] = interval(None, None, None)
-    assert row(render(summary(pairwise=nothing)), "pairwise") == ["pairwise", "-", "-", "0.5000", "-"]
+    assert row(render(summary(pairwise=nothing)), "pairwise") == ["pairwise", "0.1", "x", "3", "-", "-", "0.5000", "-"]
 
 
 def test_a_single_user_has_a_difference_without_an_interval() -> None:
@@ -87,3 +90,8 @@ def test_a_single_user_has_a_difference_without_an_interval() -> None:
 
 def test_no_strategy_no_rows() -> None:
     assert "0 of 1,943 users" in render(summary())
+
+
+def test_models_that_diverged_are_told_of() -> None:
+    text = " ".join(render(summary(pairwise=entry(diverged=7), fine_tuning=entry())).split())
+    assert text.endswith("Models of some users and seeds diverged and count as AUC 0.5: pairwise (7).")

@@ -7,12 +7,13 @@ import pandas as pd
 import pytest
 
 from fedctr.benchmark import bench
+from fedctr.cloud import VERSION
 from fedctr.data.split import Fractions
 from fedctr.errors import FedctrError
 from fedctr.progress import Silent
 from fedctr.run import Run
 from fedctr.summary import Result
-from tests.application import command, experiment, files, users_of, write_toml
+from tests.application import cell, command, experiment, files, users_of, write_toml
 
 pytestmark = pytest.mark.usefixtures("small_cache")
 
@@ -52,15 +53,12 @@ def open_run(out: Path, **keys: Any) -> Run:
 
 
 def test_a_finished_run_holds_these_files(reference: Result) -> None:
-    def cell(part: str, strategy: str, seed: int) -> str:
-        return f"cells/{part}-{strategy}-seed{seed}.parquet"
-
-    tuned = ["fine-tuning-242a7e", "label-correction-variant-shift-74b56e"]
+    tuned = ["fine-tuning", "label-correction[variant=shift]"]
     assert files(reference.folder) == {
         *("config.toml", "identity.json", "summary.json", "users.parquet", "log.txt", "comparison.png"),
         *(f"published/seed-{seed}/{name}" for seed in (0, 1) for name in ("model.safetensors", "published.json")),
         *(cell("validation", strategy, seed) for strategy in tuned for seed in (0, 1)),
-        *(cell("test", strategy, seed) for strategy in ["no-fine-tuning-26bb84", *tuned] for seed in (0, 1)),
+        *(cell("test", strategy, seed) for strategy in ["no-fine-tuning", *tuned] for seed in (0, 1)),
     }
 
 
@@ -70,6 +68,8 @@ def test_the_folder_says_what_was_run(reference: Result) -> None:
     identity = json.loads((reference.folder / "identity.json").read_text())
     assert len(identity.pop("content_hash")) == 64
     assert set(identity.pop("versions")) == {"fedctr", "torch"}
+    assert identity.pop("model_code").startswith("fedctr.models.din:DIN ")
+    assert identity.pop("cloud_version") == VERSION
     assert identity == run.science()
     assert (reference.folder / "log.txt").read_text().count("fine-tuning: learning rate") == 1
     assert json.loads((reference.folder / "summary.json").read_text()) == reference.summary
@@ -107,11 +107,12 @@ def test_a_run_that_is_killed_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     killed = command(tmp_path, "bench", toml.name)
     assert killed.returncode == -9
     kept = files(tmp_path / "out")
-    assert {name for name in kept if name.startswith("cells")} == {"cells/validation-fine-tuning-242a7e-seed0.parquet"}
+    assert {name for name in kept if name.startswith("cells")} == {cell("validation", "fine-tuning", 0)}
     assert not kept & {"users.parquet", "summary.json"}
 
     # A process may also be killed while it writes.
-    cut_short = "out/.summary.json.part", "out/cells/.test-fine-tuning-242a7e-seed1.parquet.part"
+    test_cell = Path(cell("test", "fine-tuning", 1)).name
+    cut_short = "out/.summary.json.part", f"out/cells/.{test_cell}.part"
     for name in cut_short:
         (tmp_path / name).write_text("half a fi")
     (tmp_path / "out/published/.seed-1.part").mkdir()
@@ -252,8 +253,14 @@ def test_a_run_without_a_folder_gets_a_new_one_below_runs(tmp_path: Path, monkey
     assert run.folder.is_dir()
 
 
-def test_cells_of_specs_that_look_alike_are_kept_apart(tmp_path: Path) -> None:
-    run = open_run(tmp_path / "run")
-    cells = {run.cell("test", spec, 0) for spec in ("a:B", "a:b", "a[b=1]", "a[b=-1]", "a" * 80, "a" * 81)}
-    assert len(cells) == 6
-    assert all(len(cell.name) < 100 for cell in cells)
+def test_cells_of_specs_that_look_alike_are_kept_apart() -> None:
+    options = (
+        "[strength=1.5]",
+        "[strength=15]",
+        "[variant=shift]",
+        "[variant=shift,clip=true]",
+        f"[strength={'1' * 90}]",
+    )
+    cells = {cell("test", f"label-correction{option}", 0) for option in options}
+    assert len(cells) == 5
+    assert all(len(Path(name).name) < 100 for name in cells)

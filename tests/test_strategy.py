@@ -156,7 +156,7 @@ def test_a_penalty_is_one_number_per_user() -> None:
     assert penalty.tolist() == [6.0, 50.0]
     assert added_penalty(Plain(), parameters, origin) is None
     for shape in ((), (1,), (3,), (2, 1)):
-        with pytest.raises(ValueError, match=r"penalty returned shape \(.*\), expected \(2,\)"):
+        with pytest.raises(ValueError, match=r"penalty returned shape \(.*\), expected shape \(2,\)"):
             added_penalty(answering(torch.zeros(shape), "penalty"), parameters, origin)
 
 

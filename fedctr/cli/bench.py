@@ -74,6 +74,5 @@ def bench(
     else:
         typer.echo(result.table())
         typer.echo(f"Run folder: {result.folder}")
-    if result.failures:
-        others = f" ({len(result.failures) - 1} more in log.txt)" if len(result.failures) > 1 else ""
-        raise FedctrError(f"{result.failures[0]}{others}; what the others computed is kept in {result.folder}")
+    if result.complaint:
+        raise FedctrError(result.complaint)

@@ -87,7 +87,7 @@ def test_a_stored_file_that_was_altered_is_refused(tmp_path: Path) -> None:
 def test_a_wrong_checksum_names_file_expected_found_and_remedy(server: str, tmp_path: Path) -> None:
     source = web(f"{server}/whole", CONTENT[::-1])
     with pytest.raises(FedctrError) as caught:
-        obtain("films", [source, web(f"{server}/whole")], tmp_path)
+        obtain("films", [source], tmp_path)
     found = hashlib.sha256(CONTENT).hexdigest()
     assert f"data.zip: expected SHA-256 {source.sha256}, found {found}; try again later" in str(caught.value)
     assert list(tmp_path.iterdir()) == []
@@ -96,6 +96,11 @@ def test_a_wrong_checksum_names_file_expected_found_and_remedy(server: str, tmp_
 def test_a_wrong_size_is_refused(server: str, tmp_path: Path) -> None:
     with pytest.raises(FedctrError, match=r"data.zip: expected 8 bytes, found 800,000; try again later"):
         obtain("films", [web(f"{server}/whole", b"ratings ")], tmp_path)
+
+
+def test_where_one_source_has_something_else_the_next_is_taken(server: str, tmp_path: Path) -> None:
+    obtain("films", [web(f"{server}/whole", CONTENT[::-1]), web(f"{server}/whole")], tmp_path)
+    assert (tmp_path / "data.zip").read_bytes() == CONTENT
 
 
 @pytest.mark.parametrize("fault", ["missing", "broken", "silent"])
@@ -121,7 +126,7 @@ def test_when_no_source_answers_every_reason_is_given(tmp_path: Path) -> None:
     with pytest.raises(FedctrError) as caught:
         obtain("films", sources, tmp_path)
     assert str(caught.value) == (
-        f"data set films: no source answers ({sources[0].url}: Connection refused; {sources[1].url}: Connection "
+        f"data set films: no source has it ({sources[0].url}: Connection refused; {sources[1].url}: Connection "
         "refused); download it by hand and give --path"
     )
     assert list(tmp_path.iterdir()) == []
