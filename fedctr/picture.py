@@ -76,7 +76,7 @@ def _draw_by_drift(axes: "Axes", strategies: dict[str, Any]) -> None:
         range(len(buckets)), [f"{bucket}\n{count:,} users" for bucket, count in zip(buckets, users, strict=True)]
     )
     axes.set_ylim(max(len(buckets), 1) - 0.5, -0.5)
-    axes.set_title("against no fine-tuning, by drift |local - global CTR|; not corrected", fontsize=10, loc="left")
+    axes.set_title("against no fine-tuning, by |drift|; not corrected", fontsize=10, loc="left")
     _style(axes)
     if shown:
         axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=9)

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-WIDTH = 132
+FIGURES_WIDTH = 117  # columns of the terminal that all but the names take up
+NAMES_WIDTH = 36  # longer names are folded
 
 
 def render(summary: dict[str, Any]) -> str:
@@ -18,6 +19,7 @@ def render(summary: dict[str, Any]) -> str:
     """
     covered = {entry["users_covered"] for entry in summary["strategies"].values()}
     users = f"{max(covered, default=0):,} of {summary['users']:,} users have both classes in test"
+    names = min(max(map(len, summary["strategies"]), default=0), NAMES_WIDTH)
     table = Table(
         title=f"{escape(summary['model'])} on {escape(summary['dataset'])}, global CTR {summary['global_ctr']:.3f}, "
         f"{summary['seeds']} seeds; {users}",
@@ -38,8 +40,8 @@ def render(summary: dict[str, Any]) -> str:
         "vs no-fine-tuning": "right",
         "vs fine-tuning": "right",
     }.items():
-        wide = heading == "strategy"
-        table.add_column(heading, justify=justify, overflow="fold", no_wrap=not wide)  # type: ignore[arg-type]
+        width = names if heading == "strategy" else None
+        table.add_column(heading, justify=justify, overflow="fold", min_width=width)  # type: ignore[arg-type]
     for name, entry in summary["strategies"].items():
         harmed = entry["share_harmed"]
         table.add_row(
@@ -50,7 +52,7 @@ def render(summary: dict[str, Any]) -> str:
             "" if name == "no-fine-tuning" else _difference(entry["vs_no_fine_tuning"]),
             "" if name == "fine-tuning" else _difference(entry["vs_fine_tuning"]),
         )
-    console = Console(width=WIDTH, record=True, file=None, color_system=None)
+    console = Console(width=FIGURES_WIDTH + names, record=True, file=None, color_system=None)
     with console.capture() as text:
         console.print(table)
     return text.get()
