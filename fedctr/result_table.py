@@ -67,7 +67,9 @@ def _diverged(summary: dict[str, Any]) -> str:
 
 def _number(value: float | None, form: str = ".4f") -> str:
     """A figure, or a dash where there is none."""
-    return "-" if value is None else format(value, form)
+    if value is None:
+        return "-"
+    return format(value, form) if abs(value) < 1000 else f"{value:.1e}"  # models that all but diverged
 
 
 def _difference(interval: dict[str, Any] | None) -> str:

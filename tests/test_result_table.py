@@ -95,3 +95,7 @@ def test_no_strategy_no_rows() -> None:
 def test_models_that_diverged_are_told_of() -> None:
     text = " ".join(render(summary(pairwise=entry(diverged=7), fine_tuning=entry())).split())
     assert text.endswith("Models of some users and seeds diverged and count as AUC 0.5: pairwise (7).")
+
+
+def test_a_huge_log_loss_is_written_short() -> None:
+    assert "6.1e+23" in render(summary(pairwise=entry(log_loss=6.132e23)))
