@@ -3,11 +3,8 @@
 import copy
 import hashlib
 import json
-import shutil
-import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +12,7 @@ import torch
 import torch.nn.functional as F
 
 from fedctr import metrics
-from fedctr.data.cache import cache_folder
+from fedctr.data.cache import cache_folder, store
 from fedctr.data.dataset import Dataset
 from fedctr.data.split import Fractions, Part, Split, split
 from fedctr.errors import FedctrError
@@ -77,7 +74,7 @@ def publish(
         What the server publishes, and facts on the training for the run folder.
 
     Raises:
-        FedctrError: when the training part holds one class only, or training diverges.
+        FedctrError: when the training part holds one class only, training diverges, or the cache cannot be written.
     """
     name = parse(spec).name
     key = {
@@ -95,13 +92,8 @@ def publish(
     if not folder.is_dir():
         with single_thread():
             published, facts = _train(spec, dataset, split(dataset, fractions), training, seed, progress)
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        fresh = Path(tempfile.mkdtemp(dir=folder.parent))
-        published.save(fresh, {"seed": seed, "training": asdict(training), **facts})
-        try:
-            fresh.rename(folder)
-        except OSError:  # another process has trained the same model meanwhile
-            shutil.rmtree(fresh)
+        facts = {"seed": seed, "training": asdict(training), **facts}
+        store(folder, lambda fresh: published.save(fresh, facts))
     return Published.load(folder)
 
 

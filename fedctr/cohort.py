@@ -12,7 +12,8 @@ Results are the same to the bit whoever shares a cohort:
 - A lone user is computed twice, because matrix products of a single one take another path.
 - Every user's weights begin at a multiple of 64 bytes (:class:`~fedctr.models.layers.Linear` sees to it), because
   matrix products round by alignment.
-- A strategy's hooks see the users repeated up to a multiple of ``LANES``.
+- A strategy's hooks see the users repeated up to a multiple of ``LANES``, and its penalty sees tables padded to a
+  multiple of ``SUMMED`` rows.
 """
 
 from collections.abc import Iterator
@@ -105,8 +106,8 @@ class Cohort:
         train: the training parts, to fine-tune on.
         scored: the parts to score.
         user_codes: int32 (users, 1, user columns), numbering the rows of ``tables``.
-        clicks: int64 (users, places), "nothing here", then the items of ``train``, by the user's own number.
         item_codes: int32 (users, items, item columns), likewise, by the user's own number of the item.
+        clicks: int64 (users, places), "nothing here", then the items of ``train``, by the user's own number.
         tables: int64 (users, rows) for each (side, field name): the embedding rows in use.
         block: places for samples in a step of fine-tuning, and of scoring.
     """

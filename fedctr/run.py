@@ -116,11 +116,25 @@ class Run:
             fresh.mkdir()
             published.save(fresh, facts)
 
-        _atomically(folder, write)
+        self.write(folder, write)
 
     def write(self, file: Path, write: Callable[[Path], object]) -> None:
-        """Have a file of the run folder written atomically; ``write`` gets the path to write to."""
-        _atomically(file, write)
+        """Have a file or folder written under another name, which a run that is killed leaves to the next one.
+
+        Args:
+            file: below the run folder.
+            write: gets the path to write to.
+        """
+        fresh = _fresh(file)
+        with _writing(file):
+            file.parent.mkdir(exist_ok=True)
+            try:
+                _remove(fresh)
+                write(fresh)
+                fresh.replace(file)
+            except BaseException:
+                _remove(fresh)
+                raise
 
     def log(self, line: str) -> None:
         """Add a line to ``log.txt``."""
@@ -161,12 +175,12 @@ class Run:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FedctrError(f"{self.folder}: cannot be created ({error.strerror}); choose another --out") from None
-        _atomically(identity, lambda fresh: fresh.write_text(json.dumps(science, indent=1) + "\n", encoding="utf-8"))
+        self.write(identity, lambda fresh: fresh.write_text(json.dumps(science, indent=1) + "\n", encoding="utf-8"))
         with _writing(self.folder / "cells") as cells:
             cells.mkdir(exist_ok=True)
         self.stop_file.unlink(missing_ok=True)
         toml = self.experiment.to_toml()
-        _atomically(self.folder / "config.toml", lambda fresh: fresh.write_text(toml, encoding="utf-8"))
+        self.write(self.folder / "config.toml", lambda fresh: fresh.write_text(toml, encoding="utf-8"))
 
 
 @contextmanager
@@ -175,20 +189,6 @@ def _writing(file: Path) -> Iterator[Path]:
         yield file
     except OSError as error:
         raise FedctrError(f"{file}: cannot be written ({error.strerror or error})") from error
-
-
-def _atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Have a file or folder written under another name, which a run that is killed leaves to the next one."""
-    fresh = _fresh(path)
-    with _writing(path):
-        path.parent.mkdir(exist_ok=True)
-        try:
-            _remove(fresh)
-            write(fresh)
-            fresh.replace(path)
-        except BaseException:
-            _remove(fresh)
-            raise
 
 
 def _fresh(path: Path) -> Path:

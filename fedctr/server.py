@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 
 import pandas as pd
@@ -51,7 +52,7 @@ def serve(grid: Grid, run: Run) -> None:
 class _Server:
     grid: Grid
     run: Run
-    published: list[Published]
+    published: list[Published]  # by seed
     nodes: list[int]  # by partition
 
     def collect(self, part: Part, trials: dict[str, Trial | None]) -> None:
@@ -60,25 +61,24 @@ class _Server:
         ``trials`` maps a strategy to the trial to run, or to None for the whole grid.
         """
         run = self.run
-        missing = {seed: [spec for spec in trials if not run.cell(part, spec, seed).is_file()] for seed in run.seeds}
-        cells = sum(len(specs) for specs in missing.values())
-        run.reporter.phase(f"{part}: {len(trials)} strategies x {len(run.seeds)} seeds", cells * len(self.nodes))
-        for seed, specs in missing.items():
-            tasks = [self._task(part, spec, seed, trials[spec]) for spec in specs]
-            for task, replies in self._ask(self.published[seed], tasks):
-                failures = [reply for reply in replies if isinstance(reply, Failure)]
-                rows = [reply for reply in replies if isinstance(reply, pd.DataFrame)]
-                for failure in failures:
-                    run.log(f"{part}, seed {seed}: {failure}")
-                run.failures.extend(failures)
-                if rows:
-                    table = pd.concat(rows).sort_values(["learning_rate", "epochs", "user"], ignore_index=True)
-                    # A cell with a client missing is kept, but not under the name of a finished one.
-                    cell = run.cell(part, task.strategy, seed)
-                    run.write(
-                        cell.with_suffix(".partial") if failures else cell,
-                        lambda file, table=table: table.to_parquet(file, index=False),  # type: ignore[misc]
-                    )
+        tasks = [
+            self._task(part, spec, seed, trial)
+            for seed in run.seeds
+            for spec, trial in trials.items()
+            if not run.cell(part, spec, seed).is_file()
+        ]
+        run.reporter.phase(f"{part}: {len(trials)} strategies x {len(run.seeds)} seeds", len(tasks) * len(self.nodes))
+        for task, replies in self._ask(tasks):
+            failures = [reply for reply in replies if isinstance(reply, Failure)]
+            rows = [reply for reply in replies if isinstance(reply, pd.DataFrame)]
+            for failure in failures:
+                run.log(f"{part}, seed {task.seed}: {failure}")
+            run.failures.extend(failures)
+            if rows:
+                table = pd.concat(rows).sort_values(["learning_rate", "epochs", "user"], ignore_index=True)
+                # A cell with a client missing is kept, but not under the name of a finished one.
+                cell = run.cell(part, task.strategy, task.seed)
+                run.write(cell.with_suffix(".partial") if failures else cell, partial(table.to_parquet, index=False))
 
     def _task(self, part: Part, spec: str, seed: int, trial: Trial | None) -> Task:
         experiment = self.run.experiment
@@ -94,7 +94,7 @@ class _Server:
             stop_file=str(self.run.stop_file),
         )
 
-    def _ask(self, published: Published, tasks: list[Task]) -> Iterator[tuple[Task, list[pd.DataFrame | Failure]]]:
+    def _ask(self, tasks: list[Task]) -> Iterator[tuple[Task, list[pd.DataFrame | Failure]]]:
         """Send every task to every client and yield each task when its last reply has come in."""
         ahead = iter(tasks)
         senders: dict[str, tuple[Task, int]] = {}
@@ -102,7 +102,7 @@ class _Server:
 
         def send() -> None:
             for task in islice(ahead, TASKS_IN_FLIGHT - len(replies)):
-                content = pack_task(published, task)
+                content = pack_task(self.published[task.seed], task)
                 messages = [Message(content, node, MessageType.EVALUATE) for node in self.nodes]
                 for client, message_id in enumerate(self.grid.push_messages(messages)):
                     senders[message_id] = task, client

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import pytest
 
 from fedctr.cloud import CloudTraining
 from fedctr.config import Experiment
@@ -49,6 +50,23 @@ def write_toml(file: Path, **keys: Any) -> Path:
     """The small experiment as a file, to be run in the file's folder; the run folder is ``out``."""
     file.write_text(experiment(Path("out"), **keys).to_toml())
     return file
+
+
+def call_main(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str
+) -> tuple[int, str, str]:
+    """Run ``fedctr ARGUMENTS`` in this process; exit code, stdout and stderr."""
+    from fedctr.cli import main
+
+    monkeypatch.setattr(sys, "argv", ["fedctr", *arguments])
+    code: object = 0
+    try:
+        main()
+    except SystemExit as leave:
+        code = leave.code or 0
+    said = capsys.readouterr()
+    assert isinstance(code, int)
+    return code, said.out, said.err
 
 
 def command(

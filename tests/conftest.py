@@ -12,7 +12,7 @@ from fedctr.data.cache import open_dataset
 from fedctr.data.dataset import Dataset
 from fedctr.summary import Result
 from fedctr.threads import single_thread
-from tests.application import experiment
+from tests.application import call_main, experiment
 
 # A busy machine must not fail a test that is right.
 settings.register_profile("fedctr", deadline=None)
@@ -63,20 +63,11 @@ def fedctr(
     before = set(sys.modules)
 
     def call(*arguments: str) -> tuple[int, str, str]:
-        from fedctr.cli import main
-
-        monkeypatch.setattr(sys, "argv", ["fedctr", *arguments])
-        code: object = 0
         try:
-            main()
-        except SystemExit as leave:
-            code = leave.code or 0
+            return call_main(monkeypatch, capsys, *arguments)
         finally:
             for name in set(sys.modules) - before:
                 if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
                     del sys.modules[name]
-        said = capsys.readouterr()
-        assert isinstance(code, int)
-        return code, said.out, said.err
 
     return call

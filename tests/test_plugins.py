@@ -13,11 +13,7 @@ from fedctr.summary import Result
 from tests.application import DATASET, command, files, install_wheel, users_of, write_toml
 from tests.mischief import write_module
 
-# typer reads a name that the newest click deprecates.
-pytestmark = [
-    pytest.mark.usefixtures("small_cache"),
-    pytest.mark.filterwarnings("ignore:'click.utils:DeprecationWarning"),
-]
+pytestmark = pytest.mark.usefixtures("small_cache")
 
 STRATEGY = '''
 from dataclasses import dataclass

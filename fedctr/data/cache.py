@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import platformdirs
@@ -44,7 +45,7 @@ def open_dataset(spec: str, path: Path | None = None) -> Dataset:
     if not folder.is_dir():
         dataset = loader.read(path)
         dataset.check()
-        _store(dataset, folder)
+        store(folder, dataset.save)
     return Dataset.open(folder)
 
 
@@ -74,14 +75,23 @@ def _key(loader: Loader, path: Path | None) -> str:
     return digest.hexdigest()[:16]
 
 
-def _store(dataset: Dataset, folder: Path) -> None:
+def store(folder: Path, save: Callable[[Path], None]) -> None:
+    """Put a folder into the cache, whole or not at all; of several processes that do it at once one is enough.
+
+    Args:
+        folder: named after its content, so that equal names hold equal content.
+        save: writes the content into the folder that it is given.
+
+    Raises:
+        FedctrError: when the cache cannot be written.
+    """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".part-") as scratch:
             # A folder within, because the scratch folder itself is closed to other users of a shared cache.
             whole = Path(scratch) / folder.name
             whole.mkdir()
-            dataset.save(whole)
+            save(whole)
             try:
                 whole.rename(folder)
             except OSError:

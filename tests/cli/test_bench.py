@@ -10,11 +10,7 @@ from fedctr.summary import Result
 from tests.application import DATASET, MODEL, cell, command, experiment, files, users_of, write_toml
 from tests.mischief import alive, interrupt, write_module
 
-# typer reads a name that the newest click deprecates.
-pytestmark = [
-    pytest.mark.usefixtures("small_cache"),
-    pytest.mark.filterwarnings("ignore:'click.utils:DeprecationWarning"),
-]
+pytestmark = pytest.mark.usefixtures("small_cache")
 
 Fedctr = Callable[..., tuple[int, str, str]]
 QUICK = ["--dataset", DATASET, "--model", "lr", "--strategies", "no-fine-tuning", "--seeds", "1", "--backend", "inline"]

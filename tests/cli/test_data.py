@@ -1,12 +1,10 @@
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-# typer reads a name that the newest click deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:'click.utils:DeprecationWarning")
+from tests.application import call_main
 
 Run = Callable[..., tuple[int, str, str]]
 
@@ -17,20 +15,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     monkeypatch.setenv("FEDCTR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "120")
 
-    def call(*arguments: str) -> tuple[int, str, str]:
-        from fedctr.cli import main
-
-        monkeypatch.setattr(sys, "argv", ["fedctr", *arguments])
-        code: object = 0
-        try:
-            main()
-        except SystemExit as leave:
-            code = leave.code or 0
-        said = capsys.readouterr()
-        assert isinstance(code, int)
-        return code, said.out, said.err
-
-    return call
+    return lambda *arguments: call_main(monkeypatch, capsys, *arguments)
 
 
 def test_describe_prints_figures_quantiles_and_a_histogram(run: Run) -> None:

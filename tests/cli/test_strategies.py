@@ -2,12 +2,7 @@ import inspect
 import json
 from collections.abc import Callable
 
-import pytest
-
 from fedctr.strategy import strategies
-
-# typer reads a name that the newest click deprecates.
-pytestmark = pytest.mark.filterwarnings("ignore:'click.utils:DeprecationWarning")
 
 Fedctr = Callable[..., tuple[int, str, str]]
 
