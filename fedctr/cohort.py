@@ -1,22 +1,21 @@
 """The cohort engine: private copies of many users' models, fine-tuned at once.
 
 Every tuned parameter gets a leading user axis, and the loss is the sum over users of each user's own mean, so one
-backward pass yields every user's own gradient. Of an embedding table only the rows that a user's samples use are
-copied.
+backward pass yields every user's own gradient. Of a large embedding table only the rows that a user's samples use
+are copied.
 
 Results are the same to the bit whoever shares a cohort:
 
-- Every tensor operation works on blocks of a fixed number of samples per user, a multiple of ``LANES``.
 - Users of one cohort have their samples padded to a length that each of them would have alone
-  (:func:`padded_length`).
+  (:func:`padded_length`), and every tensor operation works on blocks of a fixed number of samples per user, a
+  multiple of ``LANES``.
 - A lone user is computed twice, because matrix products of a single one take another path.
-- Every user's weights begin at a multiple of 64 bytes (:class:`~fedctr.models.layers.Linear` sees to it), because
-  matrix products round by alignment.
+- Every user's weights begin at a multiple of 64 bytes, because matrix products round by alignment.
 - A strategy's hooks see the users repeated up to a multiple of ``LANES``, and its penalty sees tables padded to a
   multiple of ``SUMMED`` rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,19 +25,20 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.func import functional_call
 
-from fedctr.data.dataset import Field, slices
+from fedctr.data.dataset import slices
 from fedctr.data.split import Part
-from fedctr.distinct import Distinct
 from fedctr.features import Features, Rows
+from fedctr.models.batch import Bag, Batch, Coded, shares
+from fedctr.models.descent import Descent
 from fedctr.models.layers import Embedding, Side
-from fedctr.models.model import Batch, Model
+from fedctr.models.model import Model
 from fedctr.published import Published
 from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
+from fedctr.samples import ALIGNED, Numbered, Samples, Table, taking
 from fedctr.strategy import ClientStrategy, Local, added_penalty, minibatch_loss, soft_labels, trainable_of
 
 Parameters = dict[str, Tensor]
-COHORT_SIZE = 32
 # Elementwise functions go through this many floats at once, and through the remainder one by one, where sigmoid and
 # softplus round differently. No tensor of a multiple of it has a remainder.
 LANES = 32
@@ -62,39 +62,26 @@ def block_of(batch_size: int) -> int:
     return -(-batch_size // LANES) * LANES
 
 
-def gather(features: Features, batch_size: int, size: int = COHORT_SIZE) -> list[Rows]:
-    """Group the users into cohorts of equal padded length.
+def gather(features: Features, batch_size: int, size: Callable[[int], int]) -> Iterator[Rows]:
+    """Group the users into cohorts of equal padded length, those of equally many steps together.
 
     Args:
         features: the samples.
         batch_size: samples in a step of fine-tuning.
-        size: users in a cohort at most.
+        size: users in a cohort at most, by their padded length.
 
-    Returns:
+    Yields:
         int64 arrays, rows of the data set; together they are all of ``features.users``.
     """
-    users = np.arange(features.users.start, features.users.stop)
     starts, stops = features.split.bounds("train")
-    lengths = padded_length((stops - starts)[users] + 1, block_of(batch_size))
-    groups = (users[lengths == length] for length in np.unique(lengths))
-    return [group[first : first + size] for group in groups for first in range(0, len(group), size)]
-
-
-@dataclass(frozen=True, eq=False)
-class Samples:
-    """One part of each user's samples; items are numbered anew for each user, 0 being "nothing here".
-
-    Attributes:
-        mask: bool (users, samples), False in the padding; ``samples`` is a multiple of the block.
-        labels: float32 (users, samples), 0 in the padding.
-        item: int64 (users, samples), the user's own number of the item.
-        history: int64 (users, samples, length), places in the cohort's ``clicks``.
-    """
-
-    mask: Tensor
-    labels: Tensor
-    item: Tensor
-    history: Tensor
+    users = np.arange(features.users.start, features.users.stop)
+    samples = (stops - starts)[users]
+    order = np.argsort(-(-samples // batch_size), kind="stable")
+    lengths = padded_length(samples + 1, block_of(batch_size))[order]
+    for length in np.unique(lengths):
+        group = users[order[lengths == length]]
+        most = size(int(length))
+        yield from (group[first : first + most] for first in range(0, len(group), most))
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,20 +92,16 @@ class Cohort:
         users: int64 (users,), rows of the data set; a lone user stands twice.
         train: the training parts, to fine-tune on.
         scored: the parts to score.
-        user_codes: int32 (users, 1, user columns), numbering the rows of ``tables``.
-        item_codes: int32 (users, items, item columns), likewise, by the user's own number of the item.
-        clicks: int64 (users, places), "nothing here", then the items of ``train``, by the user's own number.
-        tables: int64 (users, rows) for each (side, field name): the embedding rows in use.
+        user: the users themselves.
+        tables: the rows in use for each (side, field name).
         block: places for samples in a step of fine-tuning, and of scoring.
     """
 
     users: Rows
     train: Samples
     scored: Samples
-    user_codes: Tensor
-    item_codes: Tensor
-    clicks: Tensor
-    tables: dict[tuple[str, str], Tensor]
+    user: Coded
+    tables: dict[tuple[Side, str], Table]
     block: int
 
     @classmethod
@@ -127,78 +110,124 @@ class Cohort:
         block = block_of(batch_size)
         if len(users) == 1:
             users = np.repeat(users, 2)
-        dataset = features.dataset
-        rows, masks = zip(*(_padded(features, users, which, block) for which in ("train", part)), strict=True)
-        items = [np.where(mask, dataset.item[row] + 1, 0) for row, mask in zip(rows, masks, strict=True)]
-        distinct = Distinct.of(np.concatenate(items, axis=1))
+        dataset, tables = features.dataset, {}
+        user: dict[str, Bag] = {}
+        for field, columns in slices(dataset.schema.user_fields):
+            codes = dataset.user_codes[users][:, None, columns]
+            numbered = Numbered.of(field, codes, codes[:, :0])
+            tables["user", field.name], user[field.name] = numbered.table, numbered.train
 
-        def places(row: Rows, mask: npt.NDArray[np.bool_]) -> Rows:
-            """Where the clicks before each sample stand among ``clicks``."""
-            past = np.where(mask[..., None], features.histories.of(row), -1)
-            return np.where(past >= 0, past - features.split.start[users][:, None, None] + 1, 0)
-
-        train, scored = (
-            Samples(
-                mask=torch.from_numpy(mask),
-                labels=torch.from_numpy(np.where(mask, dataset.label[row], 0).astype(np.float32)),
-                item=torch.from_numpy(distinct.number(item)),
-                history=torch.from_numpy(places(row, mask)),
-            )
-            for row, mask, item in zip(rows, masks, items, strict=True)
+        (rows, mask), (scored_rows, scored_mask) = (
+            _padded(features, users, which, block) for which in ("train", part)
         )
-        tables: dict[tuple[str, str], Tensor] = {}
-        user_codes = _renumber(dataset.user_codes[users][:, None], dataset.schema.user_fields, "user", tables)
-        item_codes = _renumber(dataset.described[distinct.codes], dataset.schema.item_fields, "item", tables)
-        clicks = F.pad(train.item[:, :-1], (1, 0))  # the last place of a training part is always padding
-        return cls(users, train, scored, user_codes, item_codes, clicks, tables, block)
+        described = [
+            dataset.described[np.where(real, dataset.item[row] + 1, 0)]
+            for row, real in ((rows, mask), (scored_rows, scored_mask))
+        ]
+        fields: dict[str, Numbered] = {}
+        for field, columns in slices(dataset.schema.item_fields):
+            fields[field.name] = Numbered.of(field, *(codes[..., columns] for codes in described))
+            tables["item", field.name] = fields[field.name].table
+
+        def samples(row: Rows, real: npt.NDArray[np.bool_], which: str) -> Samples:
+            past = np.where(real[..., None], features.histories.of(row), -1)
+            # The last place of a training part is always padding.
+            places = np.where(past >= 0, past - features.split.start[users][:, None, None], mask.shape[1] - 1)
+            history, weights = torch.from_numpy(places), torch.from_numpy(shares(past >= 0))
+            return Samples(
+                torch.from_numpy(real),
+                torch.from_numpy(np.where(real, dataset.label[row], 0).astype(np.float32)),
+                lambda: {name: field.places(getattr(field, which)) for name, field in fields.items()},
+                lambda: history,
+                lambda: {name: field.mean(history, weights) for name, field in fields.items()},
+            )
+
+        train, scored = samples(rows, mask, "train"), samples(scored_rows, scored_mask, "scored")
+        return cls(users, train, scored, user, tables, block)
 
     def stack(self, model: Model) -> Parameters:
         """The model's parameters with a leading user axis, tables cut down to the rows in use."""
-        rows = {name: self.tables[module.side, module.field] for name, module in _embeddings(model).items()}
+        tables = self._tables(model)
         return {
-            name: value.detach()[rows[name]] if name in rows else value.detach().expand(len(self.users), *value.shape)
+            name: tables[name].stack(value.detach())
+            if name in tables
+            else value.detach().expand(len(self.users), *value.shape)
             for name, value in model.named_parameters()
         }
 
     def local(self, published: Published) -> Local:
         """The training parts as a strategy sees them: the users repeated up to a multiple of ``LANES``."""
-        everyone = _repeated(len(self.users))
-        labels, mask = self.train.labels[everyone], self.train.mask[everyone]
+        labels, mask = _repeated(self.train.labels), _repeated(self.train.mask)
         positives, samples = labels.sum(1, keepdim=True), mask.sum(1, keepdim=True).float()
         return Local(
             labels=labels,
             mask=mask,
-            published_logits=self._logits(published.model, self.stack(published.model), self.train)[everyone],
             positives=positives,
             samples=samples,
             ctr=positives / samples.clamp(min=1),
+            predict=lambda: _repeated(self._logits(published.model, self.stack(published.model), self.train)),
         )
 
     def score(self, model: Model, parameters: Parameters) -> npt.NDArray[np.float32]:
         """Logits float32 (users, samples) of ``scored``."""
-        logits: npt.NDArray[np.float32] = self._logits(model, parameters, self.scored).numpy()
+        tables, published = self._tables(model), dict(model.named_parameters())
+        whole = {name: tables[name].extend(parameters[name].detach(), published[name].detach()) for name in tables}
+        logits: npt.NDArray[np.float32] = self._logits(model, parameters | whole, self.scored).numpy()
         return logits
 
-    def batch(self, samples: Samples, positions: Tensor) -> Batch:
-        """What the model reads of the samples at int64 (users, block) positions; any will do where it is -1."""
-        users, positions = torch.arange(len(self.users)).unsqueeze(1), positions.clamp(min=0)
-        return Batch(
-            user=self.user_codes,
-            items=self.item_codes,
-            item=samples.item[users, positions],
-            clicks=self.clicks,
-            history=samples.history[users, positions],
-        )
+    def batch(self, samples: Samples) -> Batch:
+        """What a model reads of some samples of ``train`` or ``scored``."""
+        return _Stacked(self, samples)
 
     @torch.no_grad()
     def _logits(self, model: Model, parameters: Parameters, samples: Samples) -> Tensor:
         users, length = samples.mask.shape
-        positions = torch.arange(length).expand(users, -1)
         blocks = [
-            functional_call(model, parameters, (self.batch(samples, block),))
-            for block in positions.split(self.block, 1)
+            functional_call(model, parameters, (self.batch(samples.block(first, self.block)),))
+            for first in range(0, length, self.block)
         ]
         return torch.cat(blocks, dim=1) if length else torch.zeros(users, 0)
+
+    def _tables(self, model: Model) -> dict[str, Table]:
+        """The model's embedding tables by the names of their parameters."""
+        return {
+            f"{name}.weight": self.tables[module.side, module.field]
+            for name, module in model.named_modules()
+            if isinstance(module, Embedding)
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class _Stacked(Batch):
+    """Samples of a cohort, for models with stacked parameters."""
+
+    cohort: Cohort
+    samples: Samples
+
+    @property
+    def user(self) -> Coded:
+        return self.cohort.user
+
+    @property
+    def item(self) -> Coded:
+        return self.samples.item
+
+    @property
+    def mean_click(self) -> Coded:
+        # Histories are long and tables short: a product with a matrix is faster than many single rows.
+        tables = self.cohort.tables
+        return {
+            name: places if isinstance(places, Tensor) else places.matrix(tables["item", name].codes.shape[1])
+            for name, places in self.samples.mean_click.items()
+        }
+
+    @property
+    def clicks(self) -> Coded:
+        return self.cohort.train.item
+
+    @property
+    def history(self) -> Tensor:
+        return self.samples.history
 
 
 def fine_tune(
@@ -219,47 +248,60 @@ def fine_tune(
     Raises:
         ValueError: when a hook returns NaN or a wrong shape, or no parameter is trainable.
     """
-    origin = cohort.stack(published.model)
-    tables = set(_embeddings(published.model))
-    tuned = {name: origin[name].clone().requires_grad_() for name in trainable_of(strategy, origin)}
+    model, users, block = published.model, len(cohort.users), cohort.block
+    origin = cohort.stack(model)
+    tuned = {name: _own(origin[name]).requires_grad_() for name in trainable_of(strategy, origin)}
     parameters = origin | tuned
+    penalised = type(strategy).penalty is not ClientStrategy.penalty
+    tables = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, Embedding)}
+    origin_of_tuned = {name: origin[name] for name in tuned}
     targets = soft_labels(strategy, local, published)
-    users = len(cohort.users)
-    everyone = _repeated(users)
     mask = cohort.train.mask.numpy()
     steps = -(-int(mask.sum(1).max()) // recipe.batch_size)
-    penalised = type(strategy).penalty is not ClientStrategy.penalty
-    origin_of_tuned = {name: origin[name] for name in tuned}
+    descent = Descent(recipe.learning_rate)
 
     for epoch in range(1, recipe.epochs + 1):
         order = torch.from_numpy(permutations(recipe.seed, f"shuffle {epoch}", cohort.users, mask))
-        for own in order.split(recipe.batch_size, dim=1)[:steps]:
-            own = F.pad(own, (0, cohort.block - own.shape[1]), value=-1)
-            logits = functional_call(published.model, parameters, (cohort.batch(cohort.train, own),))
-            logits = torch.cat([logits, logits.detach()[everyone[users:]]])
-            positions = own[everyone]
-            batch = local.at(positions)
-            loss = minibatch_loss(strategy, logits, targets.gather(1, positions.clamp(min=0)), batch, published)[:users]
+        order = order[:, : steps * recipe.batch_size]
+        order = F.pad(order, (0, steps * recipe.batch_size - order.shape[1]), value=-1)
+        order = order.view(users, steps, recipe.batch_size)
+        order = F.pad(order, (0, block - recipe.batch_size), value=-1).flatten(1)
+        shuffled = cohort.train.take(taking(order))
+        everyone = _repeated(order)
+        shuffled_local, shuffled_targets = local.at(everyone), targets.gather(1, everyone.clamp(min=0))
+        for first in range(0, steps * block, block):
+            batch = shuffled_local.block(first, block)
+            with descent:
+                logits = functional_call(model, parameters, (cohort.batch(shuffled.block(first, block)),))
+            logits = torch.cat([logits, _repeated(logits.detach())[users:]]) if len(batch.mask) > users else logits
+            loss = minibatch_loss(strategy, logits, shuffled_targets[:, first : first + block], batch, published)
+            pulls: list[Tensor | None] = [None] * len(tuned)
             if penalised:
                 penalty = added_penalty(strategy, _whole(tuned, tables), _whole(origin_of_tuned, tables))
                 if penalty is not None:
-                    loss = loss + torch.where(batch.mask[:users].any(1), penalty, 0.0)
-            gradients = torch.autograd.grad(loss.sum(), list(tuned.values()), allow_unused=True)
+                    penalty = torch.where(batch.mask[:users].any(1), penalty, 0.0)
+                    pulls = list(torch.autograd.grad(penalty.sum(), list(tuned.values()), allow_unused=True))
+            loss[:users].sum().backward()  # type: ignore[no-untyped-call]
             with torch.no_grad():
-                for value, gradient in zip(tuned.values(), gradients, strict=True):
-                    if gradient is not None:
-                        value.sub_(gradient, alpha=recipe.learning_rate)
+                for value, pull in zip(tuned.values(), pulls, strict=True):
+                    for gradient in (value.grad, pull):  # value.grad is None where a layer has moved the value
+                        if gradient is not None:
+                            value.sub_(gradient, alpha=recipe.learning_rate)
+                    value.grad = None
         yield parameters
 
 
-def _repeated(users: int) -> Tensor:
-    """Rows int64 (a multiple of ``LANES``,) of these users, first each in its own place, then again from the first."""
-    return torch.arange(-(-users // LANES) * LANES) % users
+def _own(value: Tensor) -> Tensor:
+    """A copy to be tuned, in which every user's part begins at a multiple of 64 bytes."""
+    users, size = len(value), value[0].numel()
+    copy = torch.empty(users, -(-size // ALIGNED) * ALIGNED)[:, :size].view(value.shape)
+    return copy.copy_(value)
 
 
-def _embeddings(model: Model) -> dict[str, Embedding]:
-    """The model's embedding tables by the names of their parameters."""
-    return {f"{name}.weight": module for name, module in model.named_modules() if isinstance(module, Embedding)}
+def _repeated(values: Tensor) -> Tensor:
+    """The users' values, repeated from the first up to a multiple of ``LANES``."""
+    users = len(values)
+    return values[torch.arange(-(-users // LANES) * LANES) % users] if users % LANES else values
 
 
 def _whole(parameters: Parameters, tables: set[str]) -> Parameters:
@@ -268,19 +310,6 @@ def _whole(parameters: Parameters, tables: set[str]) -> Parameters:
         name: F.pad(value, (0, 0, 0, -value.shape[1] % SUMMED)) if name in tables else value
         for name, value in parameters.items()
     }
-
-
-def _renumber(
-    codes: npt.NDArray[np.int32], fields: tuple[Field, ...], side: Side, tables: dict[tuple[str, str], Tensor]
-) -> Tensor:
-    """Codes that number each user's own rows of each field's table; which rows these are is put into ``tables``."""
-    columns = []
-    for field, where in slices(fields):
-        values = codes[..., where]
-        distinct = Distinct.of(values.reshape(len(values), -1))
-        tables[side, field.name] = torch.from_numpy(distinct.codes)
-        columns.append(distinct.number(values).astype(np.int32))
-    return torch.from_numpy(np.concatenate(columns, axis=-1))
 
 
 def _padded(features: Features, users: Rows, part: Part, block: int) -> tuple[Rows, npt.NDArray[np.bool_]]:

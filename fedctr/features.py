@@ -1,15 +1,17 @@
 """From rows of a data set to the codes that a model reads."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
-from fedctr.data.dataset import Dataset
+from fedctr.data.dataset import Dataset, Field, slices
 from fedctr.data.split import Split
 from fedctr.distinct import Distinct
-from fedctr.models.model import Batch
+from fedctr.models.batch import Bag, Batch, Coded, shares
 
 Rows = npt.NDArray[np.int64]
 
@@ -94,16 +96,76 @@ class Features:
         """Prepare what a model with the given history length reads."""
         return cls(dataset, split, users, Histories.build(dataset, split, users, history_length))
 
-    def batch(self, rows: Rows, users: Rows) -> Batch:
+    def batch(self, rows: Rows, users: Rows) -> "PlainBatch":
         """What a model reads of int64 (users, samples) rows; ``users`` is int64 (users, samples or 1)."""
-        dataset = self.dataset
-        past = self.histories.of(rows)
-        item, history = dataset.item[rows] + 1, np.where(past >= 0, dataset.item[past] + 1, 0)
-        distinct = Distinct.of(np.concatenate([item, history.reshape(len(rows), -1)], axis=1))
-        return Batch(
-            user=torch.from_numpy(dataset.user_codes[users]),
-            items=torch.from_numpy(dataset.described[distinct.codes]),
-            item=torch.from_numpy(distinct.number(item)),
-            clicks=torch.arange(distinct.codes.shape[1]).expand(len(rows), -1),
-            history=torch.from_numpy(distinct.number(history)),
+        return PlainBatch(self, rows, users)
+
+
+@dataclass(frozen=True, eq=False)
+class PlainBatch(Batch):
+    """Samples in the codes of the data set, for models with whole tables.
+
+    Attributes:
+        features: where they are from.
+        rows: int64 (users, samples), rows of the data set.
+        users: int64 (users, samples or 1), rows of the data set.
+    """
+
+    features: Features
+    rows: Rows
+    users: Rows
+
+    @cached_property
+    def user(self) -> Coded:
+        """Codes of the users."""
+        dataset = self.features.dataset
+        return _coded(dataset.schema.user_fields, dataset.user_codes[self.users])
+
+    @cached_property
+    def item(self) -> Coded:
+        """Codes of the items."""
+        return self._items(self.features.dataset.item[self.rows] + 1)
+
+    @cached_property
+    def mean_click(self) -> Coded:
+        """Codes of all clicks of a history at one place."""
+        weights = torch.from_numpy(shares(self._past > 0)).unsqueeze(-1)
+        return {
+            name: Bag(bag.rows.flatten(2), (bag.weights * weights).flatten(2))
+            for name, bag in self._items(self._past).items()
+        }
+
+    @cached_property
+    def clicks(self) -> Coded:
+        """Codes of the distinct clicks; the first place is for nothing."""
+        return self._items(self._distinct.codes)
+
+    @cached_property
+    def history(self) -> Tensor:
+        """Places in ``clicks``."""
+        return torch.from_numpy(self._distinct.number(self._past))
+
+    @cached_property
+    def _past(self) -> Rows:
+        """Item codes of the earlier clicks, int64 (users, samples, length); 0 where there is none."""
+        past = self.features.histories.of(self.rows)
+        return np.where(past >= 0, self.features.dataset.item[past] + 1, 0)
+
+    @cached_property
+    def _distinct(self) -> Distinct:
+        return Distinct.of(self._past.reshape(len(self.rows), -1))
+
+    def _items(self, codes: npt.NDArray[np.integer]) -> dict[str, Bag]:
+        dataset = self.features.dataset
+        return _coded(dataset.schema.item_fields, dataset.described[codes])
+
+
+
+def _coded(fields: tuple[Field, ...], codes: npt.NDArray[np.int32]) -> dict[str, Bag]:
+    """Codes (users, places, columns) field by field; a field of several values is the mean of those present."""
+    return {
+        field.name: Bag(
+            torch.from_numpy(codes[..., columns].astype(np.int64)), torch.from_numpy(shares(codes[..., columns] > 0))
         )
+        for field, columns in slices(fields)
+    }

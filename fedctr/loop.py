@@ -9,7 +9,8 @@ import torch
 
 from fedctr.data.split import Part
 from fedctr.features import Features, Rows
-from fedctr.models.model import Batch, Model
+from fedctr.models.batch import Batch
+from fedctr.models.model import Model
 from fedctr.published import Published
 from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
@@ -58,15 +59,18 @@ def score(model: Model, features: Features, user: int, part: Part) -> npt.NDArra
 def _local(published: Published, features: Features, user: int, rows: Rows) -> Local:
     labels = torch.from_numpy(features.dataset.label[rows].astype(np.float32)).unsqueeze(0)
     positives, samples = labels.sum(1, keepdim=True), torch.tensor([[float(len(rows))]])
-    with torch.no_grad():
-        logits = published.model(_batch(features, user, rows))
+
+    @torch.no_grad()
+    def predict() -> torch.Tensor:
+        return published.model(_batch(features, user, rows))
+
     return Local(
         labels=labels,
         mask=torch.ones_like(labels, dtype=torch.bool),
-        published_logits=logits,
         positives=positives,
         samples=samples,
         ctr=positives / samples.clamp(min=1),
+        predict=predict,
     )
 
 

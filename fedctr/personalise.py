@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedctr import metrics
-from fedctr.cohort import COHORT_SIZE, Cohort, Parameters, fine_tune, gather
+from fedctr.cohort import Cohort, Parameters, fine_tune, gather
 from fedctr.features import Features, Rows
 from fedctr.messages import Columns, Task
 from fedctr.published import Published
@@ -33,7 +33,7 @@ def personalise(
     features: Features,
     task: Task,
     *,
-    cohort_size: int = COHORT_SIZE,
+    cohort_size: int = 32,
     go_on: Callable[[], None] = lambda: None,
 ) -> Columns:
     """Run all trials of a task for the users of a partition.
@@ -56,7 +56,7 @@ def personalise(
         UserError: when a hook raises, or returns NaN or a wrong shape.
     """
     parts = []
-    for users in gather(features, task.batch_size, cohort_size):
+    for users in gather(features, task.batch_size, lambda length: cohort_size):
         try:
             parts += _cohort_rows(published, strategy, features, task, users)
         except (Exception, SystemExit) as error:  # a stranger's hook may even call sys.exit

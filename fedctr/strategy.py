@@ -1,8 +1,9 @@
 """The contract that every client strategy meets."""
 
 from abc import ABC
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import ClassVar
 
 import torch
@@ -15,7 +16,7 @@ from fedctr.registry import Registry
 DIVERGING = 50.0  # a logit beyond it belongs to a model on its way out of range
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Local:
     """Local samples of some users, each in its own row; rows are padded to equal length.
 
@@ -24,18 +25,23 @@ class Local:
     Attributes:
         labels: float32 (users, samples), 0 or 1; 0 in the padding.
         mask: bool (users, samples), False in the padding.
-        published_logits: float32 (users, samples), the published model's logits on these samples.
         positives: float32 (users, 1), positives among all local samples.
         samples: float32 (users, 1), all local samples.
         ctr: float32 (users, 1), the local CTR; 0 for a user without samples.
+        predict: gives ``published_logits``.
     """
 
     labels: Tensor
     mask: Tensor
-    published_logits: Tensor
     positives: Tensor
     samples: Tensor
     ctr: Tensor
+    predict: Callable[[], Tensor]
+
+    @cached_property
+    def published_logits(self) -> Tensor:
+        """The published model's logits on these samples, float32 (users, samples); computed only if asked for."""
+        return self.predict()
 
     def at(self, positions: Tensor) -> "Local":
         """The minibatch at int64 (users, samples) positions, of which -1 stands for padding."""
@@ -43,10 +49,19 @@ class Local:
         return Local(
             labels=self.labels.gather(1, positions) * real,
             mask=self.mask.gather(1, positions) & real,
-            published_logits=self.published_logits.gather(1, positions),
             positives=self.positives,
             samples=self.samples,
             ctr=self.ctr,
+            predict=lambda: self.published_logits.gather(1, positions),
+        )
+
+    def block(self, first: int, length: int) -> "Local":
+        """The minibatch of neighbouring samples."""
+        return replace(
+            self,
+            labels=self.labels.narrow(1, first, length),
+            mask=self.mask.narrow(1, first, length),
+            predict=lambda: self.published_logits.narrow(1, first, length),
         )
 
     def mean(self, values: Tensor) -> Tensor:

@@ -84,7 +84,7 @@ def local_of(
     mask = torch.tensor([[place < len(user) for place in range(length)] for user in users], dtype=torch.bool)
     positives, samples = labels.sum(1, keepdim=True), mask.sum(1, keepdim=True).to(dtype)
     logits = torch.zeros_like(labels) if published_logits is None else published_logits
-    return Local(labels, mask, logits, positives, samples, positives / samples.clamp(min=1))
+    return Local(labels, mask, positives, samples, positives / samples.clamp(min=1), lambda: logits)
 
 
 ANYTHING = publish("lr", world([1]).schema, global_ctr=0.25)

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from fedctr.data.dataset import Schema
 from fedctr.models.layers import MLP, Embeddings, Linear, check_sizes, pick, pool
-from fedctr.models.model import Batch, Model
+from fedctr.models.batch import Batch
+from fedctr.models.model import Model
 
 
 class DIN(Model):
@@ -49,12 +50,11 @@ class DIN(Model):
             Linear(self.item.width, attention) for _ in range(3)
         )
         self.attention = Linear(attention, 1)
-        self.deep = MLP(self.user.width + 2 * self.item.width, *hidden, 1)
+        self.deep = MLP(2 * self.item.width, *hidden, 1, constant=self.user.width)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (users, samples)."""
-        items = self.item(batch.items)
-        item, clicks = pick(items, batch.item), pick(items, batch.clicks)
+        item, clicks = self.item(batch.item), self.item(batch.clicks)
         width = self.item.width
         past = pick(torch.cat([clicks, self.attend_click(clicks)], dim=-1), batch.history)
         product = item.unsqueeze(2) * past[..., :width]
@@ -65,6 +65,6 @@ class DIN(Model):
         )
         weights = self.attention(torch.relu(hidden).flatten(1, 2)).view(batch.history.shape)
         interest = pool(clicks, batch.history, weights)
-        user = self.user(batch.user).expand(*item.shape[:2], -1)
-        logits: Tensor = self.deep(torch.cat([user, item, interest], dim=-1)).squeeze(-1)
+        deep = self.deep(torch.cat([item, interest], dim=-1), self.user(batch.user))
+        logits: Tensor = deep.squeeze(-1)
         return logits

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor, nn
 
 from fedctr.data.dataset import Schema
-from fedctr.models.layers import Embeddings, pick
-from fedctr.models.model import Batch, Model
+from fedctr.models.layers import Embeddings
+from fedctr.models.batch import Batch
+from fedctr.models.model import Model
 
 
 class LR(Model):
@@ -29,6 +30,5 @@ class LR(Model):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (users, samples)."""
-        item = pick(self.item(batch.items), batch.item)
-        logits: Tensor = self.user(batch.user).sum(-1) + item.sum(-1) + self.bias
+        logits: Tensor = self.user(batch.user).sum(-1) + self.item(batch.item).sum(-1) + self.bias
         return logits

@@ -6,8 +6,9 @@ import torch
 from torch import Tensor
 
 from fedctr.data.dataset import Schema
-from fedctr.models.layers import MLP, Embeddings, check_sizes, pick, pool
-from fedctr.models.model import Batch, Model
+from fedctr.models.layers import MLP, Embeddings, check_sizes
+from fedctr.models.batch import Batch
+from fedctr.models.model import Model
 
 
 class WideDeep(Model):
@@ -42,16 +43,11 @@ class WideDeep(Model):
         self.wide_item = Embeddings("item", schema.item_fields, 1)
         self.user = Embeddings("user", schema.user_fields, embedding, identity=user_id)
         self.item = Embeddings("item", schema.item_fields, embedding)
-        self.deep = MLP(self.user.width + 2 * self.item.width, *hidden, 1)
+        self.deep = MLP(2 * self.item.width, *hidden, 1, constant=self.user.width)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (users, samples)."""
-        items = self.item(batch.items)
-        item = pick(items, batch.item)
-        present = (batch.history > 0).to(item.dtype)
-        history = pool(pick(items, batch.clicks), batch.history, present / present.sum(2, keepdim=True).clamp(min=1))
-        user = self.user(batch.user).expand(*item.shape[:2], -1)
-        deep = self.deep(torch.cat([user, item, history], dim=-1)).squeeze(-1)
-        wide = self.wide_user(batch.user).sum(-1) + pick(self.wide_item(batch.items), batch.item).sum(-1)
-        logits: Tensor = wide + deep
+        item, history = self.item(batch.item), self.item(batch.mean_click)
+        deep = self.deep(torch.cat([item, history], dim=-1), self.user(batch.user)).squeeze(-1)
+        logits: Tensor = self.wide_user(batch.user).sum(-1) + self.wide_item(batch.item).sum(-1) + deep
         return logits

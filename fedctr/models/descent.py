@@ -1,0 +1,210 @@
+"""Gradient descent on stacked weights in the midst of the backward pass.
+
+Of what a step of fine-tuning costs, reading and writing every user's weights is a large part. A layer that knows its
+own gradient can subtract it at once (``W -= rate * dy' x`` is one matrix product), instead of handing it on to be
+stored and read again.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from contextvars import ContextVar, Token
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from fedctr.models.batch import Places, Bag
+
+_current: ContextVar["Descent | None"] = ContextVar("descent", default=None)
+
+
+class Descent:
+    """While it is entered, layers take note that their backward pass should move their stacked weights.
+
+    A weight that was used several times gets its gradient from autograd as usual, since its old value is needed
+    until all of them are done. So does every parameter that is used by other means than a layer.
+
+    Args:
+        rate: step size.
+    """
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self._uses: Counter[int] = Counter()
+        self._token: Token[Descent | None] | None = None
+
+    def __enter__(self) -> "Descent":
+        self._uses.clear()
+        self._token = _current.set(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._token is not None:
+            _current.reset(self._token)
+
+    def uses(self, *weights: Tensor | None) -> None:
+        """Note that a layer uses these weights."""
+        self._uses.update(id(weight) for weight in weights if weight is not None)
+
+    def only_once(self, weight: Tensor) -> bool:
+        """Whether the weight was used once since the descent was entered."""
+        return self._uses[id(weight)] == 1
+
+
+def look_up(places: Sequence[Places], tables: Sequence[Tensor]) -> Tensor:
+    """Vectors of several fields side by side.
+
+    Args:
+        places: of each field; all have as many users and places.
+        tables: each ``(rows, size)``, or stacked ``(users, rows, size)``.
+
+    Returns:
+        float32 (users, places, total size).
+    """
+    descent = _current.get()
+    if descent and any(table.dim() == 3 and table.requires_grad for table in tables):
+        found: Tensor = _LookUp.apply(descent.rate, places, *tables)  # type: ignore[no-untyped-call]
+        return found
+    return _side_by_side([_vectors(place, table) for place, table in zip(places, tables, strict=True)])
+
+
+def chain(x: Tensor, constant: Tensor | None, layers: Sequence[tuple[Tensor, Tensor | None]]) -> Tensor:
+    """Linear layers with ReLU between them.
+
+    Args:
+        x: float32 (users, samples, inputs).
+        constant: is added to what the first layer gives, float32 (users, samples or 1, outputs).
+        layers: weight ``([users,] outputs, inputs)`` and bias ``([users,] outputs)`` of each.
+
+    Returns:
+        float32 (users, samples, outputs of the last layer).
+    """
+    flat = [parameter for layer in layers for parameter in layer]
+    descent = _current.get()
+    stacked = all(weight.dim() == 3 and (bias is None or bias.dim() == 2) for weight, bias in layers)
+    if descent and stacked and any(parameter is not None and parameter.requires_grad for parameter in flat):
+        descent.uses(*flat)
+        y: Tensor = _Chain.apply(descent, x, constant, *flat)  # type: ignore[no-untyped-call]
+        return y
+    for index, (weight, bias) in enumerate(layers):
+        x = torch.relu(x) if index else x
+        x = _linear(x, weight, bias)
+        x = x + constant if constant is not None and not index else x
+    return x
+
+
+class _LookUp(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, rate: float, places: Sequence[Places], *tables: Tensor) -> Tensor:
+        ctx.rate, ctx.places, ctx.tables = rate, places, tables
+        return _side_by_side([_vectors(place, table) for place, table in zip(places, tables, strict=True)])
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, ...]:  # type: ignore[override]
+        sizes = [table.shape[-1] for table in ctx.tables]
+        for place, table, own in zip(ctx.places, ctx.tables, gradient.split(sizes, dim=-1), strict=True):
+            if not table.requires_grad:
+                continue
+            if isinstance(place, Tensor):
+                table.baddbmm_(place.transpose(1, 2), own, alpha=-ctx.rate)
+            else:
+                step = own.unsqueeze(2) * (place.weights * -ctx.rate).unsqueeze(3)
+                flat = table.view(-1, table.shape[-1])
+                flat.index_put_((_own_rows(place, table).view(-1),), step.view(-1, flat.shape[1]), accumulate=True)
+        return (None,) * (2 + len(ctx.tables))
+
+
+class _Chain(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, descent: Descent, x: Tensor, constant: Tensor | None, *flat: Tensor | None) -> Tensor:
+        inputs = []
+        for index in range(0, len(flat), 2):
+            inputs.append(x)
+            weight, bias = flat[index], flat[index + 1]
+            assert weight is not None
+            start = None if bias is None else bias.unsqueeze(1)
+            if not index and constant is not None:
+                start = constant if start is None else start + constant
+            x = _product(start, x, weight)
+            if index + 2 < len(flat):
+                x.relu_()
+        ctx.descent, ctx.flat = descent, flat
+        ctx.one_place = constant is not None and constant.shape[1] == 1
+        ctx.save_for_backward(*inputs)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        inputs: tuple[Tensor, ...] = ctx.saved_tensors
+        _, needs_x, needs_constant, *needs = ctx.needs_input_grad
+        found: list[Tensor | None] = [None] * len(ctx.flat)
+        for index in reversed(range(len(inputs))):
+            x, weight, bias = inputs[index], ctx.flat[2 * index], ctx.flat[2 * index + 1]
+            needs_weight, needs_bias = needs[2 * index], needs[2 * index + 1]
+            summed = gradient.sum(1) if needs_bias or (not index and needs_constant and ctx.one_place) else None
+            constant = gradient if summed is None else summed.unsqueeze(1)
+            before = torch.bmm(gradient, weight) if index or needs_x else None
+            if needs_bias:
+                found[2 * index + 1] = _moved(ctx.descent, bias, summed)
+            if needs_weight:
+                if ctx.descent.only_once(weight):
+                    weight.baddbmm_(gradient.transpose(1, 2), x, alpha=-ctx.descent.rate)
+                else:
+                    found[2 * index] = torch.bmm(gradient.transpose(1, 2), x)
+            if index:
+                gradient = torch.ops.aten.threshold_backward(before, x, 0)
+        if not ctx.one_place:
+            constant = gradient
+        return None, before if needs_x else None, constant if needs_constant else None, *found
+
+
+def _moved(descent: Descent, bias: Tensor, gradient: Tensor | None) -> Tensor | None:
+    assert gradient is not None
+    if not descent.only_once(bias):
+        return gradient
+    bias.sub_(gradient, alpha=descent.rate)
+    return None
+
+
+def _vectors(place: Places, table: Tensor) -> Tensor:
+    """Vectors (users, places, size) of one field."""
+    if isinstance(place, Tensor):
+        return torch.bmm(place, table.expand(len(place), -1, -1)[:, : place.shape[2]])
+    if table.dim() == 3:
+        rows, table = _own_rows(place, table), table.reshape(-1, table.shape[-1])
+    else:
+        rows = place.rows
+    users, places, values = rows.shape
+    if values == 1:
+        return F.embedding(rows.squeeze(2), table) * place.weights
+    flat = F.embedding_bag(
+        rows.view(-1, values), table, mode="sum", per_sample_weights=place.weights.reshape(-1, values)
+    )
+    return flat.view(users, places, table.shape[1])
+
+
+def _own_rows(place: Bag, table: Tensor) -> Tensor:
+    """Bag of all users' tables one below the other."""
+    users, rows, _ = table.shape
+    return place.rows + torch.arange(0, users * rows, rows).view(-1, 1, 1)
+
+
+def _side_by_side(vectors: list[Tensor]) -> Tensor:
+    return vectors[0] if len(vectors) == 1 else torch.cat(vectors, dim=-1)
+
+
+def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    users = x.shape[0]
+    if users == 1 and weight.dim() == 2 and (bias is None or bias.dim() == 1):
+        return F.linear(x, weight, bias)
+    # One matrix product per user even where the weight is shared: a product over all users' samples at once
+    # rounds differently from one user's alone, and results must not depend on who shares a cohort.
+    start = None if bias is None else bias.expand(users, -1).unsqueeze(1)
+    return _product(start, x, weight.expand(users, -1, -1))
+
+
+def _product(start: Tensor | None, x: Tensor, weight: Tensor) -> Tensor:
+    if start is None:
+        return torch.bmm(x, weight.transpose(1, 2))
+    return torch.baddbmm(start, x, weight.transpose(1, 2))
