@@ -15,28 +15,30 @@ Results are the same to the bit whoever shares a cohort:
   multiple of ``SUMMED`` rows.
 """
 
+import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.func import functional_call
 
 from fedctr.data.dataset import slices
 from fedctr.data.split import Part
 from fedctr.features import Features, Rows
 from fedctr.models.batch import Bag, Batch, Coded, shares
 from fedctr.models.descent import Descent
-from fedctr.models.layers import Embedding, Side
+from fedctr.models.layers import Side
 from fedctr.models.model import Model
 from fedctr.published import Published
 from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
-from fedctr.samples import ALIGNED, Numbered, Samples, Table, taking
-from fedctr.strategy import ClientStrategy, Local, added_penalty, minibatch_loss, soft_labels, trainable_of
+from fedctr.samples import ALIGNED, Numbered, PartCodes, Samples, Table, taking
+from fedctr.strategy import ClientStrategy, Local, added_penalty, cross_entropy_gradient, minibatch_loss, soft_labels, trainable_of
 
 Parameters = dict[str, Tensor]
 # Elementwise functions go through this many floats at once, and through the remainder one by one, where sigmoid and
@@ -62,13 +64,13 @@ def block_of(batch_size: int) -> int:
     return -(-batch_size // LANES) * LANES
 
 
-def gather(features: Features, batch_size: int, size: Callable[[int], int]) -> Iterator[Rows]:
+def gather(features: Features, batch_size: int, size: Callable[[Rows], int]) -> Iterator[Rows]:
     """Group the users into cohorts of equal padded length, those of equally many steps together.
 
     Args:
         features: the samples.
         batch_size: samples in a step of fine-tuning.
-        size: users in a cohort at most, by their padded length.
+        size: users in a cohort at most, given all users of one padded length.
 
     Yields:
         int64 arrays, rows of the data set; together they are all of ``features.users``.
@@ -80,7 +82,7 @@ def gather(features: Features, batch_size: int, size: Callable[[int], int]) -> I
     lengths = padded_length(samples + 1, block_of(batch_size))[order]
     for length in np.unique(lengths):
         group = users[order[lengths == length]]
-        most = size(int(length))
+        most = size(group)
         yield from (group[first : first + most] for first in range(0, len(group), most))
 
 
@@ -114,19 +116,22 @@ class Cohort:
         user: dict[str, Bag] = {}
         for field, columns in slices(dataset.schema.user_fields):
             codes = dataset.user_codes[users][:, None, columns]
-            numbered = Numbered.of(field, codes, codes[:, :0])
+            real = np.ones(codes.shape[:2], dtype=bool)
+            numbered = Numbered.of(field, PartCodes(codes, real), PartCodes(codes[:, :0], real[:, :0]))
             tables["user", field.name], user[field.name] = numbered.table, numbered.train
 
         (rows, mask), (scored_rows, scored_mask) = (
             _padded(features, users, which, block) for which in ("train", part)
         )
         described = [
-            dataset.described[np.where(real, dataset.item[row] + 1, 0)]
+            (dataset.described[np.where(real, dataset.item[row] + 1, 0)], real)
             for row, real in ((rows, mask), (scored_rows, scored_mask))
         ]
         fields: dict[str, Numbered] = {}
         for field, columns in slices(dataset.schema.item_fields):
-            fields[field.name] = Numbered.of(field, *(codes[..., columns] for codes in described))
+            fields[field.name] = Numbered.of(
+                field, *(PartCodes(codes[..., columns], real) for codes, real in described)
+            )
             tables["item", field.name] = fields[field.name].table
 
         def samples(row: Rows, real: npt.NDArray[np.bool_], which: str) -> Samples:
@@ -144,6 +149,15 @@ class Cohort:
 
         train, scored = samples(rows, mask, "train"), samples(scored_rows, scored_mask, "scored")
         return cls(users, train, scored, user, tables, block)
+
+    @cached_property
+    def clicks(self) -> Coded:
+        """The items of ``train``; what is padding embeds to zeros."""
+        real = self.train.mask.float().unsqueeze(2)
+        return {
+            name: Bag(places.rows, real) if isinstance(places, Bag) and places.weights is None else places
+            for name, places in self.train.item.items()
+        }
 
     def stack(self, model: Model) -> Parameters:
         """The model's parameters with a leading user axis, tables cut down to the rows in use."""
@@ -182,19 +196,28 @@ class Cohort:
     @torch.no_grad()
     def _logits(self, model: Model, parameters: Parameters, samples: Samples) -> Tensor:
         users, length = samples.mask.shape
-        blocks = [
-            functional_call(model, parameters, (self.batch(samples.block(first, self.block)),))
-            for first in range(0, length, self.block)
-        ]
+        private = _filled(model, parameters)
+        blocks = [private(self.batch(samples.block(first, self.block))) for first in range(0, length, self.block)]
         return torch.cat(blocks, dim=1) if length else torch.zeros(users, 0)
 
     def _tables(self, model: Model) -> dict[str, Table]:
-        """The model's embedding tables by the names of their parameters."""
-        return {
-            f"{name}.weight": self.tables[module.side, module.field]
-            for name, module in model.named_modules()
-            if isinstance(module, Embedding)
-        }
+        return {name: self.tables[table.side, table.field] for name, table in model.embeddings.items()}
+
+
+def working_set(model: Model, cohort: Cohort) -> int:
+    """Bytes per user that a step of fine-tuning goes through: the stacked weights, and what backward needs."""
+    saved = 0
+
+    def count(value: Tensor) -> Tensor:
+        nonlocal saved
+        saved += value.numel() * value.element_size()
+        return value
+
+    stacked = {name: _own(value).requires_grad_() for name, value in cohort.stack(model).items()}
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda value: value), Descent(0.0):
+        _filled(model, stacked)(cohort.batch(cohort.train.block(0, cohort.block)))
+    weights = sum(value.numel() * value.element_size() for value in stacked.values())
+    return (weights + saved) // len(cohort.users)
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,7 +246,7 @@ class _Stacked(Batch):
 
     @property
     def clicks(self) -> Coded:
-        return self.cohort.train.item
+        return self.cohort.clicks
 
     @property
     def history(self) -> Tensor:
@@ -252,15 +275,17 @@ def fine_tune(
     origin = cohort.stack(model)
     tuned = {name: _own(origin[name]).requires_grad_() for name in trainable_of(strategy, origin)}
     parameters = origin | tuned
+    plain = type(strategy).loss is ClientStrategy.loss and type(strategy).logits is ClientStrategy.logits
     penalised = type(strategy).penalty is not ClientStrategy.penalty
-    tables = {f"{name}.weight" for name, module in model.named_modules() if isinstance(module, Embedding)}
+    tables = set(model.embeddings)
     origin_of_tuned = {name: origin[name] for name in tuned}
-    targets = soft_labels(strategy, local, published)
+    targets = torch.where(local.mask, soft_labels(strategy, local, published), 0.0)
     mask = cohort.train.mask.numpy()
     steps = -(-int(mask.sum(1).max()) // recipe.batch_size)
     descent = Descent(recipe.learning_rate)
 
     for epoch in range(1, recipe.epochs + 1):
+        private = _filled(model, parameters)
         order = torch.from_numpy(permutations(recipe.seed, f"shuffle {epoch}", cohort.users, mask))
         order = order[:, : steps * recipe.batch_size]
         order = F.pad(order, (0, steps * recipe.batch_size - order.shape[1]), value=-1)
@@ -272,16 +297,21 @@ def fine_tune(
         for first in range(0, steps * block, block):
             batch = shuffled_local.block(first, block)
             with descent:
-                logits = functional_call(model, parameters, (cohort.batch(shuffled.block(first, block)),))
-            logits = torch.cat([logits, _repeated(logits.detach())[users:]]) if len(batch.mask) > users else logits
-            loss = minibatch_loss(strategy, logits, shuffled_targets[:, first : first + block], batch, published)
+                logits = private(cohort.batch(shuffled.block(first, block)))
+            wanted = shuffled_targets.narrow(1, first, block)
             pulls: list[Tensor | None] = [None] * len(tuned)
             if penalised:
                 penalty = added_penalty(strategy, _whole(tuned, tables), _whole(origin_of_tuned, tables))
                 if penalty is not None:
                     penalty = torch.where(batch.mask[:users].any(1), penalty, 0.0)
                     pulls = list(torch.autograd.grad(penalty.sum(), list(tuned.values()), allow_unused=True))
-            loss[:users].sum().backward()  # type: ignore[no-untyped-call]
+            if plain:
+                logits.backward(cross_entropy_gradient(logits.detach(), wanted[:users], batch.mask[:users]))  # type: ignore[no-untyped-call]
+            else:
+                if len(wanted) > users:
+                    logits = torch.cat([logits, _repeated(logits.detach())[users:]])
+                loss = minibatch_loss(strategy, logits, wanted, batch, published)
+                loss[:users].sum().backward()  # type: ignore[no-untyped-call]
             with torch.no_grad():
                 for value, pull in zip(tuned.values(), pulls, strict=True):
                     for gradient in (value.grad, pull):  # value.grad is None where a layer has moved the value
@@ -289,6 +319,20 @@ def fine_tune(
                             value.sub_(gradient, alpha=recipe.learning_rate)
                     value.grad = None
         yield parameters
+
+
+def _filled(model: Model, parameters: Parameters) -> Model:
+    """The model with other parameters; valid until it is filled again."""
+    shell = _shells.get(model)
+    if shell is None:
+        shell = _shells[model] = copy.deepcopy(model, {id(value): value for value in model.parameters()})
+    for name, value in parameters.items():
+        module, _, leaf = name.rpartition(".")
+        shell.get_submodule(module)._parameters[leaf] = value  # type: ignore[assignment]
+    return shell
+
+
+_shells: WeakKeyDictionary[Model, Model] = WeakKeyDictionary()
 
 
 def _own(value: Tensor) -> Tensor:

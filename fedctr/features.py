@@ -131,7 +131,7 @@ class PlainBatch(Batch):
         """Codes of all clicks of a history at one place."""
         weights = torch.from_numpy(shares(self._past > 0)).unsqueeze(-1)
         return {
-            name: Bag(bag.rows.flatten(2), (bag.weights * weights).flatten(2))
+            name: Bag(bag.rows.flatten(2), (weights if bag.weights is None else bag.weights * weights).flatten(2))
             for name, bag in self._items(self._past).items()
         }
 

@@ -1,17 +1,21 @@
 """One strategy over many users: fine-tune, score, and measure each user on its own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from fedctr import metrics
-from fedctr.cohort import Cohort, Parameters, fine_tune, gather
+from fedctr.cache import users_in_cache
+from fedctr.cohort import Cohort, Parameters, fine_tune, gather, working_set
 from fedctr.features import Features, Rows
 from fedctr.messages import Columns, Task
 from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.strategy import ClientStrategy
+
+MEASURED_TOGETHER = 1 << 16  # scored samples; metrics cost little more for many users than for few
 
 
 class UserError(Exception):
@@ -33,7 +37,7 @@ def personalise(
     features: Features,
     task: Task,
     *,
-    cohort_size: int = 32,
+    cohort_size: int | None = None,
     go_on: Callable[[], None] = lambda: None,
 ) -> Columns:
     """Run all trials of a task for the users of a partition.
@@ -43,7 +47,7 @@ def personalise(
         strategy: what the devices do.
         features: the users and their samples.
         task: part to score, learning rates and epochs to try.
-        cohort_size: users to fine-tune at once; changes nothing but speed.
+        cohort_size: users to fine-tune at once, None for as many as the cache holds; changes nothing but speed.
         go_on: called between cohorts; what it raises ends the work.
 
     Returns:
@@ -55,61 +59,94 @@ def personalise(
     Raises:
         UserError: when a hook raises, or returns NaN or a wrong shape.
     """
-    parts = []
-    for users in gather(features, task.batch_size, lambda length: cohort_size):
+
+    def size(users: Rows) -> int:
+        if cohort_size:
+            return cohort_size
+        few = Cohort.build(features, users[:2], "train", task.batch_size)
+        return users_in_cache(working_set(published.model, few))
+
+    measured: list[Columns] = []
+    waiting: list[_Scored] = []
+    for users in gather(features, task.batch_size, size):
         try:
-            parts += _cohort_rows(published, strategy, features, task, users)
+            waiting += _scored(published, strategy, features, task, users)
         except (Exception, SystemExit) as error:  # a stranger's hook may even call sys.exit
             raise _blamed(published, strategy, features, task, users, error) from error
+        if sum(len(scored.logits) for scored in waiting) >= MEASURED_TOGETHER:
+            measured, waiting = [*measured, _measure(waiting)], []
         go_on()
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    measured += [_measure(waiting)] if waiting else []
+    return {name: np.concatenate([part[name] for part in measured]) for name in measured[0]}
 
 
-def _cohort_rows(
+@dataclass(frozen=True, eq=False)
+class _Scored:
+    """Some users' scored samples in one trial.
+
+    Attributes:
+        columns: what is known of each user and the trial.
+        logits: float32 (samples,), one user after the other.
+        labels: uint8 (samples,).
+    """
+
+    columns: Columns
+    logits: npt.NDArray[np.float32]
+    labels: npt.NDArray[np.uint8]
+
+
+def _scored(
     published: Published, strategy: ClientStrategy, features: Features, task: Task, users: Rows
-) -> list[Columns]:
+) -> list[_Scored]:
     cohort = Cohort.build(features, users, task.part, task.batch_size)
     local = cohort.local(published)
     count = len(users)
+    mask = cohort.scored.mask[:count].numpy()
+    labels = cohort.scored.labels[:count].numpy()[mask].astype(np.uint8)
     counts: Columns = {
         "user": users,
-        "samples": cohort.scored.mask[:count].sum(1).numpy(),
+        "samples": mask.sum(1),
         "positives": cohort.scored.labels[:count].sum(1).long().numpy(),
         "local_samples": local.mask[:count].sum(1).numpy(),
         "local_positives": local.labels[:count].sum(1).long().numpy(),
     }
 
-    def row(learning_rate: float, epochs: int, parameters: Parameters) -> Columns:
-        logits = cohort.score(published.model, parameters)[:count]
-        trial = {"learning_rate": np.full(count, learning_rate), "epochs": np.full(count, epochs)}
-        return (
-            counts | trial | _measure(logits, cohort.scored.labels[:count].numpy(), cohort.scored.mask[:count].numpy())
+    def trial(learning_rate: float, epochs: int, parameters: Parameters) -> _Scored:
+        columns = {"learning_rate": np.full(count, learning_rate), "epochs": np.full(count, epochs)}
+        return _Scored(counts | columns, cohort.score(published.model, parameters)[:count][mask], labels)
+
+    if not strategy.tunes:
+        return [trial(0.0, 0, cohort.stack(published.model))]
+    return [
+        trial(learning_rate, epoch, parameters)
+        for learning_rate in task.learning_rates
+        for epoch, parameters in enumerate(
+            fine_tune(
+                published,
+                strategy,
+                cohort,
+                local,
+                Recipe(task.seed, learning_rate, max(task.epochs), task.batch_size),
+            ),
+            start=1,
         )
-
-    def rows() -> Iterator[Columns]:
-        if not strategy.tunes:
-            yield row(0.0, 0, cohort.stack(published.model))
-            return
-        for learning_rate in task.learning_rates:
-            recipe = Recipe(task.seed, learning_rate, max(task.epochs), task.batch_size)
-            for epoch, parameters in enumerate(fine_tune(published, strategy, cohort, local, recipe), start=1):
-                if epoch in task.epochs:
-                    yield row(learning_rate, epoch, parameters)
-
-    return list(rows())
+        if epoch in task.epochs
+    ]
 
 
-def _measure(logits: npt.NDArray[np.float32], labels: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_]) -> Columns:
+def _measure(trials: list[_Scored]) -> Columns:
+    columns = {name: np.concatenate([trial.columns[name] for trial in trials]) for name in trials[0].columns}
+    logits, labels = (np.concatenate(parts) for parts in zip(*((t.logits, t.labels) for t in trials), strict=True))
+    offsets = np.concatenate([[0], np.cumsum(columns["samples"])])
     # A device whose model diverged can rank nothing: all of its scores count as equal.
-    diverged = np.any(~np.isfinite(logits) & mask, axis=1, keepdims=True)
-    scores = np.where(diverged, 0, logits)[mask]
-    classes = labels[mask].astype(np.uint8)
-    offsets = np.concatenate([[0], np.cumsum(mask.sum(1))])
-    return {
-        "diverged": diverged[:, 0],
-        "auc": metrics.user_auc(scores, classes, offsets),
-        "log_loss": metrics.user_log_loss(scores, classes, offsets),
-        "ndcg_at_10": metrics.user_ndcg(scores, classes, offsets, k=10),
+    wild = np.concatenate([[0], np.cumsum(~np.isfinite(logits))])
+    diverged = wild[offsets[1:]] > wild[offsets[:-1]]
+    scores = np.where(np.repeat(diverged, columns["samples"]), np.float32(0), logits)
+    return columns | {
+        "diverged": diverged,
+        "auc": metrics.user_auc(scores, labels, offsets),
+        "log_loss": metrics.user_log_loss(scores, labels, offsets),
+        "ndcg_at_10": metrics.user_ndcg(scores, labels, offsets, k=10),
         "predicted_clicks": metrics.user_predicted_clicks(scores, offsets),
     }
 
@@ -120,7 +157,7 @@ def _blamed(
     """Name the user whom a cohort failed at, by running each alone."""
     for user in users:
         try:
-            _cohort_rows(published, strategy, features, task, np.array([user]))
+            _scored(published, strategy, features, task, np.array([user]))
         except (Exception, SystemExit) as own:
             return UserError(str(features.dataset.user_ids[int(user)]), own)
     return UserError(f"{features.dataset.user_ids[int(users[0])]} (or one that shares its cohort)", error)

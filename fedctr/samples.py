@@ -7,12 +7,12 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from fedctr.data.dataset import Field
-from fedctr.models.batch import Bag, Coded, Places, shares
+from fedctr.models.batch import Bag, Coded, Places, below, shares
 
-Codes = npt.NDArray[np.int32]
 Take = Callable[[Tensor], Tensor]
 ALIGNED = 16  # floats in 64 bytes
 WHOLE = 128  # a table of up to this many rows is copied whole: cheaper than finding out which rows are in use
@@ -73,10 +73,10 @@ class Samples:
 def taking(order: Tensor) -> Take:
     """A function that takes the samples at int64 (users, n) places; any will do where it is -1."""
     order = order.clamp(min=0)
-    user = torch.arange(len(order)).unsqueeze(1)
 
     def take(values: Tensor) -> Tensor:
-        return values.flatten(0, 1)[order + user * values.shape[1]]
+        flat = values.flatten(0, 1)
+        return flat.index_select(0, below(order, values.shape[1]).flatten()).view(*order.shape, *flat.shape[1:])
 
     return take
 
@@ -103,6 +103,26 @@ class Table:
 
 
 @dataclass(frozen=True, eq=False)
+class PartCodes:
+    """A field's codes in one part of the users' samples.
+
+    Attributes:
+        codes: int32 (users, samples, values).
+        mask: bool (users, samples), False in the padding.
+    """
+
+    codes: npt.NDArray[np.int32]
+    mask: npt.NDArray[np.bool_]
+
+    def bag(self, rows: npt.NDArray[np.integer]) -> Bag:
+        """The same by the rows of a table, of as many elements; what stands in the padding does not matter."""
+        rows = torch.from_numpy(rows.astype(np.int64).reshape(self.codes.shape))
+        present = self.codes > 0
+        all_present = self.codes.shape[2] == 1 and present[self.mask].all()
+        return Bag(rows, None if all_present else torch.from_numpy(shares(present)))
+
+
+@dataclass(frozen=True, eq=False)
 class Numbered:
     """A field's codes of the training part and of the scored part, as rows of the users' copies.
 
@@ -119,21 +139,21 @@ class Numbered:
     scored: Bag
 
     @classmethod
-    def of(cls, field: Field, train: Codes, scored: Codes) -> "Numbered":
-        """Number int32 (users, samples, values) codes.
+    def of(cls, field: Field, train: PartCodes, scored: PartCodes) -> "Numbered":
+        """Number the codes of both parts.
 
         Of a large table, each place of the training part has a row; places of equal code share the first one's. The
         number of rows then depends on the padded length alone, and mostly the rows are in the order of the samples.
         """
-        users = len(train)
+        users = len(train.codes)
         whole = field.cardinality <= WHOLE
         if whole:
             codes = np.arange(-(-field.cardinality // ALIGNED) * ALIGNED)
             codes[field.cardinality :] = 0
             table = Table(torch.from_numpy(codes).expand(users, -1), torch.zeros(users, 0, dtype=torch.int64))
-            return cls(table, whole, _bag(train, train), _bag(scored, scored))
+            return cls(table, whole, train.bag(train.codes), scored.bag(scored.codes))
         first = np.arange(users)[:, None] * field.cardinality
-        flat, more = (codes.reshape(users, -1).astype(np.int64) for codes in (train, scored))
+        flat, more = (part.codes.reshape(users, -1).astype(np.int64) for part in (train, scored))
         keys, places, numbers = np.unique(flat + first, return_index=True, return_inverse=True)
         width = flat.shape[1]
         places = places % width
@@ -142,8 +162,8 @@ class Numbered:
         return cls(
             Table(torch.from_numpy(flat), torch.from_numpy(more)),
             whole,
-            _bag(places[numbers], train),
-            _bag(np.where(known, places[found], width + np.arange(more.shape[1])), scored),
+            train.bag(places[numbers]),
+            scored.bag(np.where(known, places[found], width + np.arange(more.shape[1]))),
         )
 
     def places(self, bag: Bag) -> Places:
@@ -152,10 +172,17 @@ class Numbered:
 
     def mean(self, history: Tensor, weights: Tensor) -> Places:
         """The weighted sum of what stands at places (users, samples, length) of the training part."""
-        users, samples, length = history.shape
+        places = self.places(self.train)
+        if isinstance(places, Tensor):
+            users, count, size = places.shape
+            flat = below(history, count).flatten(0, 1), places.view(-1, size)
+            means = F.embedding_bag(*flat, mode="sum", per_sample_weights=weights.flatten(0, 1))
+            return means.view(users, -1, size)
         take = taking(history.flatten(1))
-        rows, shares = take(self.train.rows), take(self.train.weights) * weights.flatten(1).unsqueeze(2)
-        bag = Bag(*(values.reshape(users, samples, length * values.shape[2]) for values in (rows, shares)))
+        rows, shares = take(places.rows), weights.flatten(1).unsqueeze(2)
+        if places.weights is not None:
+            shares = shares * take(places.weights)
+        bag = Bag(*(values.view(*history.shape, -1).flatten(2) for values in (rows, shares)))
         return self.matrix(bag) if self.whole else bag
 
     def matrix(self, bag: Bag) -> Tensor:
@@ -163,14 +190,8 @@ class Numbered:
         return bag.matrix(self.table.codes.shape[1])
 
 
-def _bag(rows: npt.NDArray[np.integer], codes: Codes) -> Bag:
-    return Bag(
-        torch.from_numpy(rows.astype(np.int64).reshape(codes.shape)), torch.from_numpy(shares(codes > 0))
-    )
-
-
 def _each(take: Take, coded: Mapping[str, Places]) -> Coded:
     return {
-        name: take(places) if isinstance(places, Tensor) else Bag(take(places.rows), take(places.weights))
+        name: take(places) if isinstance(places, Tensor) else places.take(take)
         for name, places in coded.items()
     }

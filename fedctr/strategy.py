@@ -137,6 +137,15 @@ def minibatch_loss(
     return local.mean(torch.where(local.mask, losses, 0.0)).squeeze(1)
 
 
+def cross_entropy_gradient(logits: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """The gradient of :func:`minibatch_loss`, summed over users, for a strategy with the contract's own loss.
+
+    Each logit's is ``(sigmoid(f) - target) / samples of the user``, (users, samples); 0 outside the mask.
+    """
+    share = mask / mask.sum(1, keepdim=True).clamp(min=1)
+    return (logits.sigmoid() - targets) * share
+
+
 def trainable_of(strategy: ClientStrategy, parameters: Iterable[str]) -> list[str]:
     """Names of the parameters that the strategy tunes.
 

@@ -82,7 +82,7 @@ def test_every_user_of_the_partition_is_in_one_cohort_of_equals(
     start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(train))] * 2)))
     dataset = world(train)
     features = Features.build(dataset, cut(dataset, train), range(start, stop), 0)
-    cohorts = list(gather(features, batch_size, lambda length: size))
+    cohorts = list(gather(features, batch_size, lambda users: size))
     assert sorted(user for cohort in cohorts for user in cohort) == list(range(start, stop))
     assert all(1 <= len(cohort) <= size for cohort in cohorts)
     for cohort in cohorts:
@@ -97,7 +97,7 @@ def assert_equal_to_the_loop(
 ) -> None:
     """Compare the logits of both engines after each epoch, and that tuning did something."""
     moved = 0.0
-    for users in gather(features, recipe.batch_size, lambda length: 32):
+    for users in gather(features, recipe.batch_size, lambda users: 32):
         cohort = Cohort.build(features, users, "test", recipe.batch_size)
         tuned = fine_tune(published, strategy, cohort, cohort.local(published), recipe)
         plain = [loop.fine_tune(published, strategy, features, int(user), recipe) for user in users]
@@ -140,7 +140,7 @@ def test_any_widths_and_batch_size_are_equal_to_the_plain_loop(model: str, batch
 def test_untuned_logits_are_those_of_the_published_model(model: str, features: Features) -> None:
     published = publish(model, features.dataset.schema)
     own = Features.build(features.dataset, features.split, features.users, published.model.history_length)
-    for users in gather(own, 32, lambda length: 32):
+    for users in gather(own, 32, lambda users: 32):
         cohort = Cohort.build(own, users, "test", 32)
         logits = cohort.score(published.model, cohort.stack(published.model))
         for row, user in enumerate(users):

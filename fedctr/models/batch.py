@@ -1,8 +1,9 @@
 """What a click model reads: users, shown items and earlier clicks, as rows of its embedding tables."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -16,16 +17,32 @@ class Bag:
 
     Attributes:
         rows: int64 (users, places, values).
-        weights: float32 (users, places, values); 0 where there is no value, so that the row does not matter.
+        weights: float32 (users, places, values), 0 where there is no value, so that the row does not matter; or None
+            if all are 1.
     """
 
     rows: Tensor
-    weights: Tensor
+    weights: Tensor | None
+    _below: dict[int, Tensor] = field(default_factory=dict, repr=False)
+
+    def below(self, count: int) -> Tensor:
+        """The rows when all users' tables, of ``count`` rows each, stand one below the other.
+
+        int64 (users, places, values), without the last axis if there is one value.
+        """
+        if count not in self._below:
+            rows = self.rows.squeeze(2) if self.rows.shape[2] == 1 else self.rows
+            self._below[count] = below(rows, count)
+        return self._below[count]
+
+    def take(self, take: Callable[[Tensor], Tensor]) -> "Bag":
+        """The places that a function of (users, places, ...) chooses along the second axis."""
+        return Bag(take(self.rows), None if self.weights is None else take(self.weights))
 
     def matrix(self, rows: int) -> Tensor:
         """The weight of every row of the table at every place, float32 (users, places, rows)."""
-        users, places, _ = self.rows.shape
-        return torch.zeros(users, places, rows, dtype=self.weights.dtype).scatter_add_(2, self.rows, self.weights)
+        weights = torch.ones(self.rows.shape) if self.weights is None else self.weights
+        return torch.zeros(*self.rows.shape[:2], rows, dtype=weights.dtype).scatter_add_(2, self.rows, weights)
 
 
 Places = Bag | Tensor  # a tensor says the same as a matrix, float32 (users, places, rows of the table)
@@ -72,3 +89,13 @@ def shares(present: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
     """Weights float32 for the mean over the last axis of what is present, 0 for the rest."""
     weights: npt.NDArray[np.float32] = present / np.maximum(present.sum(-1, keepdims=True, dtype=np.float32), 1)
     return weights
+
+
+def below(rows: Tensor, count: int) -> Tensor:
+    """Rows int64 (users, ...) of tables of ``count`` rows, when all users' tables stand one below the other."""
+    return rows + _first(len(rows), count).view(-1, *[1] * (rows.dim() - 1))
+
+
+@lru_cache(maxsize=256)
+def _first(users: int, count: int) -> Tensor:
+    return torch.arange(0, users * count, count)

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fedctr.models.batch import Places, Bag
+from fedctr.models.batch import Places
 
 _current: ContextVar["Descent | None"] = ContextVar("descent", default=None)
 
@@ -102,16 +102,21 @@ class _LookUp(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[None, ...]:  # type: ignore[override]
-        sizes = [table.shape[-1] for table in ctx.tables]
-        for place, table, own in zip(ctx.places, ctx.tables, gradient.split(sizes, dim=-1), strict=True):
+        first = 0
+        for place, table in zip(ctx.places, ctx.tables, strict=True):
+            size = table.shape[2]
+            own, first = gradient.narrow(2, first, size), first + size
             if not table.requires_grad:
                 continue
             if isinstance(place, Tensor):
                 table.baddbmm_(place.transpose(1, 2), own, alpha=-ctx.rate)
-            else:
-                step = own.unsqueeze(2) * (place.weights * -ctx.rate).unsqueeze(3)
-                flat = table.view(-1, table.shape[-1])
-                flat.index_put_((_own_rows(place, table).view(-1),), step.view(-1, flat.shape[1]), accumulate=True)
+                continue
+            rows, weights = place.below(table.shape[1]), place.weights
+            if rows.dim() == 3:  # several values
+                own = own.unsqueeze(2).expand(-1, -1, rows.shape[2], -1)
+                weights = None if weights is None else weights.unsqueeze(3)
+            step = own * (-ctx.rate if weights is None else weights * -ctx.rate)
+            table.view(-1, size).index_put_((rows,), step, accumulate=True)
         return (None,) * (2 + len(ctx.tables))
 
 
@@ -171,23 +176,17 @@ def _vectors(place: Places, table: Tensor) -> Tensor:
     """Vectors (users, places, size) of one field."""
     if isinstance(place, Tensor):
         return torch.bmm(place, table.expand(len(place), -1, -1)[:, : place.shape[2]])
+    values = place.rows.shape[2]
     if table.dim() == 3:
-        rows, table = _own_rows(place, table), table.reshape(-1, table.shape[-1])
+        rows, table = place.below(table.shape[1]), table.reshape(-1, table.shape[2])
     else:
-        rows = place.rows
-    users, places, values = rows.shape
+        rows = place.rows.squeeze(2) if values == 1 else place.rows
     if values == 1:
-        return F.embedding(rows.squeeze(2), table) * place.weights
-    flat = F.embedding_bag(
-        rows.view(-1, values), table, mode="sum", per_sample_weights=place.weights.reshape(-1, values)
-    )
-    return flat.view(users, places, table.shape[1])
-
-
-def _own_rows(place: Bag, table: Tensor) -> Tensor:
-    """Bag of all users' tables one below the other."""
-    users, rows, _ = table.shape
-    return place.rows + torch.arange(0, users * rows, rows).view(-1, 1, 1)
+        vectors = F.embedding(rows, table)
+        return vectors if place.weights is None else vectors * place.weights
+    weights = None if place.weights is None else place.weights.reshape(-1, values)
+    flat = F.embedding_bag(rows.reshape(-1, values), table, mode="sum", per_sample_weights=weights)
+    return flat.view(*rows.shape[:2], table.shape[1])
 
 
 def _side_by_side(vectors: list[Tensor]) -> Tensor:

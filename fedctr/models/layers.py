@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from fedctr.data.dataset import Field
-from fedctr.models.batch import Coded
+from fedctr.models.batch import Coded, below
 from fedctr.models.descent import chain, look_up
 
 Side = Literal["user", "item"]
@@ -31,9 +31,7 @@ def check_sizes(**sizes: int | tuple[int, ...]) -> None:
 
 def pick(vectors: Tensor, places: Tensor) -> Tensor:
     """Each user's own vectors at the given places: (users, n, size) at int64 (users, ...) is (users, ..., size)."""
-    users, count, size = vectors.shape
-    first = torch.arange(0, users * count, count).view(-1, *[1] * (places.dim() - 1))
-    return F.embedding(places + first, vectors.reshape(-1, size))
+    return F.embedding(below(places, vectors.shape[1]), vectors.flatten(0, 1))
 
 
 def pool(vectors: Tensor, places: Tensor, weights: Tensor) -> Tensor:
@@ -130,7 +128,7 @@ class Embeddings(nn.Module):
         """Vectors float32 (users, places, width)."""
         if not self.tables:
             some = next(iter(coded.values()))
-            shape = some.shape if isinstance(some, Tensor) else some.weights.shape
+            shape = some.shape if isinstance(some, Tensor) else some.rows.shape
             return torch.zeros(*shape[:2], 0)
         return look_up(
             [coded[table.field] for table in self.tables.values()], [table.weight for table in self.tables.values()]

@@ -1,12 +1,14 @@
 """The contract that every click model meets."""
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from fedctr.data.dataset import Schema
 from fedctr.models.batch import Batch
+from fedctr.models.layers import Embedding
 from fedctr.registry import Registry
 
 
@@ -33,6 +35,11 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def __init__(self, schema: Schema) -> None:
         super().__init__()
+
+    @cached_property
+    def embeddings(self) -> dict[str, Embedding]:
+        """All embedding tables by the names of their parameters."""
+        return {f"{name}.weight": module for name, module in self.named_modules() if isinstance(module, Embedding)}
 
     @abstractmethod
     def forward(self, batch: Batch) -> Tensor:
