@@ -37,7 +37,7 @@ from fedctr.models.model import Model
 from fedctr.published import Published
 from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
-from fedctr.samples import ALIGNED, Numbered, PartCodes, Samples, Table, taking
+from fedctr.samples import ALIGNED, Numbered, PartCodes, Samples, Table, mean, taking
 from fedctr.strategy import ClientStrategy, Local, added_penalty, cross_entropy_gradient, minibatch_loss, soft_labels, trainable_of
 
 Parameters = dict[str, Tensor]
@@ -49,14 +49,13 @@ SUMMED = 64
 
 
 def padded_length(samples: Rows, block: int) -> Rows:
-    """Samples rounded up to a number of blocks out of 0, 1, 2, 3, 4, 6, 8, 12, 16, 24, ...
+    """Samples rounded up to a number of blocks out of 0, 1, 2, 4, 8, 16, ...
 
-    Few lengths keep cohorts full; beyond two blocks, padding stays below half of the samples.
+    Few lengths keep cohorts full. Padding costs memory, but no step: those follow a user's own samples.
     """
     blocks = -(-samples // block)
     power = 2 ** np.ceil(np.log2(np.maximum(blocks, 1))).astype(np.int64)
-    rounded = np.where(blocks <= power * 3 // 4, power * 3 // 4, power)
-    return np.where(blocks > 0, rounded, 0) * block
+    return np.where(blocks > 0, power, 0) * block
 
 
 def block_of(batch_size: int) -> int:
@@ -65,7 +64,7 @@ def block_of(batch_size: int) -> int:
 
 
 def gather(features: Features, batch_size: int, size: Callable[[Rows], int]) -> Iterator[Rows]:
-    """Group the users into cohorts of equal padded length, those of equally many steps together.
+    """Group the users into cohorts of equal padded length, each in the order of their steps, most first.
 
     Args:
         features: the samples.
@@ -78,7 +77,7 @@ def gather(features: Features, batch_size: int, size: Callable[[Rows], int]) -> 
     starts, stops = features.split.bounds("train")
     users = np.arange(features.users.start, features.users.stop)
     samples = (stops - starts)[users]
-    order = np.argsort(-(-samples // batch_size), kind="stable")
+    order = np.argsort(-samples // batch_size, kind="stable")
     lengths = padded_length(samples + 1, block_of(batch_size))[order]
     for length in np.unique(lengths):
         group = users[order[lengths == length]]
@@ -91,7 +90,7 @@ class Cohort:
     """Samples of some users, in the form that the engine computes on.
 
     Attributes:
-        users: int64 (users,), rows of the data set; a lone user stands twice.
+        users: int64 (users,), rows of the data set, those with most steps first; a lone user stands twice.
         train: the training parts, to fine-tune on.
         scored: the parts to score.
         user: the users themselves.
@@ -102,13 +101,13 @@ class Cohort:
     users: Rows
     train: Samples
     scored: Samples
-    user: Coded
+    user: dict[str, Bag]
     tables: dict[tuple[Side, str], Table]
     block: int
 
     @classmethod
     def build(cls, features: Features, users: Rows, part: Part, batch_size: int) -> "Cohort":
-        """Collect what is needed to fine-tune users of equal padded length and to score one part of theirs."""
+        """Collect what is needed to fine-tune users out of :func:`gather` and to score one part of theirs."""
         block = block_of(batch_size)
         if len(users) == 1:
             users = np.repeat(users, 2)
@@ -144,7 +143,7 @@ class Cohort:
                 torch.from_numpy(np.where(real, dataset.label[row], 0).astype(np.float32)),
                 lambda: {name: field.places(getattr(field, which)) for name, field in fields.items()},
                 lambda: history,
-                lambda: {name: field.mean(history, weights) for name, field in fields.items()},
+                lambda: weights,
             )
 
         train, scored = samples(rows, mask, "train"), samples(scored_rows, scored_mask, "scored")
@@ -158,6 +157,15 @@ class Cohort:
             name: Bag(places.rows, real) if isinstance(places, Bag) and places.weights is None else places
             for name, places in self.train.item.items()
         }
+
+    def first(self, users: int) -> "Cohort":
+        """The cohort of the first users alone."""
+        if users == len(self.users):
+            return self
+        train, scored = (part.take(lambda values: values[:users]) for part in (self.train, self.scored))
+        user = {name: bag.take(lambda values: values[:users]) for name, bag in self.user.items()}
+        tables = {name: table.first(users) for name, table in self.tables.items()}
+        return Cohort(self.users[:users], train, scored, user, tables, self.block)
 
     def stack(self, model: Model) -> Parameters:
         """The model's parameters with a leading user axis, tables cut down to the rows in use."""
@@ -197,7 +205,9 @@ class Cohort:
     def _logits(self, model: Model, parameters: Parameters, samples: Samples) -> Tensor:
         users, length = samples.mask.shape
         private = _filled(model, parameters)
-        blocks = [private(self.batch(samples.block(first, self.block))) for first in range(0, length, self.block)]
+        blocks = [
+            private(self.batch(samples.block(first, self.block, users))) for first in range(0, length, self.block)
+        ]
         return torch.cat(blocks, dim=1) if length else torch.zeros(users, 0)
 
     def _tables(self, model: Model) -> dict[str, Table]:
@@ -215,7 +225,7 @@ def working_set(model: Model, cohort: Cohort) -> int:
 
     stacked = {name: _own(value).requires_grad_() for name, value in cohort.stack(model).items()}
     with torch.autograd.graph.saved_tensors_hooks(count, lambda value: value), Descent(0.0):
-        _filled(model, stacked)(cohort.batch(cohort.train.block(0, cohort.block)))
+        _filled(model, stacked)(cohort.batch(cohort.train.block(0, cohort.block, len(cohort.users))))
     weights = sum(value.numel() * value.element_size() for value in stacked.values())
     return (weights + saved) // len(cohort.users)
 
@@ -237,11 +247,10 @@ class _Stacked(Batch):
 
     @property
     def mean_click(self) -> Coded:
-        # Histories are long and tables short: a product with a matrix is faster than many single rows.
-        tables = self.cohort.tables
+        cohort, samples = self.cohort, self.samples
         return {
-            name: places if isinstance(places, Tensor) else places.matrix(tables["item", name].codes.shape[1])
-            for name, places in self.samples.mean_click.items()
+            name: mean(places, cohort.tables["item", name].rows, samples.history, samples.shares)
+            for name, places in cohort.train.item.items()
         }
 
     @property
@@ -273,52 +282,66 @@ def fine_tune(
     """
     model, users, block = published.model, len(cohort.users), cohort.block
     origin = cohort.stack(model)
-    tuned = {name: _own(origin[name]).requires_grad_() for name in trainable_of(strategy, origin)}
-    parameters = origin | tuned
+    tuned = {name: _own(origin[name]) for name in trainable_of(strategy, origin)}
     plain = type(strategy).loss is ClientStrategy.loss and type(strategy).logits is ClientStrategy.logits
     penalised = type(strategy).penalty is not ClientStrategy.penalty
-    tables = set(model.embeddings)
-    origin_of_tuned = {name: origin[name] for name in tuned}
     targets = torch.where(local.mask, soft_labels(strategy, local, published), 0.0)
     mask = cohort.train.mask.numpy()
-    steps = -(-int(mask.sum(1).max()) // recipe.batch_size)
+    steps = -(-mask.sum(1) // recipe.batch_size)
     descent = Descent(recipe.learning_rate)
 
     for epoch in range(1, recipe.epochs + 1):
-        private = _filled(model, parameters)
         order = torch.from_numpy(permutations(recipe.seed, f"shuffle {epoch}", cohort.users, mask))
-        order = order[:, : steps * recipe.batch_size]
-        order = F.pad(order, (0, steps * recipe.batch_size - order.shape[1]), value=-1)
-        order = order.view(users, steps, recipe.batch_size)
-        order = F.pad(order, (0, block - recipe.batch_size), value=-1).flatten(1)
+        order = _in_blocks(order, int(steps[0]), recipe.batch_size, block)
         shuffled = cohort.train.take(taking(order))
         everyone = _repeated(order)
         shuffled_local, shuffled_targets = local.at(everyone), targets.gather(1, everyone.clamp(min=0))
-        for first in range(0, steps * block, block):
-            batch = shuffled_local.block(first, block)
+        active = 0
+        for step in range(int(steps[0])):
+            if active != (active := max(2, int((steps > step).sum()))):
+                # Users who have done all their steps are at the end, and are left out.
+                moved = {name: value[:active].requires_grad_() for name, value in tuned.items()}
+                here = {name: value[:active] for name, value in origin.items()}
+                private, those = _filled(model, here | moved), cohort.first(active)
+            rows = active if plain else -(-active // LANES) * LANES
+            batch = shuffled_local.block(step * block, block, rows)
+            wanted = shuffled_targets[:rows, step * block : (step + 1) * block]
             with descent:
-                logits = private(cohort.batch(shuffled.block(first, block)))
-            wanted = shuffled_targets.narrow(1, first, block)
-            pulls: list[Tensor | None] = [None] * len(tuned)
-            if penalised:
-                penalty = added_penalty(strategy, _whole(tuned, tables), _whole(origin_of_tuned, tables))
-                if penalty is not None:
-                    penalty = torch.where(batch.mask[:users].any(1), penalty, 0.0)
-                    pulls = list(torch.autograd.grad(penalty.sum(), list(tuned.values()), allow_unused=True))
+                logits = private(those.batch(shuffled.block(step * block, block, active)))
+            pulls = _pulls(strategy, moved, here, batch.mask, set(model.embeddings)) if penalised else {}
             if plain:
-                logits.backward(cross_entropy_gradient(logits.detach(), wanted[:users], batch.mask[:users]))  # type: ignore[no-untyped-call]
+                logits.backward(cross_entropy_gradient(logits.detach(), wanted, batch.mask))  # type: ignore[no-untyped-call]
             else:
-                if len(wanted) > users:
-                    logits = torch.cat([logits, _repeated(logits.detach())[users:]])
-                loss = minibatch_loss(strategy, logits, wanted, batch, published)
-                loss[:users].sum().backward()  # type: ignore[no-untyped-call]
+                others = logits.detach()[torch.arange(rows - active) % active]
+                loss = minibatch_loss(strategy, torch.cat([logits, others]), wanted, batch, published)
+                loss[:active].sum().backward()  # type: ignore[no-untyped-call]
             with torch.no_grad():
-                for value, pull in zip(tuned.values(), pulls, strict=True):
-                    for gradient in (value.grad, pull):  # value.grad is None where a layer has moved the value
+                for name, value in moved.items():
+                    for gradient in (value.grad, pulls.get(name)):  # no grad where a layer has moved the value
                         if gradient is not None:
                             value.sub_(gradient, alpha=recipe.learning_rate)
                     value.grad = None
-        yield parameters
+        yield origin | tuned
+
+
+def _in_blocks(order: Tensor, steps: int, batch_size: int, block: int) -> Tensor:
+    """Places (users, samples) cut into steps, each filled up with -1 to a block: (users, steps * block)."""
+    order = order[:, : steps * batch_size]
+    order = F.pad(order, (0, steps * batch_size - order.shape[1]), value=-1)
+    return F.pad(order.view(len(order), steps, batch_size), (0, block - batch_size), value=-1).flatten(1)
+
+
+def _pulls(
+    strategy: ClientStrategy, moved: Parameters, origin: Parameters, mask: Tensor, tables: set[str]
+) -> dict[str, Tensor | None]:
+    """Each parameter's gradient of the strategy's penalty; users without samples in this step have none."""
+    published = {name: origin[name] for name in moved}
+    penalty = added_penalty(strategy, _whole(moved, tables), _whole(published, tables))
+    if penalty is None:
+        return {}
+    penalty = torch.where(mask[: len(penalty)].any(1), penalty, 0.0)
+    gradients = torch.autograd.grad(penalty.sum(), list(moved.values()), allow_unused=True)
+    return dict(zip(moved, gradients, strict=True))
 
 
 def _filled(model: Model, parameters: Parameters) -> Model:

@@ -1,6 +1,6 @@
 """Samples of several users side by side, with the rows of the embedding tables that each user has a copy of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fedctr.data.dataset import Field
-from fedctr.models.batch import Bag, Coded, Places, below, shares
+from fedctr.models.batch import Bag, Coded, Places, below
+from fedctr.models.batch import shares as equal_shares
 
 Take = Callable[[Tensor], Tensor]
 ALIGNED = 16  # floats in 64 bytes
@@ -25,8 +26,8 @@ class Samples:
         mask: bool (users, samples), False in the padding.
         labels: float32 (users, samples), 0 in the padding.
         item: gives the shown items.
-        history: gives int64 (users, samples, length), places in the training part, the last of which holds nothing.
-        mean_click: gives the mean over the history.
+        history: gives places in the training part, the last of which holds nothing: int64 (users, samples, length).
+        shares: gives what each of them counts in the mean, float32 (users, samples, length).
     """
 
     def __init__(
@@ -35,10 +36,10 @@ class Samples:
         labels: Tensor,
         item: Callable[[], Coded],
         history: Callable[[], Tensor],
-        mean_click: Callable[[], Coded],
+        shares: Callable[[], Tensor],
     ) -> None:
         self.mask, self.labels = mask, labels
-        self._item, self._history, self._mean_click = item, history, mean_click
+        self._item, self._history, self._shares = item, history, shares
 
     @cached_property
     def item(self) -> Coded:
@@ -51,32 +52,35 @@ class Samples:
         return self._history()
 
     @cached_property
-    def mean_click(self) -> Coded:
-        """The mean over the history."""
-        return self._mean_click()
+    def shares(self) -> Tensor:
+        """What each place of the history counts in the mean, float32 (users, samples, length); 0 where there is none."""
+        return self._shares()
 
     def take(self, take: Take) -> "Samples":
         """Samples that a function of (users, samples, ...) chooses along the second axis."""
         return Samples(
             take(self.mask),
             take(self.labels),
-            lambda: _each(take, self.item),
+            lambda: {
+                name: take(places) if isinstance(places, Tensor) else places.take(take)
+                for name, places in self.item.items()
+            },
             lambda: take(self.history),
-            lambda: _each(take, self.mean_click),
+            lambda: take(self.shares),
         )
 
-    def block(self, first: int, length: int) -> "Samples":
-        """Neighbouring samples."""
-        return self.take(lambda values: values.narrow(1, first, length))
+    def block(self, first: int, length: int, users: int) -> "Samples":
+        """Neighbouring samples of the first users."""
+        return self.take(lambda values: values[:users, first : first + length])
 
 
 def taking(order: Tensor) -> Take:
     """A function that takes the samples at int64 (users, n) places; any will do where it is -1."""
-    order = order.clamp(min=0)
+    places = Bag(order.clamp(min=0).unsqueeze(2), None)
 
     def take(values: Tensor) -> Tensor:
-        flat = values.flatten(0, 1)
-        return flat.index_select(0, below(order, values.shape[1]).flatten()).view(*order.shape, *flat.shape[1:])
+        rows = places.below(values.shape[1]).flatten()
+        return values.flatten(0, 1).index_select(0, rows).view(*order.shape, *values.shape[2:])
 
     return take
 
@@ -92,6 +96,15 @@ class Table:
 
     codes: Tensor
     more: Tensor
+
+    @property
+    def rows(self) -> int:
+        """Rows that a user tunes."""
+        return self.codes.shape[1]
+
+    def first(self, users: int) -> "Table":
+        """The rows of the first users alone."""
+        return Table(self.codes[:users], self.more[:users])
 
     def stack(self, weight: Tensor) -> Tensor:
         """The users' copies, (users, rows, size)."""
@@ -119,7 +132,7 @@ class PartCodes:
         rows = torch.from_numpy(rows.astype(np.int64).reshape(self.codes.shape))
         present = self.codes > 0
         all_present = self.codes.shape[2] == 1 and present[self.mask].all()
-        return Bag(rows, None if all_present else torch.from_numpy(shares(present)))
+        return Bag(rows, None if all_present else torch.from_numpy(equal_shares(present)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,30 +181,26 @@ class Numbered:
 
     def places(self, bag: Bag) -> Places:
         """One of the parts as places that a model can look up; of several values, as a matrix where that is small."""
-        return self.matrix(bag) if self.whole and bag.rows.shape[2] > 1 else bag
-
-    def mean(self, history: Tensor, weights: Tensor) -> Places:
-        """The weighted sum of what stands at places (users, samples, length) of the training part."""
-        places = self.places(self.train)
-        if isinstance(places, Tensor):
-            users, count, size = places.shape
-            flat = below(history, count).flatten(0, 1), places.view(-1, size)
-            means = F.embedding_bag(*flat, mode="sum", per_sample_weights=weights.flatten(0, 1))
-            return means.view(users, -1, size)
-        take = taking(history.flatten(1))
-        rows, shares = take(places.rows), weights.flatten(1).unsqueeze(2)
-        if places.weights is not None:
-            shares = shares * take(places.weights)
-        bag = Bag(*(values.view(*history.shape, -1).flatten(2) for values in (rows, shares)))
-        return self.matrix(bag) if self.whole else bag
-
-    def matrix(self, bag: Bag) -> Tensor:
-        """The same as a matrix float32 (users, samples, rows)."""
-        return bag.matrix(self.table.codes.shape[1])
+        return bag.matrix(self.table.rows) if self.whole and bag.rows.shape[2] > 1 else bag
 
 
-def _each(take: Take, coded: Mapping[str, Places]) -> Coded:
-    return {
-        name: take(places) if isinstance(places, Tensor) else places.take(take)
-        for name, places in coded.items()
-    }
+def mean(clicks: Places, rows: int, history: Tensor, shares: Tensor) -> Tensor:
+    """The weighted mean of what stands at the places of a history, as a matrix float32 (users, samples, rows).
+
+    Histories are long and tables short: a product with this matrix is faster than looking up every click.
+
+    Args:
+        clicks: of the training part.
+        rows: of the table.
+        history: int64 (users, samples, length), places of ``clicks``.
+        shares: float32 (users, samples, length), their weights.
+    """
+    users, samples, length = history.shape
+    if isinstance(clicks, Tensor):
+        flat = below(history, clicks.shape[1]).view(-1, length), clicks.flatten(0, 1)
+        return F.embedding_bag(*flat, mode="sum", per_sample_weights=shares.reshape(-1, length)).view(users, samples, rows)
+    take = taking(history.flatten(1))
+    values, weights = take(clicks.rows), shares.flatten(1).unsqueeze(2)
+    if clicks.weights is not None:
+        weights = weights * take(clicks.weights)
+    return Bag(*(part.view(users, samples, length * values.shape[2]) for part in (values, weights))).matrix(rows)

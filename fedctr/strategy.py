@@ -2,7 +2,7 @@
 
 from abc import ABC
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
@@ -55,13 +55,15 @@ class Local:
             predict=lambda: self.published_logits.gather(1, positions),
         )
 
-    def block(self, first: int, length: int) -> "Local":
-        """The minibatch of neighbouring samples."""
-        return replace(
-            self,
-            labels=self.labels.narrow(1, first, length),
-            mask=self.mask.narrow(1, first, length),
-            predict=lambda: self.published_logits.narrow(1, first, length),
+    def block(self, first: int, length: int, users: int) -> "Local":
+        """The minibatch of neighbouring samples of the first users."""
+        return Local(
+            labels=self.labels[:users, first : first + length],
+            mask=self.mask[:users, first : first + length],
+            positives=self.positives[:users],
+            samples=self.samples[:users],
+            ctr=self.ctr[:users],
+            predict=lambda: self.published_logits[:users, first : first + length],
         )
 
     def mean(self, values: Tensor) -> Tensor:
