@@ -4,7 +4,7 @@ Inputs always have a leading user axis. A shared parameter has the shape that Py
 ``(users, *that shape)``. The layer tells them apart by the number of axes, so a model is written once.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -31,7 +31,25 @@ def check_sizes(**sizes: int | tuple[int, ...]) -> None:
 
 def pick(vectors: Tensor, places: Tensor) -> Tensor:
     """Each user's own vectors at the given places: (users, n, size) at int64 (users, ...) is (users, ..., size)."""
-    return F.embedding(below(places, vectors.shape[1]), vectors.flatten(0, 1))
+    found: Tensor = _Pick.apply(vectors, below(places, vectors.shape[1]))  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Pick(torch.autograd.Function):
+    """A row of a matrix for each place; autograd's own backward pass takes four times as long."""
+
+    @staticmethod
+    def forward(ctx: Any, vectors: Tensor, rows: Tensor) -> Tensor:
+        ctx.shape = vectors.shape
+        ctx.save_for_backward(rows)
+        return F.embedding(rows, vectors.flatten(0, 1))
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        (rows,) = ctx.saved_tensors
+        users, count, size = ctx.shape
+        total = gradient.new_zeros(users * count, size)
+        return total.index_add_(0, rows.flatten(), gradient.reshape(-1, size)).view(ctx.shape), None
 
 
 def pool(vectors: Tensor, places: Tensor, weights: Tensor) -> Tensor:
