@@ -26,13 +26,13 @@ class Bag:
     _below: dict[int, Tensor] = field(default_factory=dict, repr=False)
 
     def below(self, count: int) -> Tensor:
-        """The rows when all users' tables, of ``count`` rows each, stand one below the other.
+        """The rows when all users' tables, of ``count`` rows each, stand one below the other; with 0, all share one.
 
         int64 (users, places, values), without the last axis if there is one value.
         """
         if count not in self._below:
             rows = self.rows.squeeze(2) if self.rows.shape[2] == 1 else self.rows
-            self._below[count] = below(rows, count)
+            self._below[count] = below(rows, count) if count else rows
         return self._below[count]
 
     def take(self, take: Callable[[Tensor], Tensor]) -> "Bag":

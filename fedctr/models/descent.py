@@ -14,7 +14,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fedctr.models.batch import Places
+from fedctr.models.batch import Bag, Places
+
+FEW = 16384  # rows up to which index_put_ is faster than index_add_; they give the same bits
 
 _current: ContextVar["Descent | None"] = ContextVar("descent", default=None)
 
@@ -62,11 +64,8 @@ def look_up(places: Sequence[Places], tables: Sequence[Tensor]) -> Tensor:
     Returns:
         float32 (users, places, total size).
     """
-    descent = _current.get()
-    if descent and any(table.dim() == 3 and table.requires_grad for table in tables):
-        found: Tensor = _LookUp.apply(descent.rate, places, *tables)  # type: ignore[no-untyped-call]
-        return found
-    return _side_by_side([_vectors(place, table) for place, table in zip(places, tables, strict=True)])
+    found: Tensor = _LookUp.apply(_current.get(), places, *tables)  # type: ignore[no-untyped-call]
+    return found
 
 
 def chain(x: Tensor, constant: Tensor | None, layers: Sequence[tuple[Tensor, Tensor | None]]) -> Tensor:
@@ -96,28 +95,26 @@ def chain(x: Tensor, constant: Tensor | None, layers: Sequence[tuple[Tensor, Ten
 
 class _LookUp(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, rate: float, places: Sequence[Places], *tables: Tensor) -> Tensor:
-        ctx.rate, ctx.places, ctx.tables = rate, places, tables
-        return _side_by_side([_vectors(place, table) for place, table in zip(places, tables, strict=True)])
+    def forward(ctx: Any, descent: Descent | None, places: Sequence[Places], *tables: Tensor) -> Tensor:
+        ctx.descent, ctx.places, ctx.tables = descent, places, tables
+        vectors = [_vectors(place, table) for place, table in zip(places, tables, strict=True)]
+        return vectors[0] if len(vectors) == 1 else torch.cat(vectors, dim=-1)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+        found: list[Tensor | None] = [None] * len(ctx.tables)
         first = 0
-        for place, table in zip(ctx.places, ctx.tables, strict=True):
-            size = table.shape[2]
+        for index, (place, table) in enumerate(zip(ctx.places, ctx.tables, strict=True)):
+            size = table.shape[-1]
             own, first = gradient.narrow(2, first, size), first + size
             if not table.requires_grad:
                 continue
-            if isinstance(place, Tensor):
-                table.baddbmm_(place.transpose(1, 2), own, alpha=-ctx.rate)
-                continue
-            rows, weights = place.below(table.shape[1]), place.weights
-            if rows.dim() == 3:  # several values
-                own = own.unsqueeze(2).expand(-1, -1, rows.shape[2], -1)
-                weights = None if weights is None else weights.unsqueeze(3)
-            step = own * (-ctx.rate if weights is None else weights * -ctx.rate)
-            table.view(-1, size).index_put_((rows,), step, accumulate=True)
-        return (None,) * (2 + len(ctx.tables))
+            if ctx.descent and table.dim() == 3:
+                _add(place, own, table, -ctx.descent.rate)
+            else:
+                found[index] = torch.zeros_like(table)
+                _add(place, own, found[index], 1.0)
+        return None, None, *found
 
 
 class _Chain(torch.autograd.Function):
@@ -176,21 +173,41 @@ def _vectors(place: Places, table: Tensor) -> Tensor:
     """Vectors (users, places, size) of one field."""
     if isinstance(place, Tensor):
         return torch.bmm(place, table.expand(len(place), -1, -1)[:, : place.shape[2]])
-    values = place.rows.shape[2]
-    if table.dim() == 3:
-        rows, table = place.below(table.shape[1]), table.reshape(-1, table.shape[2])
-    else:
-        rows = place.rows.squeeze(2) if values == 1 else place.rows
-    if values == 1:
+    rows, table = _flat(place, table)
+    if rows.dim() == 2:
         vectors = F.embedding(rows, table)
         return vectors if place.weights is None else vectors * place.weights
-    weights = None if place.weights is None else place.weights.reshape(-1, values)
+    values = rows.shape[2]
+    weights = None if place.weights is None else place.weights.reshape(-1, values).to(table.dtype)
     flat = F.embedding_bag(rows.reshape(-1, values), table, mode="sum", per_sample_weights=weights)
     return flat.view(*rows.shape[:2], table.shape[1])
 
 
-def _side_by_side(vectors: list[Tensor]) -> Tensor:
-    return vectors[0] if len(vectors) == 1 else torch.cat(vectors, dim=-1)
+def _add(place: Places, vectors: Tensor, table: Tensor, scale: float) -> None:
+    """Add vectors (users, places, size), times a number, to the rows that the places hold."""
+    if isinstance(place, Tensor):
+        if table.dim() == 3:
+            table.baddbmm_(place.transpose(1, 2), vectors, alpha=scale)
+        else:
+            table.addmm_(place.flatten(0, 1).T, vectors.flatten(0, 1), alpha=scale)
+        return
+    rows, flat = _flat(place, table)
+    weights = place.weights
+    if rows.dim() == 3:  # several values
+        vectors = vectors.unsqueeze(2).expand(-1, -1, rows.shape[2], -1)
+        weights = None if weights is None else weights.unsqueeze(3)
+    moves = vectors * (scale if weights is None else weights * scale)
+    if rows.numel() < FEW:
+        flat.index_put_((rows,), moves, accumulate=True)
+    else:
+        flat.index_add_(0, rows.flatten(), moves.view(-1, flat.shape[1]))
+
+
+def _flat(place: Bag, table: Tensor) -> tuple[Tensor, Tensor]:
+    """The rows, and the table that they count in: all users' tables, one below the other, or the shared one."""
+    if table.dim() == 3:
+        return place.below(table.shape[1]), table.reshape(-1, table.shape[2])
+    return place.below(0), table
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
