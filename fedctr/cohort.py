@@ -38,7 +38,15 @@ from fedctr.published import Published
 from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
 from fedctr.samples import ALIGNED, Numbered, PartCodes, Samples, Table, mean, taking
-from fedctr.strategy import ClientStrategy, Local, added_penalty, cross_entropy_gradient, minibatch_loss, soft_labels, trainable_of
+from fedctr.strategy import (
+    ClientStrategy,
+    Local,
+    added_penalty,
+    cross_entropy_gradient,
+    minibatch_loss,
+    soft_labels,
+    trainable_of,
+)
 
 Parameters = dict[str, Tensor]
 # Elementwise functions go through this many floats at once, and through the remainder one by one, where sigmoid and
@@ -119,9 +127,7 @@ class Cohort:
             numbered = Numbered.of(field, PartCodes(codes, real), PartCodes(codes[:, :0], real[:, :0]))
             tables["user", field.name], user[field.name] = numbered.table, numbered.train
 
-        (rows, mask), (scored_rows, scored_mask) = (
-            _padded(features, users, which, block) for which in ("train", part)
-        )
+        (rows, mask), (scored_rows, scored_mask) = (_padded(features, users, which, block) for which in ("train", part))
         described = [
             (dataset.described[np.where(real, dataset.item[row] + 1, 0)], real)
             for row, real in ((rows, mask), (scored_rows, scored_mask))

@@ -160,7 +160,6 @@ class PlainBatch(Batch):
         return _coded(dataset.schema.item_fields, dataset.described[codes])
 
 
-
 def _coded(fields: tuple[Field, ...], codes: npt.NDArray[np.int32]) -> dict[str, Bag]:
     """Codes (users, places, columns) field by field; a field of several values is the mean of those present."""
     return {

@@ -198,7 +198,9 @@ def mean(clicks: Places, rows: int, history: Tensor, shares: Tensor) -> Tensor:
     users, samples, length = history.shape
     if isinstance(clicks, Tensor):
         flat = below(history, clicks.shape[1]).view(-1, length), clicks.flatten(0, 1)
-        return F.embedding_bag(*flat, mode="sum", per_sample_weights=shares.reshape(-1, length)).view(users, samples, rows)
+        return F.embedding_bag(*flat, mode="sum", per_sample_weights=shares.reshape(-1, length)).view(
+            users, samples, rows
+        )
     take = taking(history.flatten(1))
     values, weights = take(clicks.rows), shares.flatten(1).unsqueeze(2)
     if clicks.weights is not None:

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from fedctr.data.dataset import Schema
-from fedctr.models.layers import Embeddings
 from fedctr.models.batch import Batch
+from fedctr.models.layers import Embeddings
 from fedctr.models.model import Model
 
 

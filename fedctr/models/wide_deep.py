@@ -6,8 +6,8 @@ import torch
 from torch import Tensor
 
 from fedctr.data.dataset import Schema
-from fedctr.models.layers import MLP, Embeddings, check_sizes
 from fedctr.models.batch import Batch
+from fedctr.models.layers import MLP, Embeddings, check_sizes
 from fedctr.models.model import Model
 
 
