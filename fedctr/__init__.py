@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from fedctr.data.dataset import Dataset, Field, Schema
     from fedctr.data.loader import Loader
     from fedctr.errors import FedctrError
-    from fedctr.models.model import Batch, Model
+    from fedctr.models.batch import Batch
+    from fedctr.models.model import Model
     from fedctr.published import Published
     from fedctr.strategy import ClientStrategy, Local
     from fedctr.summary import Result
@@ -49,7 +50,8 @@ _HOMES = {
     "fedctr.data.dataset": ("Dataset", "Field", "Schema"),
     "fedctr.data.loader": ("Loader",),
     "fedctr.errors": ("FedctrError",),
-    "fedctr.models.model": ("Batch", "Model"),
+    "fedctr.models.batch": ("Batch",),
+    "fedctr.models.model": ("Model",),
     "fedctr.published": ("Published",),
     "fedctr.strategy": ("ClientStrategy", "Local"),
     "fedctr.summary": ("Result",),

@@ -119,7 +119,8 @@ class Cohort:
         block = block_of(batch_size)
         if len(users) == 1:
             users = np.repeat(users, 2)
-        dataset, tables = features.dataset, {}
+        dataset = features.dataset
+        tables: dict[tuple[Side, str], Table] = {}
         user: dict[str, Bag] = {}
         for field, columns in slices(dataset.schema.user_fields):
             codes = dataset.user_codes[users][:, None, columns]
@@ -286,7 +287,7 @@ def fine_tune(
     Raises:
         ValueError: when a hook returns NaN or a wrong shape, or no parameter is trainable.
     """
-    model, users, block = published.model, len(cohort.users), cohort.block
+    model, block = published.model, cohort.block
     origin = cohort.stack(model)
     tuned = {name: _own(origin[name]) for name in trainable_of(strategy, origin)}
     plain = type(strategy).loss is ClientStrategy.loss and type(strategy).logits is ClientStrategy.logits
@@ -316,11 +317,11 @@ def fine_tune(
                 logits = private(those.batch(shuffled.block(step * block, block, active)))
             pulls = _pulls(strategy, moved, here, batch.mask, set(model.embeddings)) if penalised else {}
             if plain:
-                logits.backward(cross_entropy_gradient(logits.detach(), wanted, batch.mask))  # type: ignore[no-untyped-call]
+                logits.backward(cross_entropy_gradient(logits.detach(), wanted, batch.mask))
             else:
                 others = logits.detach()[torch.arange(rows - active) % active]
                 loss = minibatch_loss(strategy, torch.cat([logits, others]), wanted, batch, published)
-                loss[:active].sum().backward()  # type: ignore[no-untyped-call]
+                loss[:active].sum().backward()
             with torch.no_grad():
                 for name, value in moved.items():
                     for gradient in (value.grad, pulls.get(name)):  # no grad where a layer has moved the value

@@ -62,7 +62,8 @@ def _local(published: Published, features: Features, user: int, rows: Rows) -> L
 
     @torch.no_grad()
     def predict() -> torch.Tensor:
-        return published.model(_batch(features, user, rows))
+        logits: torch.Tensor = published.model(_batch(features, user, rows))
+        return logits
 
     return Local(
         labels=labels,

@@ -53,7 +53,7 @@ class Samples:
 
     @cached_property
     def shares(self) -> Tensor:
-        """What each place of the history counts in the mean, float32 (users, samples, length); 0 where there is none."""
+        """What each place of the history counts in the mean, float32 (users, samples, length); 0 if there is none."""
         return self._shares()
 
     def take(self, take: Take) -> "Samples":
@@ -129,10 +129,12 @@ class PartCodes:
 
     def bag(self, rows: npt.NDArray[np.integer]) -> Bag:
         """The same by the rows of a table, of as many elements; what stands in the padding does not matter."""
-        rows = torch.from_numpy(rows.astype(np.int64).reshape(self.codes.shape))
         present = self.codes > 0
         all_present = self.codes.shape[2] == 1 and present[self.mask].all()
-        return Bag(rows, None if all_present else torch.from_numpy(equal_shares(present)))
+        return Bag(
+            torch.from_numpy(rows.astype(np.int64).reshape(self.codes.shape)),
+            None if all_present else torch.from_numpy(equal_shares(present)),
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -205,4 +207,5 @@ def mean(clicks: Places, rows: int, history: Tensor, shares: Tensor) -> Tensor:
     values, weights = take(clicks.rows), shares.flatten(1).unsqueeze(2)
     if clicks.weights is not None:
         weights = weights * take(clicks.weights)
-    return Bag(*(part.view(users, samples, length * values.shape[2]) for part in (values, weights))).matrix(rows)
+    shape = users, samples, length * values.shape[2]
+    return Bag(values.view(shape), weights.view(shape)).matrix(rows)

@@ -23,27 +23,43 @@ from fedctr.strategy import ClientStrategy, Local
 GROUPS, CATEGORIES, TAGS = 4, 6, 8
 
 
-def world(counts: Sequence[int], *, items: int = 40, seed: int = 0) -> Dataset:
+def world(counts: Sequence[int], *, items: int = 40, seed: int = 0, scale: int = 1, interests: bool = False) -> Dataset:
     """Users with the given numbers of samples, at random, with ties in time and items that come again.
 
     A quarter of the codes beside the ids is missing; tags are up to three to an item.
+
+    Args:
+        counts: samples of each user.
+        items: how many there are.
+        seed: of the random numbers.
+        scale: of how many values the fields beside the ids have.
+        interests: whether users have a field of up to three values.
     """
     rng = np.random.default_rng(seed)
+    groups, categories, kinds = (scale * size for size in (GROUPS, CATEGORIES, TAGS))
     users, samples = len(counts), sum(counts)
     owner = np.repeat(np.arange(users), counts)
     time, item = rng.integers(0, max(2, samples // 2), samples), rng.integers(0, items, samples)
     order = np.lexsort((item, time, owner))
-    tags = rng.integers(1, TAGS + 1, (items, 3)) * (np.arange(3) < rng.integers(0, 4, (items, 1)))
-    category, group = (rng.integers(1, n + 1, k) * (rng.random(k) > 0.25) for n, k in ((6, items), (4, users)))
+    tags = rng.integers(1, kinds + 1, (items, 3)) * (np.arange(3) < rng.integers(0, 4, (items, 1)))
+    category, group = (
+        rng.integers(1, n + 1, k) * (rng.random(k) > 0.25) for n, k in ((categories, items), (groups, users))
+    )
+    user_fields = [Field("user", users + 1), Field("group", groups + 1)]
+    user_codes = [np.arange(1, users + 1)[:, None], group[:, None]]
+    if interests:
+        other = np.random.default_rng([seed, 1])
+        user_fields.append(Field("interests", kinds + 1, values=3))
+        user_codes.append(other.integers(1, kinds + 1, (users, 3)) * (np.arange(3) < other.integers(0, 4, (users, 1))))
     return Dataset(
         name="world",
         schema=Schema(
-            (Field("user", users + 1), Field("group", GROUPS + 1)),
-            (Field("item", items + 1), Field("category", CATEGORIES + 1), Field("tags", TAGS + 1, values=3)),
+            tuple(user_fields),
+            (Field("item", items + 1), Field("category", categories + 1), Field("tags", kinds + 1, values=3)),
         ),
         user_ids=pa.array([f"u{user}" for user in range(users)]),
         item_ids=pa.array([f"i{item}" for item in range(items)]),
-        user_codes=np.column_stack([np.arange(1, users + 1), group]).astype(np.int32),
+        user_codes=np.concatenate(user_codes, axis=1).astype(np.int32),
         item_codes=np.column_stack([np.arange(1, items + 1), category, tags]).astype(np.int32),
         offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
         item=item[order].astype(np.int32),
@@ -73,6 +89,13 @@ def publish(spec: str, schema: Schema, *, global_ctr: float = 0.3, seed: int = 0
         for parameter in model.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
     return Published(spec, schema, model, global_ctr)
+
+
+def aligned(value: Tensor) -> Tensor:
+    """A copy of stacked weights in which every user's begin at a multiple of 64 bytes, as the engine keeps them."""
+    users, size = len(value), value[0].numel()
+    copy = torch.empty(users, -(-size // 16) * 16, dtype=value.dtype)[:, :size].view(value.shape)
+    return copy.copy_(value)
 
 
 def local_of(

@@ -1,17 +1,22 @@
+from typing import Any
+
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from fedctr import loop
-from fedctr.cohort import Cohort, block_of, fine_tune, gather, padded_length
+from fedctr.cohort import Cohort, block_of, fine_tune, gather, padded_length, working_set
 from fedctr.data.partition import partition
 from fedctr.features import Features
 from fedctr.messages import Columns
 from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.strategy import ClientStrategy, Local, strategies
+from strategies.fine_tuning import FineTuning
 from tests.engine import (
     Brier,
     Everything,
@@ -38,9 +43,11 @@ SHELF = (
     "label-correction[variant=shift,clip=true]",
 )
 OWN = (Proximal(), HeadOnly(), Tempered(), Brier(), Everything())
-# None, one, a full batch, one more; padded lengths of one, two and three blocks.
+# None, one, a full batch, one more; padded lengths of one, two and four blocks; steps that others are done with.
 TRAIN = [0, 1, 32, 33, 64, 65, 5, 17, 30, 31, 2, 40, 0]
 TEST = [3, 4, 33, 1, 0, 10, 7, 32, 8, 2, 5, 64, 0]
+# So many codes that users do not have copies of whole tables.
+LARGE: dict[str, Any] = {"items": 300, "scale": 40}
 
 
 @pytest.fixture(scope="module")
@@ -48,21 +55,28 @@ def features() -> Features:
     return features_of(TRAIN, TEST)
 
 
+@pytest.fixture(scope="module")
+def large() -> Features:
+    return features_of(TRAIN, TEST, **LARGE)
+
+
 # ------------------------------------------------------------------------------------- forming cohorts
 
 
 def test_padded_lengths_by_hand() -> None:
     counts = np.array([0, 1, 32, 33, 64, 65, 96, 97, 128, 129, 192, 193, 256, 257])
-    blocks = [0, 1, 1, 2, 2, 3, 3, 4, 4, 6, 6, 8, 8, 12]
+    blocks = [0, 1, 1, 2, 2, 4, 4, 4, 4, 8, 8, 8, 8, 16]
     assert padded_length(counts, 32).tolist() == [32 * block for block in blocks]
 
 
 @given(count=st.integers(1, 10**7), block=st.integers(1, 300))
-def test_padding_is_less_than_a_third_beyond_the_last_block(count: int, block: int) -> None:
-    length = int(padded_length(np.array([count]), block)[0])
-    assert length % block == 0
+def test_a_padded_length_is_the_least_power_of_two_of_blocks(count: int, block: int) -> None:
+    (length,) = padded_length(np.array([count]), block).tolist()
+    blocks, rest = divmod(length, block)
+    assert rest == 0
+    assert blocks.bit_count() == 1
     assert length >= count
-    assert length - -(-count // block) * block < length / 3
+    assert blocks == 1 or length // 2 < count
     assert padded_length(np.array([count + 1]), block)[0] >= length
 
 
@@ -86,7 +100,24 @@ def test_every_user_of_the_partition_is_in_one_cohort_of_equals(
     assert sorted(user for cohort in cohorts for user in cohort) == list(range(start, stop))
     assert all(1 <= len(cohort) <= size for cohort in cohorts)
     for cohort in cohorts:
-        assert len(set(padded_length(np.array(train)[cohort] + 1, block_of(batch_size)))) == 1
+        counts = np.array(train)[cohort]
+        assert len(set(padded_length(counts + 1, block_of(batch_size)))) == 1
+        steps = -(-counts // batch_size)
+        assert (np.diff(steps) <= 0).all()
+
+
+def test_only_the_last_cohort_of_a_padded_length_is_not_full_and_the_size_is_asked_for_once_each() -> None:
+    features = features_of([5, 40, 0, 31, 32, 200, 7, 64, 63], [0] * 9)
+    asked: list[list[int]] = []
+
+    def size(users: npt.NDArray[np.int64]) -> int:
+        asked.append(users.tolist())
+        return len(asked) + 1
+
+    cohorts = [cohort.tolist() for cohort in gather(features, 32, size)]
+    # 0, 2, 3 and 6 fit in one block; 1, 4 and 8 in two; 7 in four; 5 in eight. Most steps first.
+    assert asked == [[0, 3, 6, 2], [1, 8, 4], [7], [5]]
+    assert cohorts == [[0, 3], [6, 2], [1, 8, 4], [7], [5]]
 
 
 # ------------------------------------------------------------------------------ equal to the plain loop
@@ -128,6 +159,25 @@ def test_a_strangers_strategy_is_equal_to_the_plain_loop(
     assert_equal_to_the_loop(published, strategy, features, Recipe(3, 0.1, 2))
 
 
+@pytest.mark.parametrize("model", [*MODELS, *ODD_MODELS])
+@pytest.mark.parametrize("strategy", [FineTuning(), Everything()], ids=lambda strategy: strategy.name)
+def test_rows_of_large_tables_are_tuned_as_whole_tables_are(
+    model: str, strategy: ClientStrategy, large: Features
+) -> None:
+    published = publish(model, large.dataset.schema)
+    own = Features.build(large.dataset, large.split, large.users, published.model.history_length)
+    assert_equal_to_the_loop(published, strategy, own, Recipe(3, 0.1, 2))
+
+
+@pytest.mark.parametrize("scale", [1, 40])
+@pytest.mark.parametrize("model", [*MODELS, *ODD_MODELS])
+def test_a_user_may_have_a_field_of_several_values(model: str, scale: int) -> None:
+    features = features_of(TRAIN, TEST, scale=scale, interests=True)
+    published = publish(model, features.dataset.schema)
+    own = Features.build(features.dataset, features.split, features.users, published.model.history_length)
+    assert_equal_to_the_loop(published, FineTuning(), own, Recipe(3, 0.1, 2))
+
+
 @pytest.mark.parametrize("model", ODD_MODELS)
 @pytest.mark.parametrize("batch_size", [1, 7, 33, 100])
 def test_any_widths_and_batch_size_are_equal_to_the_plain_loop(model: str, batch_size: int, features: Features) -> None:
@@ -156,7 +206,7 @@ class Spy(ClientStrategy):
     def __init__(self) -> None:
         self.locals: list[Local] = []
 
-    def targets(self, local: Local, published: Published) -> torch.Tensor:
+    def targets(self, local: Local, published: Published) -> Tensor:
         self.locals.append(local)
         return local.labels
 
@@ -206,10 +256,20 @@ def assert_same_bits(first: Columns, second: Columns, what: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "batch_size"), [*((model, 32) for model in (*MODELS, *ODD_MODELS)), (ODD_MODELS[0], 7), (MODELS[2], 40)]
+    ("model", "batch_size", "options"),
+    [
+        *((model, 32, {}) for model in (*MODELS, *ODD_MODELS)),
+        (ODD_MODELS[0], 7, {}),
+        (MODELS[2], 40, {}),
+        *((model, 32, LARGE) for model in (MODELS[0], *ODD_MODELS)),
+        (MODELS[1], 7, LARGE),
+    ],
+    ids=lambda value: "large" if value == LARGE else None if value else "small",
 )
-def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(model: str, batch_size: int) -> None:
-    dataset = world([a + b for a, b in zip(TRAIN, TEST, strict=True)])
+def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
+    model: str, batch_size: int, options: dict[str, Any]
+) -> None:
+    dataset = world([a + b for a, b in zip(TRAIN, TEST, strict=True)], **options)
     published, parts = publish(model, dataset.schema), cut(dataset, TRAIN)
     features = Features.build(dataset, parts, range(dataset.users), published.model.history_length)
     todo = task(batch_size=batch_size)
@@ -243,6 +303,20 @@ def test_a_full_cohort_gives_the_bits_of_small_ones(model: str) -> None:
         )
 
 
+def test_plain_fine_tuning_is_what_autograd_makes_of_the_same_loss(features: Features) -> None:
+    """Only the contract's own loss has its gradient in closed form; a loss that calls it has not."""
+
+    class Itself(FineTuning):
+        def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+            return super().loss(logits, targets, local)
+
+    for model in MODELS:
+        published = publish(model, features.dataset.schema)
+        closed, automatic = (rows(published, strategy, features, task()) for strategy in (FineTuning(), Itself()))
+        for name, found in closed.items():
+            np.testing.assert_allclose(found, automatic[name], rtol=1e-4, atol=1e-6, err_msg=name)
+
+
 @pytest.mark.parametrize("spec", SHELF)
 def test_every_strategy_of_the_shelf_gives_the_same_bits(spec: str, features: Features) -> None:
     published, strategy = publish("wide-deep[hidden=[16],history=5]", features.dataset.schema), strategies.create(spec)
@@ -257,3 +331,86 @@ def test_a_strangers_strategy_gives_the_same_bits(strategy: ClientStrategy, feat
     published = publish("din[history=5]", features.dataset.schema)
     together = rows(published, strategy, features, task(), cohort_size=1000)
     assert_same_bits(rows(published, strategy, features, task(), cohort_size=3), together, strategy.name)
+
+
+# ------------------------------------------------------------------------------------- users who are done
+
+
+def test_a_cohort_of_the_first_users_is_the_same_without_the_others(features: Features) -> None:
+    published = publish("wide-deep[hidden=[16],history=5]", features.dataset.schema)
+    cohort = Cohort.build(features, np.array([11, 9, 8]), "test", 32)
+    first = cohort.first(2)
+    assert cohort.first(3) is cohort
+    assert first.users.tolist() == [11, 9]
+    assert torch.equal(first.train.mask, cohort.train.mask[:2])
+    assert torch.equal(first.scored.labels, cohort.scored.labels[:2])
+    stacked = cohort.stack(published.model)
+    fewer = first.stack(published.model)
+    for name, value in stacked.items():
+        assert torch.equal(fewer[name], value[:2]), name
+    np.testing.assert_array_equal(
+        first.score(published.model, fewer), cohort.score(published.model, stacked)[:2, : first.scored.mask.shape[1]]
+    )
+
+
+def test_a_user_without_samples_keeps_the_published_parameters_to_the_bit(features: Features) -> None:
+    published = publish("din[history=5]", features.dataset.schema)
+    (users,) = (group for group in gather(features, 32, lambda users: 32) if 0 in group)
+    assert len(users) > 2
+    cohort = Cohort.build(features, users, "test", 32)
+    row, origin = users.tolist().index(0), cohort.stack(published.model)
+    *_, tuned = fine_tune(published, FineTuning(), cohort, cohort.local(published), Recipe(3, 0.1, 2))
+    for name, value in tuned.items():
+        assert torch.equal(value[row], origin[name][row]), name
+    assert not torch.equal(tuned["deep.layers.0.weight"][0], origin["deep.layers.0.weight"][0])
+
+
+def test_fine_tuning_leaves_the_published_model_as_it_was(features: Features) -> None:
+    for spec in MODELS:
+        published = publish(spec, features.dataset.schema)
+        before = {name: value.clone() for name, value in published.model.state_dict().items()}
+        rows(published, FineTuning(), features, task(rates=(0.3,), epochs=(2,)))
+        for name, value in published.model.state_dict().items():
+            assert torch.equal(value, before[name]), name
+        assert all(parameter.grad is None for parameter in published.model.parameters())
+
+
+# ------------------------------------------------------------------------------- what a step goes through
+
+
+def working_set_of(spec: str, features: Features) -> int:
+    published = publish(spec, features.dataset.schema)
+    cohort = Cohort.build(features, np.array([7, 8]), "train", 32)
+    return working_set(published.model, cohort)
+
+
+@pytest.mark.parametrize("spec", [*MODELS, *ODD_MODELS])
+def test_the_working_set_holds_at_least_a_users_weights(spec: str, features: Features, large: Features) -> None:
+    for each in (features, large):
+        published = publish(spec, each.dataset.schema)
+        cohort = Cohort.build(each, np.array([7, 8]), "train", 32)
+        weights = sum(value[0].numel() * 4 for value in cohort.stack(published.model).values())
+        before = {name: value.clone() for name, value in published.model.state_dict().items()}
+        assert working_set(published.model, cohort) >= weights > 0
+        for name, value in published.model.state_dict().items():
+            assert torch.equal(value, before[name]), name
+
+
+@pytest.mark.parametrize(
+    ("smaller", "larger"),
+    [
+        ("wide-deep[hidden=[16],history=5]", "wide-deep[hidden=[32],history=5]"),
+        ("wide-deep[hidden=[16],history=5]", "wide-deep[hidden=[16,16],history=5]"),
+        ("wide-deep[embedding=4,history=5]", "wide-deep[embedding=8,history=5]"),
+        ("din[attention=8,history=5]", "din[attention=16,history=5]"),
+        ("lr", "lr[user_id=true]"),
+    ],
+)
+def test_the_working_set_grows_with_the_model(smaller: str, larger: str, features: Features) -> None:
+    assert working_set_of(smaller, features) < working_set_of(larger, features)
+
+
+def test_the_working_set_is_per_user(features: Features) -> None:
+    published = publish("din[history=5]", features.dataset.schema)
+    few, many = (Cohort.build(features, np.array(users), "train", 32) for users in ([7, 8], [7, 8] * 8))
+    assert working_set(published.model, many) == pytest.approx(working_set(published.model, few), rel=0.05)

@@ -2,13 +2,15 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fedctr.data.dataset import Dataset
 from fedctr.data.split import Fractions, Split, split
 from fedctr.data.synthetic import Synthetic
-from fedctr.features import Features, Histories
+from fedctr.features import Features, Histories, PlainBatch
+from fedctr.models.batch import Bag, Coded
 from tests.engine import cut, world
 
 # Of one user: (time, item, label) of every sample, and how many of them are for training.
@@ -100,29 +102,126 @@ def test_no_held_out_label_changes_any_batch(window: str) -> None:
     rows = np.arange(dataset.samples)[None]
     owner = np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))[None]
     before, after = (Features.build(d, parts, range(30), 20).batch(rows, owner) for d in (dataset, other))
-    for name in ("user", "items", "item", "history"):
-        assert (getattr(before, name) == getattr(after, name)).all(), name
+    assert torch.equal(before.history, after.history)
     assert (before.history > 0).any()
+    for name in ("user", "item", "mean_click", "clicks"):
+        assert_equal(getattr(before, name), getattr(after, name), name)
 
 
-def test_a_batch_describes_user_item_and_history() -> None:
+def assert_equal(first: Coded, second: Coded, what: str) -> None:
+    assert list(first) == list(second)
+    for name, bag in first.items():
+        other = second[name]
+        assert isinstance(bag, Bag)
+        assert isinstance(other, Bag)
+        assert torch.equal(bag.rows, other.rows), f"{what}: {name}"
+        assert bag.weights is not None
+        assert other.weights is not None
+        assert torch.equal(bag.weights, other.weights), f"{what}: {name}"
+
+
+def values(coded: Coded, name: str, *place: int) -> dict[int, float]:
+    """The codes at a place of a field, and what each of them weighs in all."""
+    bag, found = coded[name], dict[int, float]()
+    assert isinstance(bag, Bag)
+    weights = torch.ones(bag.rows.shape) if bag.weights is None else bag.weights
+    for row, weight in zip(bag.rows[place].tolist(), weights[place].tolist(), strict=True):
+        if weight:
+            found[row] = found.get(row, 0.0) + weight
+    return found
+
+
+def mean_of(*codes: list[int]) -> dict[int, float]:
+    """What each code weighs in the mean over what is described by lists of codes; 0 is a missing one."""
+    found: dict[int, float] = {}
+    for described in codes:
+        present = [code for code in described if code]
+        for code in present:
+            found[code] = found.get(code, 0.0) + 1 / len(present) / len(codes)
+    return {code: pytest.approx(weight) for code, weight in found.items()}
+
+
+COLUMNS = {"item": [0], "category": [1], "tags": [2, 3, 4]}
+
+
+@pytest.fixture
+def some() -> tuple[Dataset, Features]:
     dataset = world([9, 12], seed=3)
-    features = Features.build(dataset, cut(dataset, [6, 8]), range(2), 4)
+    return dataset, Features.build(dataset, cut(dataset, [6, 8]), range(2), 4)
+
+
+def check_items(dataset: Dataset, rows: list[list[int]], coded: Coded) -> None:
+    """Compare coded items, one for each row of the data set, with what the data set says."""
+    assert list(coded) == list(COLUMNS)
+    for user, own in enumerate(rows):
+        for sample, row in enumerate(own):
+            for name, columns in COLUMNS.items():
+                described = dataset.item_codes[dataset.item[row], columns].tolist()
+                assert values(coded, name, user, sample) == mean_of(described), name
+
+
+def test_a_batch_describes_user_and_item(some: tuple[Dataset, Features]) -> None:
+    dataset, features = some
+    rows = [[0, 5, 8], [9, 14, 20]]
+    batch = features.batch(np.array(rows), np.array([[0], [1]]))
+    check_items(dataset, rows, batch.item)
+    assert list(batch.user) == ["user", "group"]
+    for user in range(2):
+        for column, name in enumerate(batch.user):
+            assert values(batch.user, name, user, 0) == mean_of([int(dataset.user_codes[user, column])])
+
+
+def test_a_history_is_places_among_the_clicks_the_first_of_which_is_nothing(some: tuple[Dataset, Features]) -> None:
+    dataset, features = some
     rows = np.array([[0, 5, 8], [9, 14, 20]])
     batch = features.batch(rows, np.array([[0], [1]]))
-    for user in range(2):
-        items, described = batch.items[user].numpy(), dataset.described
-        assert batch.user[user].tolist() == dataset.user_codes[[user]].tolist()
-        assert items[0].tolist() == [0] * described.shape[1]
-        np.testing.assert_array_equal(items[batch.item[user]], dataset.item_codes[dataset.item[rows[user]]])
-        past = features.histories.of(rows[user])
-        codes = np.where(past >= 0, dataset.item[past] + 1, 0)
-        np.testing.assert_array_equal(items[batch.clicks[user]][batch.history[user]], described[codes])
-        assert ((batch.history[user].numpy() == 0) == (codes == 0)).all()
+    past = features.histories.of(rows)
+    assert batch.history.shape == past.shape
+    assert (past >= 0).any()
+    for user, sample, place in np.ndindex(*past.shape):
+        where, row = int(batch.history[user, sample, place]), past[user, sample, place]
+        assert (where == 0) == (row < 0)
+        for name, columns in COLUMNS.items():
+            described = dataset.item_codes[dataset.item[row], columns].tolist() if row >= 0 else []
+            assert values(batch.clicks, name, user, where) == mean_of(described), name
+    distinct = [len({dataset.item[row] for row in own.flatten() if row >= 0}) for own in past]
+    assert max(distinct) < (past >= 0).sum(), "no click twice, so nothing was shown"
+    assert {bag.rows.shape[1] for bag in batch.clicks.values() if isinstance(bag, Bag)} == {1 + max(distinct)}
 
 
-def test_a_batch_may_hold_samples_of_different_users() -> None:
-    dataset = world([9, 12], seed=3)
-    features = Features.build(dataset, cut(dataset, [6, 8]), range(2), 4)
+def test_the_mean_click_is_the_mean_of_what_the_clicks_of_a_history_are_described_by(
+    some: tuple[Dataset, Features],
+) -> None:
+    dataset, features = some
+    rows = np.array([[0, 5, 8], [9, 14, 20]])
+    batch = features.batch(rows, np.array([[0], [1]]))
+    past = features.histories.of(rows)
+    for user, sample in np.ndindex(*rows.shape):
+        clicks = [row for row in past[user, sample] if row >= 0]
+        for name, columns in COLUMNS.items():
+            described = [dataset.item_codes[dataset.item[row], columns].tolist() for row in clicks]
+            assert values(batch.mean_click, name, user, sample) == mean_of(*described), name
+    assert not values(batch.mean_click, "item", 0, 0)  # nothing before the first sample
+
+
+def test_a_batch_may_hold_samples_of_different_users(some: tuple[Dataset, Features]) -> None:
+    dataset, features = some
     batch = features.batch(np.array([[8, 20]]), np.array([[0, 1]]))
-    np.testing.assert_array_equal(batch.user[0].numpy(), dataset.user_codes)
+    check_items(dataset, [[8, 20]], batch.item)
+    for user in range(2):
+        for column, name in enumerate(batch.user):
+            assert values(batch.user, name, 0, user) == mean_of([int(dataset.user_codes[user, column])])
+
+
+def test_what_is_not_asked_for_is_not_computed(some: tuple[Dataset, Features], monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(self: Histories, rows: object) -> None:
+        raise AssertionError("histories were asked for")
+
+    monkeypatch.setattr(Histories, "of", never)
+    batch = some[1].batch(np.array([[8]]), np.array([[0]]))
+    assert isinstance(batch, PlainBatch)
+    assert batch.item
+    assert batch.user
+    for name in ("history", "clicks", "mean_click"):
+        with pytest.raises(AssertionError, match="histories were asked for"):
+            getattr(batch, name)

@@ -1,7 +1,10 @@
 import math
+from dataclasses import replace
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from torch import Tensor
 
 from fedctr.published import Published
@@ -9,6 +12,7 @@ from fedctr.strategy import (
     ClientStrategy,
     Local,
     added_penalty,
+    cross_entropy_gradient,
     minibatch_loss,
     soft_labels,
     strategies,
@@ -52,6 +56,33 @@ def test_the_position_of_no_sample_is_padding() -> None:
     assert batch.mask.tolist() == [[True, False]]
 
 
+def test_a_block_is_the_minibatch_of_the_first_users_neighbouring_samples() -> None:
+    logits = torch.tensor([[1.0, 2, 3], [4, 5, 6]])
+    batch = local_of([1, 0, 1], [0, 1], published_logits=logits).block(1, 2, 1)
+    assert batch.labels.tolist() == [[0, 1]]
+    assert batch.mask.tolist() == [[True, True]]
+    assert batch.published_logits.tolist() == [[2, 3]]
+    assert (batch.positives.tolist(), batch.samples.tolist()) == ([[2]], [[3]])
+    assert batch.ctr.tolist() == [[pytest.approx(2 / 3)]]
+
+
+def test_the_published_models_logits_are_computed_once_and_only_if_asked_for() -> None:
+    asked = 0
+
+    def predict() -> Tensor:
+        nonlocal asked
+        asked += 1
+        return torch.tensor([[1.0, 2.0]])
+
+    local = replace(local_of([1, 0]), predict=predict)
+    first, second = local.at(torch.tensor([[1, 0]])), local.block(0, 1, 1)
+    assert asked == 0
+    assert first.published_logits.tolist() == [[2.0, 1.0]]
+    assert second.published_logits.tolist() == [[1.0]]
+    assert first.block(1, 1, 1).published_logits.tolist() == [[1.0]]
+    assert asked == 1
+
+
 # ------------------------------------------------------------------------------------------ the defaults
 
 
@@ -85,6 +116,27 @@ def test_the_loss_is_that_of_the_logits_that_the_strategy_makes() -> None:
     local = local_of([1, 0])
     found = minibatch_loss(Doubled(), torch.tensor([[3.0, 5.0]]), torch.tensor([[0.5, 1.5]]), local, ANYTHING)
     assert found.tolist() == [(6 - 0.5 + 10 - 1.5) / 2]
+
+
+users_labels = st.lists(st.lists(st.integers(0, 1), max_size=6), min_size=1, max_size=5).filter(any)
+
+
+@given(users=users_labels, seed=st.integers(0, 99))
+def test_the_closed_form_of_the_losss_gradient_is_autograds(users: list[list[int]], seed: int) -> None:
+    local = local_of(*users, dtype=torch.float64)
+    generator = torch.Generator().manual_seed(seed)
+    logits = (5 * torch.randn(local.labels.shape, generator=generator, dtype=torch.float64)).requires_grad_()
+    targets = torch.rand(local.labels.shape, generator=generator, dtype=torch.float64) * 1.4 - 0.2  # may leave [0, 1]
+    (expected,) = torch.autograd.grad(minibatch_loss(Plain(), logits, targets, local, ANYTHING).sum(), logits)
+    found = cross_entropy_gradient(logits.detach(), targets, local.mask)
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-7)
+    assert not found[~local.mask].any()
+
+
+def test_the_gradient_of_the_loss_by_hand() -> None:
+    local = local_of([1, 0], [1], [])
+    found = cross_entropy_gradient(torch.zeros(3, 2), torch.tensor([[1.0, 0.25], [1.0, 0.0], [0.0, 0.0]]), local.mask)
+    assert found.tolist() == [[-0.25, 0.125], [-0.5, 0.0], [0.0, 0.0]]
 
 
 @pytest.mark.parametrize("junk", [NAN, float("inf")])

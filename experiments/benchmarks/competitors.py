@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 HERE = Path(__file__).resolve().parent
+PATIENCE_SECONDS = 900
 
 Aucs = npt.NDArray[np.float64]
 Result = dict[str, Any]  # the content of result.json
@@ -54,7 +55,7 @@ class Competitor:
             found = Path(scratch)
             script = HERE / self.folder / "run.py"
             command = [str(self.python), str(script), str(workload), scratch, *self.options]
-            process = subprocess.run(command, capture_output=True, text=True)
+            process = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
             if process.returncode or not (found / "result.json").is_file():
                 sys.exit(f"{self.name} failed:\n{process.stderr[-2000:]}")
             result: Result = json.loads((found / "result.json").read_text(encoding="utf-8"))

@@ -125,5 +125,16 @@ def write(folder: Path) -> None:
     (folder / "work.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
+def is_current(folder: Path) -> bool:
+    """Whether a folder holds the settings and the published model that would be written now."""
+    facts = json.loads((folder / "work.json").read_text(encoding="utf-8"))
+    dataset, _ = dataset_and_split()
+    parameters = neutral_parameters(published_model(dataset).model)
+    with np.load(folder / "parameters.npz") as written:
+        return facts.items() >= SETTINGS.items() and all(
+            np.array_equal(written[name], values) for name, values in parameters.items()
+        )
+
+
 if __name__ == "__main__":
     write(Path(sys.argv[1]))

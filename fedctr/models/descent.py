@@ -101,7 +101,7 @@ class _LookUp(torch.autograd.Function):
         return vectors[0] if len(vectors) == 1 else torch.cat(vectors, dim=-1)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         found: list[Tensor | None] = [None] * len(ctx.tables)
         first = 0
         for index, (place, table) in enumerate(zip(ctx.places, ctx.tables, strict=True)):
@@ -112,8 +112,8 @@ class _LookUp(torch.autograd.Function):
             if ctx.descent and table.dim() == 3:
                 _add(place, own, table, -ctx.descent.rate)
             else:
-                found[index] = torch.zeros_like(table)
-                _add(place, own, found[index], 1.0)
+                found[index] = total = torch.zeros_like(table)
+                _add(place, own, total, 1.0)
         return None, None, *found
 
 
@@ -137,7 +137,7 @@ class _Chain(torch.autograd.Function):
         return x
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         inputs: tuple[Tensor, ...] = ctx.saved_tensors
         _, needs_x, needs_constant, *needs = ctx.needs_input_grad
         found: list[Tensor | None] = [None] * len(ctx.flat)

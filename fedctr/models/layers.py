@@ -4,7 +4,8 @@ Inputs always have a leading user axis. A shared parameter has the shape that Py
 ``(users, *that shape)``. The layer tells them apart by the number of axes, so a model is written once.
 """
 
-from typing import Any, Literal
+from collections.abc import Collection, Iterable
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
@@ -45,7 +46,7 @@ class _Pick(torch.autograd.Function):
         return F.embedding(rows, vectors.flatten(0, 1))
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (rows,) = ctx.saved_tensors
         users, count, size = ctx.shape
         total = gradient.new_zeros(users * count, size)
@@ -100,20 +101,20 @@ class MLP(nn.Module):
 
     def __init__(self, inputs: int, *widths: int, constant: int = 0) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            Linear(before, after) for before, after in zip((inputs, *widths), widths, strict=False)
-        )
+        layers = [Linear(before, after) for before, after in zip((inputs, *widths), widths, strict=False)]
+        self.layers = nn.ModuleList(layers)
         self.constant = Linear(constant, widths[0], bias=False) if constant else None
         if self.constant is not None:  # both inputs begin as one layer on both would
             joint = nn.init.xavier_uniform_(torch.empty(widths[0], inputs + constant))
             with torch.no_grad():
-                self.layers[0].weight.copy_(joint[:, :inputs])
+                layers[0].weight.copy_(joint[:, :inputs])
                 self.constant.weight.copy_(joint[:, inputs:])
 
     def forward(self, x: Tensor, constant: Tensor | None = None) -> Tensor:
         """Map float32 (users, samples, inputs), and (users, samples or 1, constant), to (users, samples, outputs)."""
-        added = None if self.constant is None or constant is None else self.constant(constant)
-        return chain(x, added, [(layer.weight, layer.bias) for layer in self.layers])
+        added = None if self.constant is None or constant is None else self.constant.forward(constant)
+        layers = cast(Iterable[Linear], self.layers)
+        return chain(x, added, [(layer.weight, layer.bias) for layer in layers])
 
 
 class Embedding(nn.Module):
@@ -148,6 +149,5 @@ class Embeddings(nn.Module):
             some = next(iter(coded.values()))
             shape = some.shape if isinstance(some, Tensor) else some.rows.shape
             return torch.zeros(*shape[:2], 0)
-        return look_up(
-            [coded[table.field] for table in self.tables.values()], [table.weight for table in self.tables.values()]
-        )
+        tables = cast(Collection[Embedding], self.tables.values())
+        return look_up([coded[table.field] for table in tables], [table.weight for table in tables])

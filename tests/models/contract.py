@@ -1,6 +1,7 @@
 """What every model must do, whichever it is; each model's tests derive from :class:`Contract`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar
 
@@ -11,10 +12,74 @@ from torch import Tensor
 from torch.func import functional_call
 
 from fedctr.features import Features
-from fedctr.models.model import Batch, Model
+from fedctr.models.batch import Bag, Batch, Coded, Places
+from fedctr.models.descent import Descent
+from fedctr.models.model import Model
 from tests.engine import cut, publish, world
 
 USERS, SAMPLES = 4, 11
+
+
+@dataclass(frozen=True, eq=False)
+class Made(Batch):
+    """A batch out of ready parts."""
+
+    of_user: Coded
+    of_item: Coded
+    of_mean: Coded
+    of_clicks: Coded
+    places: Tensor
+
+    @classmethod
+    def of(cls, batch: Batch, change: Callable[[Places], Places] = lambda places: places) -> "Made":
+        """The parts of another batch, each changed by a function."""
+        parts = (batch.user, batch.item, batch.mean_click, batch.clicks)
+        return cls(*({name: change(places) for name, places in part.items()} for part in parts), batch.history)
+
+    @property
+    def user(self) -> Coded:
+        return self.of_user
+
+    @property
+    def item(self) -> Coded:
+        return self.of_item
+
+    @property
+    def mean_click(self) -> Coded:
+        return self.of_mean
+
+    @property
+    def clicks(self) -> Coded:
+        return self.of_clicks
+
+    @property
+    def history(self) -> Tensor:
+        return self.places
+
+
+def in_order(coded: Coded, axis: int, order: Tensor) -> Coded:
+    """The same with places (axis 1) or the values of every place (axis 2) in another order."""
+    found: dict[str, Places] = {}
+    for name, places in coded.items():
+        assert isinstance(places, Bag)
+        weights = None if places.weights is None else places.weights.index_select(axis, order)
+        found[name] = Bag(places.rows.index_select(axis, order), weights)
+    return found
+
+
+def in_double(places: Places) -> Places:
+    """Weights in float64, as exact as the rest."""
+    assert isinstance(places, Bag)
+    present = places.weights if places.weights is not None else torch.ones(places.rows.shape)
+    # A weight is one over a whole number, or the product of two such; float32 keeps them to seven digits.
+    exact = torch.where(present > 0, 1 / (1 / present.double().clamp(min=1e-9)).round(), 0.0)
+    return Bag(places.rows, exact)
+
+
+def as_matrix(places: Places, tables: int) -> Places:
+    """The same as a matrix over so many rows."""
+    assert isinstance(places, Bag)
+    return places.matrix(tables)
 
 
 class Contract:
@@ -60,31 +125,100 @@ class Contract:
 
     def test_what_one_user_has_does_not_touch_another(self, scene: "Scene") -> None:
         parameters = {name: value.float() for name, value in scene.stacked.items()}
-        before = functional_call(scene.model, parameters, (scene.batch,))
+        batch = scene.batch
+
+        def other(places: Places) -> Places:
+            assert isinstance(places, Bag)
+            rows, weights = places.rows.clone(), torch.ones(places.rows.shape)
+            weights = weights if places.weights is None else places.weights.float()
+            rows[2], weights[2] = 1, 1
+            return Bag(rows, weights)
+
+        def same(places: Places) -> Places:
+            assert isinstance(places, Bag)
+            return Bag(places.rows, None if places.weights is None else places.weights.float())
+
+        history = batch.history.clone()
+        history[2] = 1
+        before = functional_call(scene.model, parameters, (Made.of(batch, same),))
         for value in parameters.values():
             value[2] += 1
-        batch = scene.batch
-        changed = Batch(
-            batch.user.clone(), batch.items.clone(), batch.item.clone(), batch.clicks, batch.history.clone()
-        )
-        changed.user[2], changed.items[2, 1:], changed.item[2], changed.history[2] = 1, 1, 1, 1
-        after = functional_call(scene.model, parameters, (changed,))
+        after = functional_call(scene.model, parameters, (replace(Made.of(batch, other), places=history),))
         others = [0, 1, 3]
         assert torch.equal(before[others], after[others])
         assert not torch.isclose(before[2], after[2]).any()
 
     def test_what_one_sample_is_does_not_touch_another(self, scene: "Scene") -> None:
-        batch, order = scene.batch, torch.arange(SAMPLES).flip(0)
+        batch, order = Made.of(scene.batch), torch.arange(SAMPLES).flip(0)
         logits = functional_call(scene.model, scene.stacked, (batch,))
-        flipped = Batch(batch.user, batch.items, batch.item[:, order], batch.clicks, batch.history[:, order])
+        flipped = replace(
+            batch,
+            of_item=in_order(batch.item, 1, order),
+            of_mean=in_order(batch.mean_click, 1, order),
+            places=batch.history[:, order],
+        )
         torch.testing.assert_close(
             functional_call(scene.model, scene.stacked, (flipped,))[:, order], logits, rtol=0, atol=1e-10
         )
 
     def test_the_order_of_clicks_in_a_history_does_not_matter(self, scene: "Scene") -> None:
-        batch = scene.batch
-        flipped = Batch(batch.user, batch.items, batch.item, batch.clicks, batch.history.flip(2))
+        batch = Made.of(scene.batch)
+        means = {
+            name: in_order({name: bag}, 2, torch.arange(bag.rows.shape[2]).flip(0))[name]
+            for name, bag in batch.mean_click.items()
+            if isinstance(bag, Bag)
+        }
+        flipped = replace(batch, of_mean=means, places=batch.history.flip(2))
         torch.testing.assert_close(scene.model(flipped), scene.model(batch), rtol=0, atol=1e-10)
+
+    def test_a_user_may_have_one_place_for_all_samples_or_one_for_each(self, scene: "Scene") -> None:
+        batch = Made.of(scene.batch)
+        each = in_order(batch.user, 1, torch.zeros(SAMPLES, dtype=torch.int64))
+        torch.testing.assert_close(
+            functional_call(scene.model, scene.stacked, (replace(batch, of_user=each),)),
+            functional_call(scene.model, scene.stacked, (batch,)),
+            rtol=0,
+            atol=1e-10,
+        )
+
+    def test_a_matrix_says_the_same_as_a_bag(self, scene: "Scene") -> None:
+        batch = Made.of(scene.batch)
+        rows = {table.field: table.weight.shape[0] for table in scene.model.embeddings.values()}
+
+        def matrices(coded: Coded) -> Coded:
+            return {name: as_matrix(places, rows[name]) for name, places in coded.items() if name in rows}
+
+        other = Made(*map(matrices, (batch.user, batch.item, batch.mean_click, batch.clicks)), batch.history)
+        torch.testing.assert_close(
+            functional_call(scene.model, scene.stacked, (other,)),
+            functional_call(scene.model, scene.stacked, (batch,)),
+            rtol=0,
+            atol=1e-10,
+        )
+
+    def test_a_step_in_the_midst_of_the_backward_pass_is_one_along_the_gradient(self, scene: "Scene") -> None:
+        start = {name: value.clone().requires_grad_() for name, value in scene.stacked.items()}
+        logits = functional_call(scene.model, start, (scene.batch,))
+        gradients = dict(
+            zip(start, torch.autograd.grad(logits.square().sum(), list(start.values())), strict=True),
+        )
+        moved = {name: value.clone().requires_grad_() for name, value in scene.stacked.items()}
+        with Descent(0.1):
+            logits = functional_call(scene.model, moved, (scene.batch,))
+        logits.square().sum().backward()  # type: ignore[no-untyped-call]
+        for name, value in moved.items():
+            found = value.detach() if value.grad is None else value.detach() - 0.1 * value.grad
+            torch.testing.assert_close(found, scene.stacked[name] - 0.1 * gradients[name], rtol=0, atol=1e-9, msg=name)
+            assert (value.grad is None) == (name != "bias"), name  # logistic regression adds its bias by itself
+
+    def test_a_schema_that_knows_users_by_their_id_alone_will_do(self, scene: "Scene") -> None:
+        dataset = scene.features.dataset
+        schema = replace(dataset.schema, user_fields=dataset.schema.user_fields[:1])
+        alone = replace(dataset, schema=schema, user_codes=dataset.user_codes[:, :1])
+        features = Features.build(alone, scene.features.split, range(USERS), scene.model.history_length)
+        logits = publish(scene.spec, schema).model(features.batch(np.arange(SAMPLES)[None], np.array([[0]])))
+        assert logits.shape == (1, SAMPLES)
+        assert torch.isfinite(logits).all()
 
     def test_training_and_evaluation_mode_are_the_same(self, scene: "Scene") -> None:
         training = scene.model.train()(scene.batch)
@@ -95,6 +229,7 @@ class Scene:
     """Four users with eleven samples each and models of their own, in float64."""
 
     def __init__(self, spec: str) -> None:
+        self.spec = spec
         dataset = world([SAMPLES] * USERS, seed=2)
         self.model: Model = publish(spec, dataset.schema).model.double()
         self.features = Features.build(dataset, cut(dataset, [9] * USERS), range(USERS), self.model.history_length)
@@ -106,10 +241,12 @@ class Scene:
 
     @cached_property
     def batch(self) -> Batch:
-        return self.features.batch(np.arange(USERS * SAMPLES).reshape(USERS, SAMPLES), np.arange(USERS)[:, None])
+        rows = np.arange(USERS * SAMPLES).reshape(USERS, SAMPLES)
+        return Made.of(self.features.batch(rows, np.arange(USERS)[:, None]), in_double)
 
     def alone(self, user: int) -> Batch:
-        return self.features.batch(np.arange(SAMPLES)[None] + user * SAMPLES, np.array([[user]]))
+        rows = np.arange(SAMPLES)[None] + user * SAMPLES
+        return Made.of(self.features.batch(rows, np.array([[user]])), in_double)
 
     def own(self, user: int) -> dict[str, Tensor]:
         return {name: value[user] for name, value in self.stacked.items()}
@@ -145,11 +282,15 @@ class Scene:
                 found.append(torch.stack(present).mean(0) if present else state[key].new_zeros(state[key].shape[1]))
         return torch.cat(found) if found else torch.zeros(0, dtype=torch.float64)
 
-    def mlp(self, prefix: str, x: Tensor) -> Tensor:
-        """Linear layers with ReLU between them, from their weights."""
+    def mlp(self, prefix: str, x: Tensor, constant: Tensor) -> Tensor:
+        """Linear layers with ReLU between them, from their weights; the first reads a constant beside its input."""
         state = self.model.state_dict()
         layers = sorted({int(key.split(".")[2]) for key in state if key.startswith(f"{prefix}.layers.")})
         for layer in layers:
-            x = state[f"{prefix}.layers.{layer}.weight"] @ x + state[f"{prefix}.layers.{layer}.bias"]
+            weight = state[f"{prefix}.layers.{layer}.weight"]
+            if not layer:
+                x = torch.cat([x, constant])
+                weight = torch.cat([weight, state[f"{prefix}.constant.weight"]], dim=1)
+            x = weight @ x + state[f"{prefix}.layers.{layer}.bias"]
             x = x if layer == layers[-1] else x.clamp(min=0)
         return x

@@ -27,8 +27,8 @@ class TestDIN(Contract):
                 hidden = linear("attend_item", shown) + linear("attend_click", click)
                 hidden += linear("attend_product", shown * click)
                 interest += linear("attention", hidden.clamp(min=0)) * click
-            inputs = torch.cat([scene.vector("user", user, "user"), shown, interest])
-            assert logit == pytest.approx(float(scene.mlp("deep", inputs)), abs=1e-10)
+            network = scene.mlp("deep", torch.cat([shown, interest]), scene.vector("user", user, "user"))
+            assert logit == pytest.approx(float(network), abs=1e-10)
             lengths.add(len(clicks))
         assert {0, scene.model.history_length} <= lengths
 

@@ -4,10 +4,21 @@ from torch import Tensor
 from torch.func import functional_call
 
 from fedctr.data.dataset import Field
-from fedctr.models.layers import MLP, Embedding, Embeddings, Linear, pick
+from fedctr.models.batch import Bag, Coded
+from fedctr.models.layers import MLP, Embeddings, Linear, check_sizes, pick, pool
 
 FIELDS = (Field("id", 6), Field("kind", 4), Field("tags", 5, values=3))
-CODES = torch.tensor([[[1, 2, 3, 0, 0], [5, 3, 1, 2, 4]], [[0, 0, 0, 0, 0], [2, 0, 4, 4, 0]]], dtype=torch.int32)
+COLUMNS = {"id": slice(0, 1), "kind": slice(1, 2), "tags": slice(2, 5)}
+CODES = torch.tensor([[[1, 2, 3, 0, 0], [5, 3, 1, 2, 4]], [[0, 0, 0, 0, 0], [2, 0, 4, 4, 0]]])
+
+
+def coded(codes: Tensor) -> dict[str, Bag]:
+    """The mean of the values of each field; 0 stands for none."""
+    found = {}
+    for name, columns in COLUMNS.items():
+        rows = codes[..., columns]
+        found[name] = Bag(rows, (rows > 0) / (rows > 0).sum(-1, keepdim=True).clamp(min=1))
+    return found
 
 
 def stacked(module: torch.nn.Module, users: int) -> dict[str, Tensor]:
@@ -46,10 +57,11 @@ def test_a_layer_may_share_its_weight_and_not_its_bias_or_the_reverse(users: int
 def test_stacked_embeddings_are_one_table_per_user() -> None:
     tables = Embeddings("item", FIELDS, 3)
     parameters = stacked(tables, 2)
-    together = functional_call(tables, parameters, (CODES,))
+    together = functional_call(tables, parameters, (coded(CODES),))
+    assert together.shape == (2, 2, 9)
     for user in range(2):
         own = {name: value[user] for name, value in parameters.items()}
-        assert torch.equal(together[user], functional_call(tables, own, (CODES[user : user + 1],))[0])
+        assert torch.equal(together[user], functional_call(tables, own, (coded(CODES[user : user + 1]),))[0])
 
 
 # ------------------------------------------------------------------------------------------------ by hand
@@ -74,11 +86,43 @@ def test_mlp_has_relu_between_its_layers_and_not_after_the_last() -> None:
     assert functional_call(layer, parameters, (x,)).tolist() == [[[-2.0], [20.0]]]
 
 
+@pytest.mark.parametrize("places", [1, 3])
+@pytest.mark.parametrize("widths", [(7, 4), (5,)])
+def test_an_mlp_reads_its_constant_beside_its_input(widths: tuple[int, ...], places: int) -> None:
+    layer, (x, constant) = MLP(2, *widths, constant=3), (torch.randn(4, 3, 2), torch.randn(4, places, 3))
+    parameters = stacked(layer, 4)
+    assert list(parameters)[-1] == "constant.weight"
+    joint = {name: value for name, value in parameters.items() if name != "constant.weight"}
+    joint["layers.0.weight"] = torch.cat([parameters["layers.0.weight"], parameters["constant.weight"]], dim=2)
+    both = torch.cat([x, constant.expand(4, 3, 3)], dim=2)
+    expected = functional_call(MLP(5, *widths), joint, (both,))
+    torch.testing.assert_close(functional_call(layer, parameters, (x, constant)), expected)
+
+
+def test_an_mlp_with_a_constant_begins_as_one_on_both_inputs() -> None:
+    inputs, constant, width = 300, 100, 200
+    layer = MLP(inputs, width, constant=constant)
+    assert layer.constant is not None
+    bound = (6 / (inputs + constant + width)) ** 0.5  # Glorot and Bengio's, of a layer with all inputs
+    for module in (layer.layers[0], layer.constant):
+        assert isinstance(module.weight, Tensor)
+        assert 0.99 * bound < module.weight.abs().max() <= bound
+    assert layer.constant.bias is None
+    assert MLP(inputs, width).constant is None
+
+
+def table_of(tables: Embeddings, name: str) -> torch.nn.Parameter:
+    """The table of one field."""
+    weight = tables.tables[name].weight
+    assert isinstance(weight, torch.nn.Parameter)
+    return weight
+
+
 def test_an_embedding_of_several_values_is_the_mean_of_those_present() -> None:
-    table = Embedding("item", FIELDS[2], slice(2, 5), 2)
+    tables = Embeddings("item", FIELDS[2:], 2)
     with torch.no_grad():
-        table.weight.copy_(torch.tensor([[9.0, 9.0], [1.0, 0.0], [2.0, 0.0], [4.0, 1.0], [0.0, 7.0]]))
-    assert table(CODES).tolist() == [
+        table_of(tables, "tags").copy_(torch.tensor([[9.0, 9.0], [1.0, 0.0], [2.0, 0.0], [4.0, 1.0], [0.0, 7.0]]))
+    assert tables(coded(CODES)).tolist() == [
         [[4.0, 1.0], [1.0, pytest.approx(7 / 3)]],  # tag 3 alone; tags 1, 2 and 4
         [[0.0, 0.0], [0.0, 7.0]],  # none; tag 4 twice
     ]
@@ -86,8 +130,8 @@ def test_an_embedding_of_several_values_is_the_mean_of_those_present() -> None:
 
 def test_a_missing_value_counts_as_zero_and_learns_nothing() -> None:
     tables = Embeddings("item", FIELDS, 2)
-    assert tables(CODES)[1, 0].tolist() == [0.0] * 6
-    tables(CODES).sum().backward()
+    assert tables(coded(CODES))[1, 0].tolist() == [0.0] * 6
+    tables(coded(CODES)).sum().backward()
     for name, parameter in tables.named_parameters():
         assert parameter.grad is not None
         assert parameter.grad[0].tolist() == [0.0, 0.0], name
@@ -95,10 +139,14 @@ def test_a_missing_value_counts_as_zero_and_learns_nothing() -> None:
 
 
 def test_embeddings_stand_side_by_side_in_the_order_of_the_fields() -> None:
-    tables = Embeddings("item", FIELDS, 2)
+    tables, found = Embeddings("item", FIELDS, 2), coded(CODES)
     assert tables.width == 6
-    parts = [tables.tables[name](CODES) for name in ("id", "kind", "tags")]
-    assert torch.equal(tables(CODES), torch.cat(parts, dim=-1))
+    for first, field in enumerate(FIELDS):
+        alone = Embeddings("item", (field,), 2)
+        with torch.no_grad():
+            table_of(alone, field.name).copy_(table_of(tables, field.name))
+        assert torch.equal(tables(found)[..., 2 * first : 2 * first + 2], alone(found))
+    assert torch.equal(tables(dict(reversed(found.items()))), tables(found))  # by name, wherever it stands
 
 
 def test_the_id_may_be_left_out() -> None:
@@ -107,7 +155,20 @@ def test_the_id_may_be_left_out() -> None:
     assert tables.width == 4
     nothing = Embeddings("user", FIELDS[:1], 2, identity=False)
     assert nothing.width == 0
-    assert nothing(CODES).shape == (2, 2, 0)
+    matrices: Coded = {name: bag.matrix(6) for name, bag in coded(CODES).items()}
+    for places in (coded(CODES), matrices):
+        assert nothing(places).shape == (2, 2, 0)
+
+
+@pytest.mark.parametrize("size", [1, 64, (1,), (128, 64), ()])
+def test_a_size_is_a_whole_number_of_at_least_1(size: int | tuple[int, ...]) -> None:
+    check_sizes(size=size)
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, True, "8", (8, 0), None])
+def test_any_other_size_is_refused_by_its_name(size: int) -> None:
+    with pytest.raises(ValueError, match=r"^hidden is .*; it takes whole numbers of at least 1"):
+        check_sizes(embedding=8, hidden=size)
 
 
 @pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4), (2, 0)])
@@ -118,19 +179,34 @@ def test_pick_takes_each_users_own_vectors(shape: tuple[int, ...]) -> None:
     assert torch.equal(pick(vectors, rows), expected)
 
 
-@pytest.mark.parametrize(("inputs", "outputs"), [(45, 13), (13, 7), (7, 1), (24, 16)])
-def test_a_users_gradients_are_the_same_bits_whoever_is_beside_it(inputs: int, outputs: int) -> None:
-    layer = Linear(inputs, outputs)
-    parameters, x = stacked(layer, 9), torch.randn(9, 32, inputs)
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4)])
+def test_what_is_picked_several_times_adds_up_its_gradients(shape: tuple[int, ...]) -> None:
+    torch.manual_seed(0)
+    vectors, rows = torch.randn(2, 5, 3, dtype=torch.float64, requires_grad=True), torch.randint(3, shape)
+    assert torch.autograd.gradcheck(lambda those: pick(those, rows), (vectors,))
+    (gradient,) = torch.autograd.grad(pick(vectors, rows).sum(), vectors)
+    for user in range(2):
+        assert gradient[user, :, 0].tolist() == torch.bincount(rows[user].flatten(), minlength=5).tolist()
 
-    def gradients(users: list[int]) -> list[Tensor]:
-        own = {name: value[users].requires_grad_() for name, value in parameters.items()}
-        seen = x[users].requires_grad_()
-        y = functional_call(layer, own, (seen,))
-        return [y.detach(), *torch.autograd.grad(y.tanh().sum(), [*own.values(), seen])]
 
-    together = gradients(list(range(9)))
-    for user in range(9):
-        for whole, alone in zip(together, gradients([user, user]), strict=True):
-            assert torch.equal(whole[user], alone[0])
-            assert torch.equal(alone[0], alone[1])
+@pytest.mark.parametrize("users", [1, 3])
+def test_pool_is_each_users_own_weighted_sum(users: int) -> None:
+    torch.manual_seed(0)
+    vectors, places, weights = torch.randn(users, 5, 2), torch.randint(5, (users, 4, 6)), torch.randn(users, 4, 6)
+    found = pool(vectors, places, weights)
+    assert found.shape == (users, 4, 2)
+    for user in range(users):
+        for sample in range(4):
+            terms = zip(weights[user, sample], places[user, sample], strict=True)
+            expected = sum((weight * vectors[user, place] for weight, place in terms), torch.zeros(2))
+            torch.testing.assert_close(found[user, sample], expected)
+
+
+@pytest.mark.parametrize("users", [1, 3])
+def test_gradients_of_pool_reach_vectors_and_weights(users: int) -> None:
+    torch.manual_seed(0)
+    places = torch.randint(5, (users, 4, 6))
+    vectors, weights = (
+        torch.randn(*shape, dtype=torch.float64).requires_grad_() for shape in ((users, 5, 2), places.shape)
+    )
+    assert torch.autograd.gradcheck(lambda v, w: pool(v, places, w), (vectors, weights))

@@ -19,9 +19,10 @@ class TestWideDeep(Contract):
             embedded = [scene.vector("item", click, "item") for click in clicks]
             width = len(scene.vector("item", item, "item"))
             mean = torch.stack(embedded).mean(0) if clicks else torch.zeros(width, dtype=torch.float64)
-            inputs = torch.cat([scene.vector("user", user, "user"), scene.vector("item", item, "item"), mean])
+            inputs = torch.cat([scene.vector("item", item, "item"), mean])
+            network = scene.mlp("deep", inputs, scene.vector("user", user, "user"))
             wide = scene.vector("wide_user", user, "user").sum() + scene.vector("wide_item", item, "item").sum()
-            assert logit == pytest.approx(float(wide + scene.mlp("deep", inputs)), abs=1e-10)
+            assert logit == pytest.approx(float(wide + network), abs=1e-10)
             lengths.add(len(clicks))
         assert {0, scene.model.history_length} <= lengths
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-os.environ |= {"FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+# A cluster of its own, though another may be running here.
+os.environ |= {"RAY_ADDRESS": "local", "FLWR_TELEMETRY_ENABLED": "0", "RAY_USAGE_STATS_ENABLED": "0"}
 from flwr.app import ArrayRecord, ConfigRecord, Context, Message, MessageType, RecordDict
 from flwr.serverapp import Grid, ServerApp
 from flwr.simulation import run_simulation
@@ -21,6 +22,7 @@ from plain import published_model
 from work import WARM_UP_USERS, Work, write_result
 
 CORES = 2
+PATIENCE_SECONDS = 300
 
 
 def main(workload: Path, result: Path) -> None:
@@ -38,11 +40,13 @@ def main(workload: Path, result: Path) -> None:
     @server_app.main()
     def serve(grid: Grid, context: Context) -> None:
         while len(nodes := list(grid.get_node_ids())) < work.users:
+            if time.perf_counter() - started > PATIENCE_SECONDS:
+                raise RuntimeError(f"{len(nodes)} of {work.users} nodes came up")
             time.sleep(0.1)
 
         def ask(count: int) -> list[Message]:
             messages = [Message(content, node, MessageType.EVALUATE) for node in nodes[:count]]
-            return list(grid.send_and_receive(messages))
+            return list(grid.send_and_receive(messages, timeout=PATIENCE_SECONDS))
 
         ask(WARM_UP_USERS)
         begun = time.perf_counter()

@@ -2,11 +2,11 @@
 
 python run.py WORKLOAD_FOLDER RESULT_FOLDER [--flower]
 
-The workload serves to check that the settings are the same; the samples come from fedctr's own cache.
+The workload serves to check that settings and published model are the same; the samples come from fedctr's own cache.
 """
 
 import argparse
-import json
+import os
 import sys
 import tempfile
 import time
@@ -77,6 +77,7 @@ class Stopwatch(Silent):
 
 def through_flower(result: Path) -> None:
     """A whole run; its validation phase is the same work on another part, and warms both workers up."""
+    os.environ["RAY_ADDRESS"] = "local"  # a cluster of its own, though another may be running here
     started = time.perf_counter()
     stopwatch = Stopwatch()
     with tempfile.TemporaryDirectory() as scratch:
@@ -114,8 +115,7 @@ def main() -> None:
     parser.add_argument("result", type=Path)
     parser.add_argument("--flower", action="store_true", help="through Flower on Ray")
     arguments = parser.parse_args()
-    given = json.loads((arguments.workload / "work.json").read_text(encoding="utf-8"))
-    if any(given[name] != value for name, value in workload.SETTINGS.items()):
+    if not workload.is_current(arguments.workload):
         parser.error(f"{arguments.workload}: not the workload that workload.py writes now")
     (through_flower if arguments.flower else engine)(arguments.result)
 
