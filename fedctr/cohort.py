@@ -37,7 +37,7 @@ from fedctr.models.model import Model
 from fedctr.published import Published
 from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
-from fedctr.samples import ALIGNED, Numbered, PartCodes, Samples, Table, mean, taking
+from fedctr.samples import ALIGNED, Numbered, PartCodes, Samples, Table, mean_clicks, taking
 from fedctr.strategy import (
     ClientStrategy,
     Local,
@@ -254,11 +254,8 @@ class _Stacked(Batch):
 
     @property
     def mean_click(self) -> Coded:
-        cohort, samples = self.cohort, self.samples
-        return {
-            name: mean(places, cohort.tables["item", name].rows, samples.history, samples.shares)
-            for name, places in cohort.train.item.items()
-        }
+        rows = {name: table.rows for (side, name), table in self.cohort.tables.items() if side == "item"}
+        return mean_clicks(self.cohort.train.item, rows, self.samples.history, self.samples.shares)
 
     @property
     def clicks(self) -> Coded:

@@ -1,6 +1,6 @@
 """Samples of several users side by side, with the rows of the embedding tables that each user has a copy of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -186,26 +186,31 @@ class Numbered:
         return bag.matrix(self.table.rows) if self.whole and bag.rows.shape[2] > 1 else bag
 
 
-def mean(clicks: Places, rows: int, history: Tensor, shares: Tensor) -> Tensor:
-    """The weighted mean of what stands at the places of a history, as a matrix float32 (users, samples, rows).
+def mean_clicks(clicks: Coded, rows: Mapping[str, int], history: Tensor, shares: Tensor) -> dict[str, Tensor]:
+    """The weighted mean of what stands at the places of a history, as matrices float32 (users, samples, rows).
 
-    Histories are long and tables short: a product with this matrix is faster than looking up every click.
+    Histories are long and tables short: a product with such a matrix is faster than looking up every click.
 
     Args:
         clicks: of the training part.
-        rows: of the table.
+        rows: of each field's table.
         history: int64 (users, samples, length), places of ``clicks``.
         shares: float32 (users, samples, length), their weights.
     """
     users, samples, length = history.shape
-    if isinstance(clicks, Tensor):
-        flat = below(history, clicks.shape[1]).view(-1, length), clicks.flatten(0, 1)
-        return F.embedding_bag(*flat, mode="sum", per_sample_weights=shares.reshape(-1, length)).view(
-            users, samples, rows
-        )
-    take = taking(history.flatten(1))
-    values, weights = take(clicks.rows), shares.flatten(1).unsqueeze(2)
-    if clicks.weights is not None:
-        weights = weights * take(clicks.weights)
-    shape = users, samples, length * values.shape[2]
-    return Bag(values.view(shape), weights.view(shape)).matrix(rows)
+    found = {}
+    for name, places in clicks.items():
+        size = rows[name]
+        below_one_another = below(history, (places if isinstance(places, Tensor) else places.rows).shape[1]).flatten()
+        if isinstance(places, Tensor):
+            bags = below_one_another.view(-1, length), places.flatten(0, 1)
+            means = F.embedding_bag(*bags, mode="sum", per_sample_weights=shares.reshape(-1, length))
+            found[name] = means.view(users, samples, size)
+            continue
+        weights = shares
+        if places.weights is not None:
+            own = places.weights.flatten(0, 1).index_select(0, below_one_another)
+            weights = (own.view(users, samples, length, -1) * shares.unsqueeze(3)).flatten(2)
+        values = places.rows.flatten(0, 1).index_select(0, below_one_another).view(users, samples, -1)
+        found[name] = Bag(values, weights).matrix(size)
+    return found

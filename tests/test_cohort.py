@@ -314,7 +314,8 @@ def test_plain_fine_tuning_is_what_autograd_makes_of_the_same_loss(features: Fea
         published = publish(model, features.dataset.schema)
         closed, automatic = (rows(published, strategy, features, task()) for strategy in (FineTuning(), Itself()))
         for name, found in closed.items():
-            np.testing.assert_allclose(found, automatic[name], rtol=1e-4, atol=1e-6, err_msg=name)
+            expected = automatic[name].astype(np.float64)
+            np.testing.assert_allclose(found.astype(np.float64), expected, rtol=1e-4, atol=1e-6, err_msg=name)
 
 
 @pytest.mark.parametrize("spec", SHELF)

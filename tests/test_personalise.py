@@ -7,14 +7,16 @@ from sklearn.metrics import log_loss, ndcg_score, roc_auc_score
 from torch import Tensor
 
 from fedctr import loop
+from fedctr import personalise as module
 from fedctr.features import Features
+from fedctr.messages import Columns
 from fedctr.personalise import UserError, personalise
 from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.strategy import ClientStrategy, Local
 from strategies.fine_tuning import FineTuning
 from strategies.pairwise import Pairwise
-from tests.engine import features_of, publish, rows, task
+from tests.engine import features_of, in_order, publish, rows, task
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -123,6 +125,49 @@ def test_the_work_can_be_ended_between_cohorts(published: Published, features: F
 
     with pytest.raises(InterruptedError):
         personalise(published, FineTuning(), features, task(), cohort_size=2, go_on=go_on)
+
+
+def test_cohorts_are_as_large_as_the_cache_holds_unless_told(
+    published: Published, features: Features, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+
+    def two(working_set: int) -> int:
+        asked.append(working_set)
+        return 2
+
+    monkeypatch.setattr("fedctr.personalise.users_in_cache", two)
+    calls: list[int] = []
+    found = in_order([personalise(published, FineTuning(), features, task(), go_on=lambda: calls.append(1))])
+    assert len(asked) == 2  # once for each padded length
+    assert asked[0] > 4 * sum(value.numel() for value in published.model.deep.parameters())  # type: ignore[union-attr]
+    assert len(calls) == 3  # of the users with one block of samples, and once for those with two
+    told = rows(published, FineTuning(), features, task(), cohort_size=2)
+    assert len(asked) == 2
+    for name, values in found.items():
+        np.testing.assert_array_equal(values, told[name], err_msg=name)
+
+
+@pytest.mark.parametrize("together", [1, 20, 1 << 30])
+def test_it_does_not_matter_how_many_cohorts_are_measured_together(
+    together: int, published: Published, features: Features, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    todo = task(rates=(0.05, 0.2), epochs=(1, 2))
+    expected = rows(published, FineTuning(), features, todo, cohort_size=2)
+    measured: list[int] = []
+    measure = module._measure
+
+    def counting(trials: list[module._Scored]) -> Columns:
+        measured.append(len(trials))
+        return measure(trials)
+
+    monkeypatch.setattr("fedctr.personalise.MEASURED_TOGETHER", together)
+    monkeypatch.setattr("fedctr.personalise._measure", counting)
+    found = rows(published, FineTuning(), features, todo, cohort_size=2)
+    assert sum(measured) == 3 * 4  # cohorts and trials
+    assert (len(measured) == 1) == (together == 1 << 30)
+    for name, values in found.items():
+        assert values.tobytes() == expected[name].tobytes(), name
 
 
 # ------------------------------------------------------------------------------------------- divergence

@@ -172,7 +172,10 @@ def _moved(descent: Descent, bias: Tensor, gradient: Tensor | None) -> Tensor | 
 def _vectors(place: Places, table: Tensor) -> Tensor:
     """Vectors (users, places, size) of one field."""
     if isinstance(place, Tensor):
-        return torch.bmm(place, table.expand(len(place), -1, -1)[:, : place.shape[2]])
+        table = table.expand(len(place), -1, -1)[:, : place.shape[2]]
+        if table.shape[2] == 1:  # products with a single column are slow
+            return (place * table.transpose(1, 2)).sum(2, keepdim=True)
+        return torch.bmm(place, table)
     rows, table = _flat(place, table)
     if rows.dim() == 2:
         vectors = F.embedding(rows, table)
@@ -186,7 +189,9 @@ def _vectors(place: Places, table: Tensor) -> Tensor:
 def _add(place: Places, vectors: Tensor, table: Tensor, scale: float) -> None:
     """Add vectors (users, places, size), times a number, to the rows that the places hold."""
     if isinstance(place, Tensor):
-        if table.dim() == 3:
+        if table.dim() == 3 and table.shape[2] == 1:
+            table.squeeze(2).add_((place * vectors).sum(1), alpha=scale)
+        elif table.dim() == 3:
             table.baddbmm_(place.transpose(1, 2), vectors, alpha=scale)
         else:
             table.addmm_(place.flatten(0, 1).T, vectors.flatten(0, 1), alpha=scale)

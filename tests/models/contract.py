@@ -33,8 +33,11 @@ class Made(Batch):
     @classmethod
     def of(cls, batch: Batch, change: Callable[[Places], Places] = lambda places: places) -> "Made":
         """The parts of another batch, each changed by a function."""
-        parts = (batch.user, batch.item, batch.mean_click, batch.clicks)
-        return cls(*({name: change(places) for name, places in part.items()} for part in parts), batch.history)
+        user, item, mean, clicks = (
+            {name: change(places) for name, places in part.items()}
+            for part in (batch.user, batch.item, batch.mean_click, batch.clicks)
+        )
+        return cls(user, item, mean, clicks, batch.history)
 
     @property
     def user(self) -> Coded:
@@ -188,7 +191,13 @@ class Contract:
         def matrices(coded: Coded) -> Coded:
             return {name: as_matrix(places, rows[name]) for name, places in coded.items() if name in rows}
 
-        other = Made(*map(matrices, (batch.user, batch.item, batch.mean_click, batch.clicks)), batch.history)
+        other = Made(
+            matrices(batch.user),
+            matrices(batch.item),
+            matrices(batch.mean_click),
+            matrices(batch.clicks),
+            batch.history,
+        )
         torch.testing.assert_close(
             functional_call(scene.model, scene.stacked, (other,)),
             functional_call(scene.model, scene.stacked, (batch,)),
@@ -205,7 +214,7 @@ class Contract:
         moved = {name: value.clone().requires_grad_() for name, value in scene.stacked.items()}
         with Descent(0.1):
             logits = functional_call(scene.model, moved, (scene.batch,))
-        logits.square().sum().backward()  # type: ignore[no-untyped-call]
+        logits.square().sum().backward()
         for name, value in moved.items():
             found = value.detach() if value.grad is None else value.detach() - 0.1 * value.grad
             torch.testing.assert_close(found, scene.stacked[name] - 0.1 * gradients[name], rtol=0, atol=1e-9, msg=name)

@@ -1,0 +1,47 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fedctr import cache
+from fedctr.cache import AT_LEAST, AT_MOST, users_in_cache
+
+
+@pytest.fixture
+def a_megabyte(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "_bytes_per_core", lambda: 1 << 20)
+
+
+@pytest.mark.usefixtures("a_megabyte")
+@pytest.mark.parametrize(
+    ("working_set", "users"),
+    [
+        (1 << 20, 32),  # one would fit, but fewer than 32 do not pay
+        (32 << 10, 32),
+        (16 << 10, 64),
+        ((16 << 10) + 1, 32),  # 63 fit
+        (10_000, 96),  # 104 fit
+        (2048, 512),
+        (1, 512),
+        (0, 512),
+    ],
+)
+def test_a_cohort_is_what_the_cache_holds_in_multiples_of_32(working_set: int, users: int) -> None:
+    assert users_in_cache(working_set) == users
+
+
+@given(working_set=st.integers(0, 1 << 40))
+def test_on_any_machine_a_cohort_has_from_32_to_512_users_and_never_more_for_larger_models(working_set: int) -> None:
+    users = users_in_cache(working_set)
+    assert AT_LEAST <= users <= AT_MOST
+    assert users % 32 == 0
+    assert users_in_cache(working_set + 1) <= users
+    assert users_in_cache(2 * working_set) <= users
+
+
+def test_sizes_are_read_as_the_system_writes_them() -> None:
+    assert cache._bytes("32768K\n") == 32 << 20
+    assert cache._bytes("48K") == 48 << 10
+
+
+def test_the_share_of_a_core_is_some_memory() -> None:
+    assert 0 < cache._bytes_per_core() <= 1 << 32
