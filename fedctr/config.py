@@ -9,7 +9,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictFloat,
+    StrictInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from fedctr.cloud import CloudTraining
 from fedctr.data.split import Fractions
@@ -17,7 +26,7 @@ from fedctr.errors import FedctrError
 from fedctr.registry import split_specs
 
 # Keys that change where and how fast a run happens, but not one bit of its results.
-LOGISTICS = {"path", "partitions", "backend", "out"}
+LOGISTICS = {"path", "partitions", "backend", "ray_address", "out"}
 
 
 class Experiment(BaseModel):
@@ -31,6 +40,9 @@ class Experiment(BaseModel):
         seeds: how many; each has its own global model and its own shuffles.
         partitions: simulated Flower clients, over which the users are spread.
         backend: ``ray`` runs clients in parallel processes, ``inline`` one after the other in this process.
+        ray_address: HOST:PORT of an existing Ray cluster; None for that in ``$RAY_ADDRESS``, or else for one of our
+            own on this machine.
+        device: ``cpu`` or ``cuda``, where local fine-tuning is computed; results differ between them in bits.
         out: the run folder; None for a new one below ``runs/``.
         learning_rates: step sizes of fine-tuning; validation chooses among them for each strategy.
         epochs: numbers of epochs; chosen likewise.
@@ -48,6 +60,8 @@ class Experiment(BaseModel):
     seeds: StrictInt = Field(default=3, ge=1)
     partitions: StrictInt = Field(default=4, ge=1)
     backend: Literal["ray", "inline"] = "ray"
+    ray_address: str | None = None
+    device: Literal["cpu", "cuda"] = "cpu"
     out: Path | None = None
     learning_rates: tuple[StrictFloat, ...] = Field(default=(0.01, 0.03, 0.1, 0.3), min_length=1)
     epochs: tuple[StrictInt, ...] = Field(default=(1, 3), min_length=1)
@@ -89,6 +103,12 @@ class Experiment(BaseModel):
         if min(value) < 1:
             raise ValueError("every number of epochs must be at least 1")
         return tuple(sorted(set(value)))
+
+    @model_validator(mode="after")
+    def _address_for_ray(self) -> "Experiment":
+        if self.ray_address is not None and self.backend != "ray":
+            raise FedctrError("ray_address: goes with backend 'ray' only")
+        return self
 
     @classmethod
     def of(cls, values: Mapping[str, Any], where: str = "experiment") -> "Experiment":

@@ -15,7 +15,9 @@ model = "din[embedding=16]"
 strategies = ["no-fine-tuning", "label-correction[variant=smoothed,strength=5]"]
 seeds = 2
 partitions = 8
-backend = "inline"
+backend = "ray"
+ray_address = "10.0.0.1:6379"
+device = "cuda"
 out = "runs/here"
 learning_rates = [0.3, 0.03, 0.3]
 epochs = [4, 2]
@@ -50,7 +52,9 @@ def test_every_key_is_read_from_toml(tmp_path: Path) -> None:
         strategies=("no-fine-tuning", "label-correction[variant=smoothed,strength=5]"),
         seeds=2,
         partitions=8,
-        backend="inline",
+        backend="ray",
+        ray_address="10.0.0.1:6379",
+        device="cuda",
         out=Path("runs/here"),
         learning_rates=(0.03, 0.3),
         epochs=(2, 4),
@@ -59,14 +63,16 @@ def test_every_key_is_read_from_toml(tmp_path: Path) -> None:
         cloud=CloudTraining(learning_rate=0.01, weight_decay=0.0, batch_size=64, epochs=7, patience=2),
     )
     default = Experiment()
-    assert all(getattr(read, key) != getattr(default, key) for key in Experiment.model_fields)
+    same = {key for key in Experiment.model_fields if getattr(read, key) == getattr(default, key)}
+    assert same == {"backend"}  # an address goes with Ray only
+    assert of("backend = 'inline'", tmp_path).backend == "inline"
 
 
 def test_every_default_is_spelt_out_and_read_back(tmp_path: Path) -> None:
     for experiment in (Experiment(), of(EVERY_KEY, tmp_path)):
         assert of(experiment.to_toml(), tmp_path) == experiment
     absent = {key for key in Experiment.model_fields if f"{key} = " not in Experiment().to_toml()}
-    assert absent == {"path", "out", "split", "cloud"}  # TOML has no null, and the last two are tables
+    assert absent == {"path", "ray_address", "out", "split", "cloud"}  # TOML has no null, and the last two are tables
     assert "[split]\nvalidation = 0.1\n" in Experiment().to_toml()
 
 
@@ -92,7 +98,8 @@ def test_strategies_are_a_list_or_separated_by_commas_outside_brackets(given: ob
 
 
 def test_science_leaves_out_exactly_what_changes_no_result(tmp_path: Path) -> None:
-    assert Experiment.model_fields.keys() - Experiment().science().keys() == {"path", "partitions", "backend", "out"}
+    logistics = {"path", "partitions", "backend", "ray_address", "out"}
+    assert Experiment.model_fields.keys() - Experiment().science().keys() == logistics
     science = of(EVERY_KEY, tmp_path).science()
     assert science["split"] == {"validation": 0.2, "test": 0.3, "window": "earlier"}
     assert science["strategies"] == ["no-fine-tuning", "label-correction[variant=smoothed,strength=5]"]
@@ -113,6 +120,8 @@ def test_science_leaves_out_exactly_what_changes_no_result(tmp_path: Path) -> No
         ("seeds = 0", "seeds: Input should be greater than or equal to 1, found 0"),
         ("partitions = -1", "partitions: Input should be greater than or equal to 1, found -1"),
         ("backend = 'rya'", "backend: Input should be 'ray' or 'inline', found 'rya'"),
+        ("backend = 'inline'\nray_address = 'a:1'", "ray_address: goes with backend 'ray' only"),
+        ("device = 'tpu'", "device: Input should be 'cpu' or 'cuda', found 'tpu'"),
         ("strategies = [1]", "strategies.0: Input should be a valid string, found 1"),
         ("strategies = []", "strategies: name at least one strategy"),
         ("strategies = ''", "strategies: name at least one strategy"),
