@@ -9,16 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import tomli_w
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    StrictFloat,
-    StrictInt,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, ValidationError, field_validator
 
 from fedctr.cloud import CloudTraining
 from fedctr.data.split import Fractions
@@ -103,12 +94,6 @@ class Experiment(BaseModel):
         if min(value) < 1:
             raise ValueError("every number of epochs must be at least 1")
         return tuple(sorted(set(value)))
-
-    @model_validator(mode="after")
-    def _address_for_ray(self) -> "Experiment":
-        if self.ray_address is not None and self.backend != "ray":
-            raise FedctrError("ray_address: goes with backend 'ray' only")
-        return self
 
     @classmethod
     def of(cls, values: Mapping[str, Any], where: str = "experiment") -> "Experiment":

@@ -15,7 +15,7 @@ model = "din[embedding=16]"
 strategies = ["no-fine-tuning", "label-correction[variant=smoothed,strength=5]"]
 seeds = 2
 partitions = 8
-backend = "ray"
+backend = "inline"
 ray_address = "10.0.0.1:6379"
 device = "cuda"
 out = "runs/here"
@@ -52,7 +52,7 @@ def test_every_key_is_read_from_toml(tmp_path: Path) -> None:
         strategies=("no-fine-tuning", "label-correction[variant=smoothed,strength=5]"),
         seeds=2,
         partitions=8,
-        backend="ray",
+        backend="inline",
         ray_address="10.0.0.1:6379",
         device="cuda",
         out=Path("runs/here"),
@@ -63,9 +63,7 @@ def test_every_key_is_read_from_toml(tmp_path: Path) -> None:
         cloud=CloudTraining(learning_rate=0.01, weight_decay=0.0, batch_size=64, epochs=7, patience=2),
     )
     default = Experiment()
-    same = {key for key in Experiment.model_fields if getattr(read, key) == getattr(default, key)}
-    assert same == {"backend"}  # an address goes with Ray only
-    assert of("backend = 'inline'", tmp_path).backend == "inline"
+    assert all(getattr(read, key) != getattr(default, key) for key in Experiment.model_fields)
 
 
 def test_every_default_is_spelt_out_and_read_back(tmp_path: Path) -> None:
@@ -120,7 +118,6 @@ def test_science_leaves_out_exactly_what_changes_no_result(tmp_path: Path) -> No
         ("seeds = 0", "seeds: Input should be greater than or equal to 1, found 0"),
         ("partitions = -1", "partitions: Input should be greater than or equal to 1, found -1"),
         ("backend = 'rya'", "backend: Input should be 'ray' or 'inline', found 'rya'"),
-        ("backend = 'inline'\nray_address = 'a:1'", "ray_address: goes with backend 'ray' only"),
         ("device = 'tpu'", "device: Input should be 'cpu' or 'cuda', found 'tpu'"),
         ("strategies = [1]", "strategies.0: Input should be a valid string, found 1"),
         ("strategies = []", "strategies: name at least one strategy"),
