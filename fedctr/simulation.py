@@ -55,8 +55,9 @@ def simulate(
         serve(InlineGrid(client_app, partitions))
         return
     _quiet()
-    address = ray_address or os.environ.get("RAY_ADDRESS")
-    if address:
+    # Without an address Ray would join any cluster that was ever started on this machine, or wait for one that is gone.
+    address = ray_address or os.environ.get("RAY_ADDRESS") or "local"
+    if address != "local":
         _check_reachable(address)
     from flwr.simulation import run_simulation
     from ray import cloudpickle
@@ -88,7 +89,7 @@ def simulate(
                 {
                     "client_resources": {"num_cpus": 1, "num_gpus": float(gpu)},
                     "init_args": {
-                        "address": address or "local",
+                        "address": address,
                         "log_to_driver": False,
                         "logging_level": logging.ERROR,
                     },
