@@ -2,6 +2,7 @@
 
 from functools import lru_cache
 from pathlib import Path
+from uuid import uuid4
 
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
@@ -11,10 +12,23 @@ from fedctr.data.partition import partition
 from fedctr.data.split import Fractions, Split, split
 from fedctr.errors import FedctrError
 from fedctr.features import Features
-from fedctr.messages import Failure, pack_failure, pack_rows, unpack_task
+from fedctr.messages import (
+    Failure,
+    WeightsWanted,
+    pack_failure,
+    pack_rows,
+    pack_weights_wanted,
+    unpack_published,
+    unpack_task,
+)
 from fedctr.personalise import UserError, personalise
+from fedctr.published import Published
 from fedctr.strategy import strategies
 from fedctr.threads import single_thread
+
+WORKER = uuid4().hex  # this process, which may serve any partition
+PUBLISHED_KEPT = 4  # the server has tasks for two at a time on their way
+_published: dict[str, Published] = {}  # by digest, the latest in use last
 
 app = ClientApp()
 
@@ -30,7 +44,13 @@ def introduce(message: Message, context: Context) -> Message:
 def evaluate(message: Message, context: Context) -> Message:
     """Fine-tune and score every user of this client's partition, as the task says."""
     client, clients = (int(context.node_config[key]) for key in ("partition-id", "num-partitions"))
-    published, task = unpack_task(message.content)
+    task, digest = unpack_task(message.content)
+    published = _published.pop(digest, None) or unpack_published(message.content)
+    if published is None:
+        return Message(pack_weights_wanted(WeightsWanted(WORKER)), reply_to=message)
+    _published[digest] = published
+    while len(_published) > PUBLISHED_KEPT:
+        del _published[next(iter(_published))]
 
     def go_on() -> None:
         if task.stop_file and Path(task.stop_file).exists():

@@ -27,7 +27,15 @@ def bench(experiment: Experiment, reporter: Reporter | None = None) -> Result:
     client = import_unshadowed("clients.client_app")
     run = Run.open(experiment, reporter or Silent())
     try:
-        simulate(lambda grid: serve(grid, run), client.app, experiment.partitions, experiment.backend, run.stop)
+        simulate(
+            lambda grid: serve(grid, run),
+            client.app,
+            experiment.partitions,
+            experiment.backend,
+            run.stop,
+            ray_address=experiment.ray_address,
+            gpu=experiment.device == "cuda",
+        )
         return conclude(run)
     except (KeyboardInterrupt, StoppedError):
         finished = len(list((run.folder / "cells").glob("*.parquet")))

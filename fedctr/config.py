@@ -17,7 +17,7 @@ from fedctr.errors import FedctrError
 from fedctr.registry import split_specs
 
 # Keys that change where and how fast a run happens, but not one bit of its results.
-LOGISTICS = {"path", "partitions", "backend", "out"}
+LOGISTICS = {"path", "partitions", "backend", "ray_address", "out"}
 
 
 class Experiment(BaseModel):
@@ -31,6 +31,9 @@ class Experiment(BaseModel):
         seeds: how many; each has its own global model and its own shuffles.
         partitions: simulated Flower clients, over which the users are spread.
         backend: ``ray`` runs clients in parallel processes, ``inline`` one after the other in this process.
+        ray_address: HOST:PORT of an existing Ray cluster; None for that in ``$RAY_ADDRESS``, or else for one of our
+            own on this machine.
+        device: ``cpu`` or ``cuda``, where local fine-tuning is computed; results differ between them in bits.
         out: the run folder; None for a new one below ``runs/``.
         learning_rates: step sizes of fine-tuning; validation chooses among them for each strategy.
         epochs: numbers of epochs; chosen likewise.
@@ -48,6 +51,8 @@ class Experiment(BaseModel):
     seeds: StrictInt = Field(default=3, ge=1)
     partitions: StrictInt = Field(default=4, ge=1)
     backend: Literal["ray", "inline"] = "ray"
+    ray_address: str | None = None
+    device: Literal["cpu", "cuda"] = "cpu"
     out: Path | None = None
     learning_rates: tuple[StrictFloat, ...] = Field(default=(0.01, 0.03, 0.1, 0.3), min_length=1)
     epochs: tuple[StrictInt, ...] = Field(default=(1, 3), min_length=1)

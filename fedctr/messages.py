@@ -1,20 +1,25 @@
 """What server and clients send each other, as Flower records.
 
-Down goes what is published with the task; up comes one row per user, never samples, labels or weights.
+Down goes the task, and what is published where a worker does not have it yet; up comes one row per user, never
+samples, labels or weights.
 """
 
+import hashlib
 import json
 from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import safetensors.torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from fedctr.data.dataset import Schema
 from fedctr.data.split import Fractions, Part
 from fedctr.published import Published
 
+Device = Literal["cpu", "cuda"]
 Columns = dict[str, npt.NDArray[np.generic]]
 
 
@@ -32,6 +37,7 @@ class Task:
         epochs: after which to score, ascending.
         batch_size: samples in a step of fine-tuning.
         stop_file: leave off as soon as this file exists; a simulated client shares the server's disk.
+        device: where to compute, ``cpu`` or ``cuda``.
     """
 
     dataset: str
@@ -43,6 +49,7 @@ class Task:
     epochs: tuple[int, ...]
     batch_size: int
     stop_file: str = ""
+    device: Device = "cpu"
 
 
 @dataclass(frozen=True)
@@ -67,27 +74,58 @@ class Failure:
         return f"strategy {self.strategy}: client {self.client}{user}: {self.error}"
 
 
-def pack_task(published: Published, task: Task) -> RecordDict:
-    """The content of a message to a client."""
-    facts = {"spec": published.spec, "schema": asdict(published.schema), "global_ctr": published.global_ctr}
-    return RecordDict(
-        {
-            "model": ArrayRecord(published.model.state_dict()),
-            "published": ConfigRecord({"json": json.dumps(facts)}),
-            "task": ConfigRecord({"json": json.dumps(asdict(task))}),
-        }
-    )
+@dataclass(frozen=True)
+class WeightsWanted:
+    """A worker has not seen yet what a task starts from.
+
+    Attributes:
+        worker: tells one worker process from another.
+    """
+
+    worker: str
 
 
-def unpack_task(content: RecordDict) -> tuple[Published, Task]:
-    """What :func:`pack_task` packed."""
-    facts = json.loads(str(content.config_records["published"]["json"]))
-    state = content.array_records["model"].to_torch_state_dict()
-    published = Published.from_state(facts["spec"], Schema.from_json(facts["schema"]), facts["global_ctr"], dict(state))
-    text = json.loads(str(content.config_records["task"]["json"]))
+def digest(published: Published) -> str:
+    """A name for what is published: equal names, equal bits."""
+    facts = json.dumps(_facts(published), sort_keys=True)
+    return hashlib.sha256(facts.encode() + safetensors.torch.save(published.model.state_dict())).hexdigest()
+
+
+def pack_task(task: Task, digest: str, published: Published | None = None) -> RecordDict:
+    """The content of a message to a client.
+
+    Args:
+        task: what to do.
+        digest: the name of what to start from.
+        published: that itself, for a worker that does not have it yet.
+    """
+    content = RecordDict({"task": ConfigRecord({"json": json.dumps(asdict(task)), "published": digest})})
+    if published:
+        content["published"] = ConfigRecord({"json": json.dumps(_facts(published))})
+        content["model"] = ArrayRecord(published.model.state_dict())
+    return content
+
+
+def unpack_task(content: RecordDict) -> tuple[Task, str]:
+    """The task, and the name of what to start from."""
+    record = content.config_records["task"]
+    text = json.loads(str(record["json"]))
     for name in ("learning_rates", "epochs"):
         text[name] = tuple(text[name])
-    return published, Task(**{**text, "fractions": Fractions(**text["fractions"])})
+    return Task(**{**text, "fractions": Fractions(**text["fractions"])}), str(record["published"])
+
+
+def unpack_published(content: RecordDict) -> Published | None:
+    """What is published, if it came along with the task."""
+    if "model" not in content:
+        return None
+    facts = json.loads(str(content.config_records["published"]["json"]))
+    state = content.array_records["model"].to_torch_state_dict()
+    return Published.from_state(facts["spec"], Schema.from_json(facts["schema"]), facts["global_ctr"], dict(state))
+
+
+def _facts(published: Published) -> dict[str, Any]:
+    return {"spec": published.spec, "schema": asdict(published.schema), "global_ctr": published.global_ctr}
 
 
 def pack_rows(columns: Columns) -> RecordDict:
@@ -100,8 +138,15 @@ def pack_failure(failure: Failure) -> RecordDict:
     return RecordDict({"failure": ConfigRecord(asdict(failure))})
 
 
-def unpack_reply(content: RecordDict) -> pd.DataFrame | Failure:
+def pack_weights_wanted(wanted: WeightsWanted) -> RecordDict:
+    """The content of a reply from a worker that cannot start without the weights."""
+    return RecordDict({"weights-wanted": ConfigRecord(asdict(wanted))})
+
+
+def unpack_reply(content: RecordDict) -> pd.DataFrame | Failure | WeightsWanted:
     """The rows, or why there are none."""
+    if "weights-wanted" in content:
+        return WeightsWanted(str(content.config_records["weights-wanted"]["worker"]))
     if "failure" in content:
         fields = content.config_records["failure"]
         return Failure(int(str(fields["client"])), *(str(fields[name]) for name in ("strategy", "user", "error")))

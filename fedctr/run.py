@@ -13,6 +13,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from fedctr.cloud import VERSION
 from fedctr.config import Experiment
 from fedctr.data.cache import open_dataset
@@ -65,6 +67,8 @@ class Run:
                 raise FedctrError(f"strategies: {spec} and {twin} are the same; leave one out")
             shelf[spec] = strategy
         models.find(parse(experiment.model).name)
+        if experiment.device == "cuda" and not torch.cuda.is_available():
+            raise FedctrError("device: PyTorch finds no GPU here; leave out --device, or choose cpu")
         dataset = open_dataset(experiment.dataset, experiment.path)
         models.create(experiment.model, dataset.schema)
         if experiment.partitions > dataset.users:

@@ -14,7 +14,7 @@ from fedctr.cloud import publish
 from fedctr.config import Experiment
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
-from fedctr.messages import Failure, Task, pack_task, unpack_reply
+from fedctr.messages import Failure, Task, WeightsWanted, digest, pack_task, unpack_reply
 from fedctr.progress import Terminal
 from fedctr.protocol import Trial, choose, validation_curve
 from fedctr.published import Published
@@ -22,7 +22,7 @@ from fedctr.run import Run
 from fedctr.summary import conclude
 
 POLL_SECONDS = 0.05
-TASKS_IN_FLIGHT = 2  # enough to keep every client busy; each task in flight holds a copy of the weights
+TASKS_IN_FLIGHT = 2  # enough to keep every client busy
 PATIENCE_SECONDS = 120
 
 
@@ -42,18 +42,23 @@ def serve(grid: Grid, run: Run) -> None:
         StoppedError: when ``run.stop`` was set.
     """
     published = [_publish(run, seed) for seed in run.seeds]
-    server = _Server(grid, run, published, _find_clients(grid, run))
+    server = Server(run, Post(grid, _find_clients(grid, run), published))
     server.collect("validation", {spec: None for spec, strategy in run.strategies.items() if strategy.tunes})
     failed = {failure.strategy for failure in run.failures}
     server.collect("test", {spec: _choose(run, spec) for spec in run.strategies if spec not in failed})
 
 
 @dataclass(frozen=True)
-class _Server:
-    grid: Grid
+class Server:
+    """Asks for what an experiment needs, and keeps it.
+
+    Attributes:
+        run: the experiment and its folder.
+        post: the way to the clients.
+    """
+
     run: Run
-    published: list[Published]  # by seed
-    nodes: list[int]  # by partition
+    post: "Post"
 
     def collect(self, part: Part, trials: dict[str, Trial | None]) -> None:
         """Have every cell of one part computed that is not in the run folder yet.
@@ -67,8 +72,10 @@ class _Server:
             for spec, trial in trials.items()
             if not run.cell(part, spec, seed).is_file()
         ]
-        run.reporter.phase(f"{part}: {len(trials)} strategies x {len(run.seeds)} seeds", len(tasks) * len(self.nodes))
-        for task, replies in self._ask(tasks):
+        run.reporter.phase(
+            f"{part}: {len(trials)} strategies x {len(run.seeds)} seeds", len(tasks) * len(self.post.nodes)
+        )
+        for task, replies in self.ask(tasks):
             failures = [reply for reply in replies if isinstance(reply, Failure)]
             rows = [reply for reply in replies if isinstance(reply, pd.DataFrame)]
             for failure in failures:
@@ -92,40 +99,87 @@ class _Server:
             epochs=(trial.epochs,) if trial else experiment.epochs,
             batch_size=experiment.batch_size,
             stop_file=str(self.run.stop_file),
+            device=experiment.device,
         )
 
-    def _ask(self, tasks: list[Task]) -> Iterator[tuple[Task, list[pd.DataFrame | Failure]]]:
+    def ask(self, tasks: list[Task]) -> Iterator[tuple[Task, list[pd.DataFrame | Failure]]]:
         """Send every task to every client and yield each task when its last reply has come in."""
         ahead = iter(tasks)
-        senders: dict[str, tuple[Task, int]] = {}
         replies: dict[Task, list[pd.DataFrame | Failure]] = {}
 
         def send() -> None:
             for task in islice(ahead, TASKS_IN_FLIGHT - len(replies)):
-                content = pack_task(self.published[task.seed], task)
-                messages = [Message(content, node, MessageType.EVALUATE) for node in self.nodes]
-                for client, message_id in enumerate(self.grid.push_messages(messages)):
-                    senders[message_id] = task, client
                 replies[task] = []
+                for client in range(len(self.post.nodes)):
+                    self.post.send(task, client)
 
         send()
-        while senders:
-            messages = list(self.grid.pull_messages(list(senders)))
-            for message in messages:
-                task, client = senders.pop(message.metadata.reply_to_message_id)
-                if message.has_error():
-                    replies[task].append(Failure(client, task.strategy, "", _one_line(message.error.reason)))
-                else:
-                    replies[task].append(unpack_reply(message.content))
+        while replies:
+            answers = list(self.post.receive())
+            for task, reply in answers:
+                replies[task].append(reply)
                 self.run.reporter.advance(1, task.strategy)
-                if len(replies[task]) == len(self.nodes):
+                if len(replies[task]) == len(self.post.nodes):
                     yield task, replies.pop(task)
                     send()
             if self.run.stop.is_set():
                 self.run.stop_file.touch()
                 raise StoppedError
-            if not messages:
+            if not answers:
                 time.sleep(POLL_SECONDS)
+
+
+class Post:
+    """Tasks on their way to the clients, with weights only where a worker has asked for them.
+
+    Any worker may serve any client, so the weights for one worker can end up at another one. Until they have arrived
+    somewhere, further tasks that this worker cannot start without them are held back, not sent again and again.
+
+    Args:
+        grid: Flower's way to the clients.
+        nodes: the node of each client.
+        published: where the tasks start, by seed.
+    """
+
+    def __init__(self, grid: Grid, nodes: list[int], published: list[Published]) -> None:
+        self.nodes = nodes
+        self._grid = grid
+        self._published = published
+        self._digests = [digest(each) for each in published]
+        self._sent: dict[str, tuple[Task, int]] = {}
+        self._fresh = set(range(len(published)))  # seeds whose weights no worker has seen
+        self._carrying: dict[str, tuple[int, str]] = {}  # messages with weights: their seed, and who asked for them
+        self._held: list[tuple[Task, int]] = []
+
+    def send(self, task: Task, client: int, asked_by: str = "") -> None:
+        """Send a task to a client, with weights if a worker asked for them, or surely none has them."""
+        with_weights = bool(asked_by) or task.seed in self._fresh
+        self._fresh.discard(task.seed)
+        content = pack_task(task, self._digests[task.seed], self._published[task.seed] if with_weights else None)
+        (message_id,) = self._grid.push_messages([Message(content, self.nodes[client], MessageType.EVALUATE)])
+        self._sent[message_id] = task, client
+        if with_weights:
+            self._carrying[message_id] = task.seed, asked_by
+
+    def receive(self) -> Iterator[tuple[Task, pd.DataFrame | Failure]]:
+        """The replies that have come in; empty when there are none yet."""
+        for message in self._grid.pull_messages(list(self._sent)):
+            message_id = message.metadata.reply_to_message_id
+            task, client = self._sent.pop(message_id)
+            arrived = self._carrying.pop(message_id, None)
+            if message.has_error():
+                yield task, Failure(client, task.strategy, "", _one_line(message.error.reason))
+            elif not isinstance(reply := unpack_reply(message.content), WeightsWanted):
+                yield task, reply
+            elif (task.seed, reply.worker) in self._carrying.values():
+                self._held.append((task, client))
+            else:
+                self.send(task, client, reply.worker)
+            if arrived:
+                free = [held for held in self._held if held[0].seed == task.seed]
+                self._held = [held for held in self._held if held[0].seed != task.seed]
+                for held in free:
+                    self.send(*held)
 
 
 def _publish(run: Run, seed: int) -> Published:

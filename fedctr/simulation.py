@@ -4,6 +4,7 @@ import logging
 import os
 import pickle
 import signal
+import socket
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +25,14 @@ _CLIENT_APP_RAISED = 2  # Flower's ErrorCode.CLIENT_APP_RAISED_EXCEPTION
 
 
 def simulate(
-    serve: Callable[[Grid], None], client_app: ClientApp, partitions: int, backend: Backend, stop: threading.Event
+    serve: Callable[[Grid], None],
+    client_app: ClientApp,
+    partitions: int,
+    backend: Backend,
+    stop: threading.Event,
+    *,
+    ray_address: str | None = None,
+    gpu: bool = False,
 ) -> None:
     """Run a server against simulated clients, one for each partition.
 
@@ -34,18 +42,29 @@ def simulate(
         partitions: number of clients.
         backend: ``ray`` or ``inline``.
         stop: set when the user interrupts the run, or the clients are gone.
+        ray_address: HOST:PORT of an existing Ray cluster; None for that in ``$RAY_ADDRESS``, or else for one that
+            is started on this machine and ends with the run.
+        gpu: whether every Ray worker needs a GPU.
 
     Raises:
         Whatever ``serve`` raises.
-        FedctrError: when Ray fails.
+        FedctrError: when Ray fails, or no cluster is at the address.
         KeyboardInterrupt: when the user interrupts ``inline``, or ``ray`` for the second time.
     """
     if backend == "inline":
         serve(InlineGrid(client_app, partitions))
         return
     _quiet()
+    # Without an address Ray would join any cluster that was ever started on this machine, or wait for one that is gone.
+    address = ray_address or os.environ.get("RAY_ADDRESS") or "local"
+    if address != "local":
+        _check_reachable(address)
     from flwr.simulation import run_simulation
     from ray import cloudpickle
+
+    from fedctr.ray_backend import use_retried_tasks
+
+    use_retried_tasks()
 
     app = ServerApp()
     raised: list[BaseException] = []
@@ -59,7 +78,7 @@ def simulate(
             except BaseException as error:  # Flower would print it; it is raised below instead
                 raised.append(error)
 
-    crash: Exception | None = None
+    crash: BaseException | None = None
     with _interrupt_sets(stop):
         try:
             run_simulation(
@@ -68,11 +87,15 @@ def simulate(
                 partitions,
                 "ray",
                 {
-                    "client_resources": {"num_cpus": 1, "num_gpus": 0.0},
-                    "init_args": {"log_to_driver": False, "logging_level": logging.ERROR, "include_dashboard": False},
+                    "client_resources": {"num_cpus": 1, "num_gpus": float(gpu)},
+                    "init_args": {
+                        "address": address,
+                        "log_to_driver": False,
+                        "logging_level": logging.ERROR,
+                    },
                 },
             )
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # Ray exits when its cluster does not answer
             crash = error
         finally:
             stop.set()  # a server that still waits for clients waits in vain
@@ -98,6 +121,17 @@ class _OnWorker(ClientApp):
         sys.path[:] = [*self._path, *(folder for folder in sys.path if folder not in self._path)]
         app: ClientApp = pickle.loads(self._pickled)
         return app(message, context)
+
+
+def _check_reachable(address: str) -> None:
+    """Say at once what Ray would find out in minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or "/" in host or not port.isdecimal():
+        raise FedctrError(f"ray address {address!r}: should be HOST:PORT of a Ray cluster, as `ray start` prints it")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=5).close()
+    except (OSError, OverflowError) as error:
+        raise FedctrError(f"ray address {address}: no Ray cluster answers there ({error})") from None
 
 
 @contextmanager

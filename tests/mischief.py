@@ -118,7 +118,14 @@ def interrupt(folder: Path, arguments: Sequence[str], began: Path, *, times: int
 
 
 def alive(folder: Path) -> list[str]:
-    """Command lines of processes whose current folder is, or is below, a folder."""
+    """Command lines of processes whose current folder is, or is below, a folder, and that do not end in a moment."""
+    deadline = time.monotonic() + 5
+    while (found := _alive(folder)) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    return found
+
+
+def _alive(folder: Path) -> list[str]:
     found = []
     for process in Path("/proc").iterdir():
         try:

@@ -16,6 +16,8 @@ strategies = ["no-fine-tuning", "label-correction[variant=smoothed,strength=5]"]
 seeds = 2
 partitions = 8
 backend = "inline"
+ray_address = "10.0.0.1:6379"
+device = "cuda"
 out = "runs/here"
 learning_rates = [0.3, 0.03, 0.3]
 epochs = [4, 2]
@@ -51,6 +53,8 @@ def test_every_key_is_read_from_toml(tmp_path: Path) -> None:
         seeds=2,
         partitions=8,
         backend="inline",
+        ray_address="10.0.0.1:6379",
+        device="cuda",
         out=Path("runs/here"),
         learning_rates=(0.03, 0.3),
         epochs=(2, 4),
@@ -66,7 +70,7 @@ def test_every_default_is_spelt_out_and_read_back(tmp_path: Path) -> None:
     for experiment in (Experiment(), of(EVERY_KEY, tmp_path)):
         assert of(experiment.to_toml(), tmp_path) == experiment
     absent = {key for key in Experiment.model_fields if f"{key} = " not in Experiment().to_toml()}
-    assert absent == {"path", "out", "split", "cloud"}  # TOML has no null, and the last two are tables
+    assert absent == {"path", "ray_address", "out", "split", "cloud"}  # TOML has no null, and the last two are tables
     assert "[split]\nvalidation = 0.1\n" in Experiment().to_toml()
 
 
@@ -92,7 +96,8 @@ def test_strategies_are_a_list_or_separated_by_commas_outside_brackets(given: ob
 
 
 def test_science_leaves_out_exactly_what_changes_no_result(tmp_path: Path) -> None:
-    assert Experiment.model_fields.keys() - Experiment().science().keys() == {"path", "partitions", "backend", "out"}
+    logistics = {"path", "partitions", "backend", "ray_address", "out"}
+    assert Experiment.model_fields.keys() - Experiment().science().keys() == logistics
     science = of(EVERY_KEY, tmp_path).science()
     assert science["split"] == {"validation": 0.2, "test": 0.3, "window": "earlier"}
     assert science["strategies"] == ["no-fine-tuning", "label-correction[variant=smoothed,strength=5]"]
@@ -113,6 +118,7 @@ def test_science_leaves_out_exactly_what_changes_no_result(tmp_path: Path) -> No
         ("seeds = 0", "seeds: Input should be greater than or equal to 1, found 0"),
         ("partitions = -1", "partitions: Input should be greater than or equal to 1, found -1"),
         ("backend = 'rya'", "backend: Input should be 'ray' or 'inline', found 'rya'"),
+        ("device = 'tpu'", "device: Input should be 'cpu' or 'cuda', found 'tpu'"),
         ("strategies = [1]", "strategies.0: Input should be a valid string, found 1"),
         ("strategies = []", "strategies: name at least one strategy"),
         ("strategies = ''", "strategies: name at least one strategy"),

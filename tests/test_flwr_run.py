@@ -40,6 +40,7 @@ def test_flowers_own_launcher_gives_the_same_rows(flower_home: Path, small_cache
             "FLWR_DISABLE_UPDATE_CHECK": "1",
             "FLWR_TELEMETRY_ENABLED": "0",
             "RAY_USAGE_STATS_ENABLED": "0",
+            "RAY_ADDRESS": "local",  # not that of a cluster which somebody has started on this machine
         },
         cwd=tmp_path,
         capture_output=True,

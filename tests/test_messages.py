@@ -7,10 +7,22 @@ import torch
 from flwr.app import Context, Message, MessageType, RecordDict
 from flwr.supercore.task_identity import TaskIdentity
 
-from clients.client_app import app
+from clients import client_app
 from fedctr.data.cache import open_dataset
 from fedctr.data.split import Fractions
-from fedctr.messages import Failure, Task, pack_failure, pack_rows, pack_task, unpack_reply, unpack_task
+from fedctr.messages import (
+    Failure,
+    Task,
+    WeightsWanted,
+    digest,
+    pack_failure,
+    pack_rows,
+    pack_task,
+    pack_weights_wanted,
+    unpack_published,
+    unpack_reply,
+    unpack_task,
+)
 from fedctr.models.model import models
 from fedctr.published import Published
 from tests.application import DATASET, MODEL
@@ -27,6 +39,7 @@ TASK = Task(
     epochs=(1, 3),
     batch_size=16,
     stop_file="/a/.stop",
+    device="cuda",
 )
 
 # What a device tells the server of itself: two ids of the trial, counts, and how well it fared.
@@ -37,11 +50,24 @@ TOLD = {
 }
 
 
+def publish(seed: int = 0, global_ctr: float = 0.1 + 0.2) -> Published:
+    torch.manual_seed(seed)
+    schema = open_dataset(DATASET).schema
+    return Published(MODEL, schema, models.create(MODEL, schema), global_ctr)
+
+
 @pytest.fixture
 def published() -> Published:
-    torch.manual_seed(0)
-    schema = open_dataset(DATASET).schema
-    return Published(MODEL, schema, models.create(MODEL, schema), global_ctr=0.1 + 0.2)
+    return publish()
+
+
+@pytest.fixture(autouse=True)
+def _a_fresh_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_app, "_published", {})
+
+
+def small_task() -> Task:
+    return Task(str(open_dataset(DATASET).folder), Fractions(), "test", "no-fine-tuning", 0, (0.1,), (1,), 32)
 
 
 def evaluate(content: RecordDict, partition: int, partitions: int) -> Message:
@@ -49,12 +75,14 @@ def evaluate(content: RecordDict, partition: int, partitions: int) -> Message:
     TaskIdentity.run_id, TaskIdentity.task_id, TaskIdentity.node_id = 1, 1, 0
     config: dict[str, str | int | float | bool] = {"partition-id": partition, "num-partitions": partitions}
     message = Message(content, 1, MessageType.EVALUATE)
-    return app(message, Context(run_id=1, node_id=1, node_config=config, state=RecordDict(), run_config={}))
+    return client_app.app(message, Context(run_id=1, node_id=1, node_config=config, state=RecordDict(), run_config={}))
 
 
 def test_a_task_arrives_as_it_was_sent(published: Published) -> None:
-    arrived, task = unpack_task(pack_task(published, TASK))
-    assert task == TASK
+    content = pack_task(TASK, "a name", published)
+    assert unpack_task(content) == (TASK, "a name")
+    arrived = unpack_published(content)
+    assert arrived is not None
     assert (arrived.spec, arrived.schema, arrived.global_ctr) == (MODEL, published.schema, 0.1 + 0.2)
     before, after = published.model.state_dict(), arrived.model.state_dict()
     assert before.keys() == after.keys()
@@ -86,7 +114,7 @@ def test_a_failure_says_who_failed_at_what() -> None:
 def test_a_client_tells_one_row_per_user_and_trial_and_nothing_else(published: Published) -> None:
     dataset = open_dataset(DATASET)
     task = Task(str(dataset.folder), Fractions(), "test", "fine-tuning", 0, (0.1, 0.3), (1,), 32)
-    reply = evaluate(pack_task(published, task), partition=1, partitions=4)
+    reply = evaluate(pack_task(task, digest(published), published), partition=1, partitions=4)
     assert list(reply.content) == ["rows"]
     columns = {name: array.numpy() for name, array in reply.content.array_records["rows"].items()}
     assert columns.keys() == TOLD
@@ -97,7 +125,7 @@ def test_a_client_tells_one_row_per_user_and_trial_and_nothing_else(published: P
 
 def test_a_client_whose_strategy_is_missing_says_so_and_nothing_else(published: Published) -> None:
     task = Task(str(open_dataset(DATASET).folder), Fractions(), "test", "nowhere:Gone", 0, (0.1,), (1,), 32)
-    reply = evaluate(pack_task(published, task), partition=2, partitions=4)
+    reply = evaluate(pack_task(task, digest(published), published), partition=2, partitions=4)
     assert list(reply.content) == ["failure"]
     failure = unpack_reply(reply.content)
     assert isinstance(failure, Failure)
@@ -107,7 +135,45 @@ def test_a_client_whose_strategy_is_missing_says_so_and_nothing_else(published: 
 
 def test_what_goes_down_holds_no_sample(published: Published) -> None:
     """Model, published facts and task: the devices have the samples already."""
-    content = pack_task(published, TASK)
+    content = pack_task(TASK, digest(published), published)
     assert set(content) == {"model", "published", "task"}
     assert set(content.array_records["model"]) == set(published.model.state_dict())
     assert set(json.loads(str(content.config_records["published"]["json"]))) == {"spec", "schema", "global_ctr"}
+
+
+# ------------------------------------------------------------------------------------- weights sent once
+
+
+def test_equal_names_are_equal_bits() -> None:
+    assert digest(publish()) == digest(publish())
+    others = publish(seed=1), publish(global_ctr=0.3)
+    assert len({digest(each) for each in (publish(), *others)}) == 3
+
+
+def test_a_task_for_a_worker_that_has_the_weights_holds_none(published: Published) -> None:
+    content = pack_task(TASK, digest(published))
+    assert set(content) == {"task"}
+    assert unpack_published(content) is None
+
+
+def test_a_worker_asks_for_weights_that_it_has_not_seen_and_then_keeps_them(published: Published) -> None:
+    name = digest(published)
+    wanted = unpack_reply(evaluate(pack_task(small_task(), name), 0, 4).content)
+    assert wanted == WeightsWanted(client_app.WORKER)
+    first = unpack_reply(evaluate(pack_task(small_task(), name, published), 0, 4).content)
+    again = unpack_reply(evaluate(pack_task(small_task(), name), 0, 4).content)
+    assert isinstance(first, pd.DataFrame)
+    assert isinstance(again, pd.DataFrame)
+    pd.testing.assert_frame_equal(first, again, check_exact=True)
+
+
+def test_a_worker_keeps_the_models_that_it_used_last() -> None:
+    several = [publish(seed) for seed in range(client_app.PUBLISHED_KEPT + 1)]
+    for each in (*several[:-1], several[0], several[-1]):
+        evaluate(pack_task(small_task(), digest(each), each), 0, 4)
+    replies = [unpack_reply(evaluate(pack_task(small_task(), digest(each)), 0, 4).content) for each in several]
+    assert [isinstance(reply, WeightsWanted) for reply in replies] == [False, True, False, False, False]
+
+
+def test_a_wish_for_weights_arrives_as_it_was_sent() -> None:
+    assert unpack_reply(pack_weights_wanted(WeightsWanted("me"))) == WeightsWanted("me")

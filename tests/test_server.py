@@ -1,24 +1,125 @@
 import json
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
+from flwr.app import Message, RecordDict
+from flwr.clientapp import ClientApp
 
+from fedctr import server
 from fedctr.benchmark import bench
 from fedctr.data.cache import open_dataset
 from fedctr.data.split import Fractions, split
 from fedctr.errors import FedctrError
+from fedctr.messages import Task, WeightsWanted, digest, pack_rows, pack_weights_wanted, unpack_task
+from fedctr.models.model import models
+from fedctr.progress import Silent
+from fedctr.published import Published
+from fedctr.run import Run
+from fedctr.simulation import InlineGrid
 from fedctr.summary import Result
-from tests.application import DATASET, experiment, users_of
+from tests.application import DATASET, MODEL, experiment, users_of
 from tests.mischief import write_module
 
 pytestmark = pytest.mark.usefixtures("small_cache")
 
 PARTITIONS = 8
+
+
+# ------------------------------------------------------------------------------------- weights sent once
+
+
+def weights(content: RecordDict) -> int:
+    """Bytes of the model in a message."""
+    return sum(len(array.data) for record in content.array_records.values() for array in record.values())
+
+
+@pytest.mark.parametrize(("strategies", "partitions"), [(("fine-tuning",), 1), (("fine-tuning", "pairwise"), 5)])
+def test_weights_travel_once_for_each_seed_to_a_single_worker(
+    strategies: tuple[str, ...], partitions: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    monkeypatch.setattr(InlineGrid, "push_messages", counted(sent))
+    result = bench(experiment(tmp_path / "run", strategies=strategies, partitions=partitions, seeds=3))
+    published = [Published.load(result.folder / "published" / f"seed-{seed}")[0].model for seed in range(3)]
+    sizes = [sum(each.nbytes for each in model.state_dict().values()) for model in published]
+    carrying = [size for size in sent if size]
+    assert len(sent) == partitions + 2 * 3 * len(strategies) * partitions  # introductions, then tasks
+    assert len(carrying) == 3
+    assert sum(sizes) <= sum(carrying) < 1.5 * sum(sizes) + 3 * 2000
+
+
+def counted(sent: list[int]) -> Callable[[InlineGrid, Iterable[Message]], Iterable[str]]:
+    push = InlineGrid.push_messages
+
+    def counting(grid: InlineGrid, messages: Iterable[Message]) -> Iterable[str]:
+        messages = list(messages)
+        sent.extend(weights(message.content) for message in messages)
+        return push(grid, messages)
+
+    return counting
+
+
+class Workers(InlineGrid):
+    """Processes that serve any client, the messages in the order in which they were sent.
+
+    A task takes ten turns; what a worker cannot start without the weights it answers at once.
+    """
+
+    def __init__(self, count: int) -> None:
+        super().__init__(ClientApp(), 4)
+        self.busy: dict[str, tuple[int, Message] | None] = {f"worker {number}": None for number in range(count)}
+        self.received: list[tuple[str, str]] = []
+        self.served: list[str] = []
+
+    def pull_messages(self, message_ids: Iterable[str]) -> Iterable[Message]:
+        """What all workers answer in one turn."""
+        return [reply for name in self.busy for reply in self.answers(name)]
+
+    def answers(self, name: str) -> Iterator[Message]:
+        if work := self.busy[name]:
+            turns, message = work
+            self.busy[name] = (turns - 1, message) if turns else None
+            if not turns:
+                self.served.append(name)
+                yield Message(pack_rows({"user": np.zeros(1)}), reply_to=message)
+        while self._inbox and not self.busy[name]:
+            message = self._inbox.pop(next(iter(self._inbox)))
+            _, model = unpack_task(message.content)
+            if "model" in message.content:
+                self.received.append((name, model))
+            if (name, model) in self.received:
+                self.busy[name] = 10, message
+            else:
+                yield Message(pack_weights_wanted(WeightsWanted(name)), reply_to=message)
+
+
+@pytest.mark.parametrize("workers", [1, 2, 3])
+def test_weights_travel_once_for_each_seed_to_each_of_several_workers(
+    workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "POLL_SECONDS", 0)
+    run = Run.open(experiment(tmp_path / "run"), Silent())
+    schema = run.dataset.schema
+    published = [Published(MODEL, schema, models.create(MODEL, schema), ctr) for ctr in (0.1, 0.2)]
+    grid = Workers(workers)
+    tasks = [Task(DATASET, Fractions(), "test", name, seed, (0.1,), (1,), 32) for seed in (0, 1) for name in "abcde"]
+    answered = {
+        task: len(replies)
+        for task, replies in server.Server(run, server.Post(grid, [1, 2, 3, 4], published)).ask(tasks)
+    }
+    assert answered == dict.fromkeys(tasks, 4)
+    assert sorted(grid.received) == sorted((name, digest(each)) for name in grid.busy for each in published)
+    counts = [grid.served.count(name) for name in grid.busy]
+    assert max(counts) - min(counts) <= 4
+
+
+# ------------------------------------------------------------------------------------------ failing clients
 
 
 @pytest.fixture

@@ -1,4 +1,6 @@
+import socket
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +9,7 @@ from flwr.app import ConfigRecord, Context, Message, MessageType, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.serverapp import Grid
 
+from fedctr.errors import FedctrError
 from fedctr.simulation import InlineGrid, simulate
 from tests.application import command, write_toml
 
@@ -76,9 +79,30 @@ def test_ctrl_c_in_a_client_is_not_taken_for_its_failure() -> None:
         ask(InlineGrid(interrupted, 1))
 
 
+def on_ray(address: str | None = None) -> None:
+    simulate(lambda grid: None, app, 1, "ray", threading.Event(), ray_address=address)
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_an_address_where_nothing_answers_is_an_error_at_once(given: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        address = f"127.0.0.1:{closed.getsockname()[1]}"
+    monkeypatch.setenv("RAY_ADDRESS", "ignored:1" if given else address)
+    start = time.monotonic()
+    with pytest.raises(FedctrError, match=f"ray address {address}: no Ray cluster answers there .*refused"):
+        on_ray(address if given else None)
+    assert time.monotonic() - start < 10
+
+
+@pytest.mark.parametrize("address", ["nowhere", "auto", "ray://127.0.0.1:10001", "127.0.0.1", ":6379", "host:port"])
+def test_an_address_that_is_none(address: str) -> None:
+    with pytest.raises(FedctrError, match=f"ray address '{address}': should be HOST:PORT of a Ray cluster"):
+        on_ray(address)
+
+
 @pytest.mark.usefixtures("small_cache")
 def test_a_ray_that_cannot_be_had_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAY_ADDRESS", "nowhere")
+    monkeypatch.setenv("RAY_TMPDIR", "/dev/null")
     toml = write_toml(tmp_path / "experiment.toml", backend="ray")
     ended = command(tmp_path, "bench", toml.name)
     assert (ended.returncode, ended.stdout) == (2, "")

@@ -34,6 +34,10 @@ def bench(
     backend: Annotated[
         str | None, typer.Option(help="ray: clients in parallel processes. inline: in this process, to debug.")
     ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="HOST:PORT of an existing Ray cluster, by default $RAY_ADDRESS.")
+    ] = None,
+    device: Annotated[str | None, typer.Option(help="cpu or cuda, for fine-tuning. Untested on real GPUs.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; a run that was stopped goes on where it was.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")] = False,
 ) -> None:
@@ -56,6 +60,8 @@ def bench(
         "seeds": seeds,
         "partitions": partitions,
         "backend": backend,
+        "ray_address": ray_address,
+        "device": device,
         "out": out,
     }
     given = {key: value for key, value in given.items() if value is not None}

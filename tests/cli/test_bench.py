@@ -208,17 +208,18 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_start_goes_on(
     toml = write_toml(tmp_path / "experiment.toml", strategies=strategies, partitions=2, backend=backend)
     code, out, err, seconds = interrupt(tmp_path, ["bench", toml.name], began=tmp_path / "begun")
     assert (code, out) == (2, "")
-    assert (
-        err.splitlines()[-1]
-        == "fedctr: interrupted; 1 finished parts are kept in out; run it again with --out out to go on"
+    kept = {name for name in files(tmp_path / "out") if name.startswith("cells/")}
+    first, second = (cell("validation", "fine-tuning", seed) for seed in (0, 1))
+    # On Ray, the worker that is not busy with the slow one may have got to the second seed.
+    assert kept == {first} or (backend == "ray" and kept == {first, second})
+    assert err.splitlines()[-1] == (
+        f"fedctr: interrupted; {len(kept)} finished parts are kept in out; run it again with --out out to go on"
     )
     assert "Traceback" not in err
     assert seconds < 30
     assert alive(tmp_path) == []
-    kept = {name for name in files(tmp_path / "out") if name.startswith("cells/")}
-    assert kept == {cell("validation", "fine-tuning", 0)}
     assert not (tmp_path / "out" / ".stop").exists()
-    when = (tmp_path / "out" / kept.pop()).stat().st_mtime_ns
+    when = (tmp_path / "out" / first).stat().st_mtime_ns
 
     again = command(tmp_path, "bench", toml.name, "--backend", "inline")
     assert again.returncode == 0
@@ -226,4 +227,4 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_start_goes_on(
     for strategy in strategies[:2]:
         rows = (table[table["strategy"] == strategy].reset_index(drop=True) for table in (users, reference.users))
         assert next(rows).equals(next(rows))
-    assert (tmp_path / "out" / cell("validation", "fine-tuning", 0)).stat().st_mtime_ns == when
+    assert (tmp_path / "out" / first).stat().st_mtime_ns == when
