@@ -16,7 +16,7 @@ Results are the same to the bit whoever shares a cohort:
 """
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from weakref import WeakKeyDictionary
@@ -114,8 +114,23 @@ class Cohort:
     block: int
 
     @classmethod
-    def build(cls, features: Features, users: Rows, part: Part, batch_size: int) -> "Cohort":
-        """Collect what is needed to fine-tune users out of :func:`gather` and to score one part of theirs."""
+    def build(
+        cls,
+        features: Features,
+        users: Rows,
+        part: Part,
+        batch_size: int,
+        reads: Collection[tuple[Side, str]] | None = None,
+    ) -> "Cohort":
+        """Collect what is needed to fine-tune users out of :func:`gather` and to score one part of theirs.
+
+        Args:
+            features: the samples.
+            users: int64 (users,), rows of the data set.
+            part: what to score.
+            batch_size: samples in a step of fine-tuning.
+            reads: the fields that matter, such as :attr:`Model.reads`; None for all.
+        """
         block = block_of(batch_size)
         if len(users) == 1:
             users = np.repeat(users, 2)
@@ -123,6 +138,8 @@ class Cohort:
         tables: dict[tuple[Side, str], Table] = {}
         user: dict[str, Bag] = {}
         for field, columns in slices(dataset.schema.user_fields):
+            if reads is not None and ("user", field.name) not in reads:
+                continue
             codes = dataset.user_codes[users][:, None, columns]
             real = np.ones(codes.shape[:2], dtype=bool)
             numbered = Numbered.of(field, PartCodes(codes, real), PartCodes(codes[:, :0], real[:, :0]))
@@ -135,6 +152,8 @@ class Cohort:
         ]
         fields: dict[str, Numbered] = {}
         for field, columns in slices(dataset.schema.item_fields):
+            if reads is not None and ("item", field.name) not in reads:
+                continue
             fields[field.name] = Numbered.of(
                 field, *(PartCodes(codes[..., columns], real) for codes, real in described)
             )

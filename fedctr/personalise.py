@@ -63,7 +63,7 @@ def personalise(
     def size(users: Rows) -> int:
         if cohort_size:
             return cohort_size
-        few = Cohort.build(features, users[:2], "train", task.batch_size)
+        few = Cohort.build(features, users[:2], "train", task.batch_size, published.model.reads)
         return users_in_cache(working_set(published.model, few))
 
     measured: list[Columns] = []
@@ -98,7 +98,7 @@ class _Scored:
 def _scored(
     published: Published, strategy: ClientStrategy, features: Features, task: Task, users: Rows
 ) -> list[_Scored]:
-    cohort = Cohort.build(features, users, task.part, task.batch_size)
+    cohort = Cohort.build(features, users, task.part, task.batch_size, published.model.reads)
     local = cohort.local(published)
     count = len(users)
     mask = cohort.scored.mask[:count].numpy()

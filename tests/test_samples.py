@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fedctr.data.dataset import Field
 from fedctr.models.batch import Bag, Coded
-from fedctr.samples import ALIGNED, WHOLE, Numbered, PartCodes, Samples, Table, mean, taking
+from fedctr.samples import ALIGNED, WHOLE, Numbered, PartCodes, Samples, Table, mean_clicks, taking
 
 # ------------------------------------------------------------------------------------- codes of both parts
 
@@ -57,12 +57,13 @@ def weights_of(bag: Bag) -> Tensor:
 def check_part(bag: Bag, codes: Tensor, part: PartCodes) -> None:
     """Every code that is present is that of its row, and weighs its share; what is missing weighs nothing."""
     assert bag.rows.shape == part.codes.shape
+    rows, weights, stacked = bag.rows.tolist(), weights_of(bag).tolist(), codes.tolist()
     for user, sample in zip(*np.nonzero(part.mask), strict=True):
-        own = part.codes[user, sample]
-        for value, code in enumerate(own):
-            weight = float(weights_of(bag)[user, sample, value])
-            assert weight == (pytest.approx(1 / np.count_nonzero(own)) if code else 0)
-            assert not code or codes[user, bag.rows[user, sample, value]] == code
+        own = part.codes[user, sample].tolist()
+        share = 1 / max(1, sum(code > 0 for code in own))
+        for code, row, weight in zip(own, rows[user][sample], weights[user][sample], strict=True):
+            assert abs(weight - (share if code else 0)) < 1e-6
+            assert not code or stacked[user][row] == code
 
 
 @given(parts())
@@ -277,6 +278,12 @@ def test_the_mean_of_a_history_is_the_plain_mean_of_its_clicks(
     history = torch.randint(6, (users, samples, length), generator=generator)
     present = torch.rand(history.shape, generator=generator) < 0.6
     shares = present / present.sum(2, keepdim=True).clamp(min=1)
-    found = mean(clicks if form == "bag" else clicks.matrix(ROWS), ROWS, history, shares)
+    other = Bag(torch.zeros(users, 6, 1, dtype=torch.int64), None)
+    places = clicks if form == "bag" else clicks.matrix(ROWS)
+    means = mean_clicks({"field": places, "other": other}, {"other": 2, "field": ROWS}, history, shares)
+    assert list(means) == ["field", "other"]
+    found = means["field"]
     np.testing.assert_allclose(found, plain_mean(clicks, history, shares), rtol=0, atol=1e-6)
     assert not found[~present.any(2)].any()
+    ones = present.any(2).float()
+    torch.testing.assert_close(means["other"], torch.stack([ones, torch.zeros_like(ones)], dim=2))

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from fedctr.data.dataset import Schema
 from fedctr.models.batch import Batch
-from fedctr.models.layers import Embedding
+from fedctr.models.layers import Embedding, Side
 from fedctr.registry import Registry
 
 
@@ -40,6 +40,11 @@ class Model(nn.Module, ABC):
     def embeddings(self) -> dict[str, Embedding]:
         """All embedding tables by the names of their parameters."""
         return {f"{name}.weight": module for name, module in self.named_modules() if isinstance(module, Embedding)}
+
+    @property
+    def reads(self) -> set[tuple[Side, str]]:
+        """The sides and names of the fields that the model has tables for."""
+        return {(table.side, table.field) for table in self.embeddings.values()}
 
     @abstractmethod
     def forward(self, batch: Batch) -> Tensor:

@@ -39,24 +39,15 @@ class WideDeep(Model):
         super().__init__(schema)
         check_sizes(embedding=embedding, hidden=hidden, history=history)
         self.history_length = history
-        self.size = embedding + 1
-        # The last number of an embedding is the value's weight in the wide part.
-        self.user = Embeddings("user", schema.user_fields, embedding + 1, identity=user_id)
-        self.item = Embeddings("item", schema.item_fields, embedding + 1)
-        users, items = (len(tables.tables) * embedding for tables in (self.user, self.item))
-        self.deep = MLP(2 * items, *hidden, 1, constant=users)
+        self.wide_user = Embeddings("user", schema.user_fields, 1, identity=user_id)
+        self.wide_item = Embeddings("item", schema.item_fields, 1)
+        self.user = Embeddings("user", schema.user_fields, embedding, identity=user_id)
+        self.item = Embeddings("item", schema.item_fields, embedding)
+        self.deep = MLP(2 * self.item.width, *hidden, 1, constant=self.user.width)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (users, samples)."""
-        (user, wide_user), (item, wide_item), (history, _) = (
-            self._split(tables(coded))
-            for tables, coded in ((self.user, batch.user), (self.item, batch.item), (self.item, batch.mean_click))
-        )
-        deep = self.deep(torch.cat([item, history], dim=-1), user).squeeze(-1)
-        logits: Tensor = wide_user + wide_item + deep
+        item, history = self.item(batch.item), self.item(batch.mean_click)
+        deep = self.deep(torch.cat([item, history], dim=-1), self.user(batch.user)).squeeze(-1)
+        logits: Tensor = self.wide_user(batch.user).sum(-1) + self.wide_item(batch.item).sum(-1) + deep
         return logits
-
-    def _split(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
-        """The embeddings of all fields side by side, and the sum of their weights in the wide part."""
-        fields = vectors.unflatten(2, (-1, self.size))
-        return fields[..., :-1].flatten(2), fields[..., -1].sum(2)
