@@ -1,6 +1,7 @@
 """The evaluation protocol: validation chooses each strategy's hyperparameters, then test is touched once.
 
-Every strategy has the same budget: all learning rates times all numbers of epochs, each with every seed.
+Every strategy has the same budget: all learning rates times all numbers of epochs, each with every seed. Where that is
+a single trial there is nothing to choose, and validation is left out.
 """
 
 from dataclasses import dataclass

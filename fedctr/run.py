@@ -24,6 +24,7 @@ from fedctr.errors import FedctrError
 from fedctr.messages import Failure
 from fedctr.models.model import models
 from fedctr.progress import Reporter
+from fedctr.protocol import Trial
 from fedctr.published import Published
 from fedctr.registry import fingerprint, parse
 from fedctr.strategy import ClientStrategy, strategies
@@ -93,6 +94,15 @@ class Run:
     def seeds(self) -> range:
         """Every seed of the run."""
         return range(self.experiment.seeds)
+
+    @property
+    def trials(self) -> list[Trial]:
+        """Hyperparameters of fine-tuning to choose from."""
+        return [
+            Trial(learning_rate, epochs)
+            for learning_rate in self.experiment.learning_rates
+            for epochs in self.experiment.epochs
+        ]
 
     def published_facts(self, seed: int) -> dict[str, Any]:
         """What ``published.json`` of one seed says."""

@@ -43,7 +43,8 @@ def serve(grid: Grid, run: Run) -> None:
     """
     published = [_publish(run, seed) for seed in run.seeds]
     server = Server(run, Post(grid, _find_clients(grid, run), published))
-    server.collect("validation", {spec: None for spec, strategy in run.strategies.items() if strategy.tunes})
+    if len(run.trials) > 1:
+        server.collect("validation", {spec: None for spec, strategy in run.strategies.items() if strategy.tunes})
     failed = {failure.strategy for failure in run.failures}
     server.collect("test", {spec: _choose(run, spec) for spec in run.strategies if spec not in failed})
 
@@ -235,6 +236,8 @@ def _choose(run: Run, spec: str) -> Trial | None:
     """The trial that validation chooses; None for a strategy that does not tune."""
     if not run.strategies[spec].tunes:
         return None
+    if len(run.trials) == 1:
+        return run.trials[0]
     cells = (pd.read_parquet(run.cell("validation", spec, seed)).assign(seed=seed) for seed in run.seeds)
     trial = choose(validation_curve(pd.concat(cells)))
     if trial is None:

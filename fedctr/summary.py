@@ -137,11 +137,11 @@ def _hyperparameters(run: Run, spec: str) -> dict[str, Any]:
     if not run.strategies[spec].tunes:
         return {"learning_rate": None, "epochs": None, "validation": []}
     test = pd.read_parquet(run.cell("test", spec, 0))
-    curve = validation_curve(_read(run, "validation", spec))
+    validation = _read(run, "validation", spec)  # none where there was nothing to choose
     return {
         "learning_rate": float(test["learning_rate"].iloc[0]),
         "epochs": int(test["epochs"].iloc[0]),
-        "validation": curve.to_dict("records"),
+        "validation": validation_curve(validation).to_dict("records") if len(validation) else [],
     }
 
 

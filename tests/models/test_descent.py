@@ -382,6 +382,47 @@ def test_what_is_made_of_a_weight_hands_its_gradient_on(how: str) -> None:
     torch.testing.assert_close(moved, start - RATE * gradient)
 
 
+def test_a_weight_that_is_used_again_transposed_keeps_its_old_value_until_both_are_done() -> None:
+    ((weight, _),) = network((4, 4))
+    x, _ = inputs_of((4, 4), 0)
+    start = weight.detach().clone()
+
+    def tied(function: Callable[[Tensor, None, Layers], Tensor]) -> Tensor:
+        code = function(x, None, [(weight, None)])
+        return function(code, None, [(weight.transpose(1, 2), None)]).square().sum()
+
+    gradient, to_input = derivatives(tied(plain_chain), weight, x)
+    with Descent(RATE):
+        found = tied(chain)
+    found.backward()
+    moved = weight.detach() if weight.grad is None else weight.detach() - RATE * weight.grad
+    torch.testing.assert_close(moved, start - RATE * gradient)
+    torch.testing.assert_close(x.grad, to_input)
+
+
+@pytest.mark.parametrize("first", [True, False])
+def test_a_parameter_that_a_model_also_uses_by_other_means_moves_by_both_or_the_step_fails(first: bool) -> None:
+    weight, places = table(stacked=True), bag(1, weighted=False)
+    start = weight.detach().clone()
+
+    def loss(function: Callable[[Sequence[Places], Sequence[Tensor]], Tensor]) -> Tensor:
+        if first:
+            other = weight.pow(3).sum()
+            return other + function([places], [weight]).square().sum()
+        return function([places], [weight]).square().sum() + weight.pow(3).sum()
+
+    (gradient,) = derivatives(loss(plain_look_up), weight)
+    with Descent(RATE):
+        found = loss(look_up)
+    try:
+        found.backward()
+    except RuntimeError as error:
+        assert "modified by an inplace operation" in str(error)  # noqa: PT017
+        return
+    moved = weight.detach() if weight.grad is None else weight.detach() - RATE * weight.grad
+    torch.testing.assert_close(moved, start - RATE * gradient)
+
+
 def test_a_table_that_is_made_of_a_weight_hands_its_gradient_on() -> None:
     weight, places = table(stacked=True), bag(1, weighted=False)
     start = weight.detach().clone()
