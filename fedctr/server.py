@@ -73,9 +73,9 @@ class Server:
             for spec, trial in trials.items()
             if not run.cell(part, spec, seed).is_file()
         ]
-        run.reporter.phase(
-            f"{part}: {len(trials)} strategies x {len(run.seeds)} seeds", len(tasks) * len(self.post.nodes)
-        )
+        what = f"{part}: {len(trials)} strategies x {len(run.seeds)} seeds"
+        run.reporter.phase(what, len(tasks) * len(self.post.nodes))
+        begun = time.monotonic()
         for task, replies in self.ask(tasks):
             failures = [reply for reply in replies if isinstance(reply, Failure)]
             rows = [reply for reply in replies if isinstance(reply, pd.DataFrame)]
@@ -87,6 +87,8 @@ class Server:
                 # A cell with a client missing is kept, but not under the name of a finished one.
                 cell = run.cell(part, task.strategy, task.seed)
                 run.write(cell.with_suffix(".partial") if failures else cell, partial(table.to_parquet, index=False))
+        seconds = time.monotonic() - begun
+        run.log(f"{what}: {len(tasks)} tasks of {run.dataset.users:,} users took {seconds:.1f} s")
 
     def _task(self, part: Part, spec: str, seed: int, trial: Trial | None) -> Task:
         experiment = self.run.experiment
