@@ -30,14 +30,14 @@ from torch import Tensor
 from fedctr.data.dataset import slices
 from fedctr.data.split import Part
 from fedctr.features import Features, Rows
-from fedctr.models.batch import Bag, Batch, Coded, shares
+from fedctr.models.batch import ALIGNED, Bag, Batch, Coded, shares
 from fedctr.models.descent import Descent
 from fedctr.models.layers import Side
 from fedctr.models.model import Model
 from fedctr.published import Published
 from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
-from fedctr.samples import ALIGNED, Numbered, PartCodes, Samples, Table, mean_clicks, taking
+from fedctr.samples import Numbered, PartCodes, Samples, Table, mean_clicks, taking
 from fedctr.strategy import (
     ClientStrategy,
     Local,

@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedctr import metrics
-from fedctr.cache import users_in_cache
+from fedctr.cohort_size import users_in_cache
 from fedctr.cohort import Cohort, Parameters, fine_tune, gather, working_set
 from fedctr.features import Features, Rows
 from fedctr.messages import Columns, Task

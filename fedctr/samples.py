@@ -11,11 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fedctr.data.dataset import Field
-from fedctr.models.batch import Bag, Coded, Places, below
+from fedctr.models.batch import ALIGNED, Bag, Coded, Places, below
 from fedctr.models.batch import shares as equal_shares
 
 Take = Callable[[Tensor], Tensor]
-ALIGNED = 16  # floats in 64 bytes
 WHOLE = 128  # a table of up to this many rows is copied whole: cheaper than finding out which rows are in use
 
 
@@ -169,6 +168,7 @@ class Numbered:
             return cls(table, whole, train.bag(train.codes), scored.bag(scored.codes))
         first = np.arange(users)[:, None] * field.cardinality
         flat, more = (part.codes.reshape(users, -1).astype(np.int64) for part in (train, scored))
+        flat = np.pad(flat, ((0, 0), (0, -flat.shape[1] % ALIGNED)))
         keys, places, numbers = np.unique(flat + first, return_index=True, return_inverse=True)
         width = flat.shape[1]
         places = places % width
@@ -177,7 +177,7 @@ class Numbered:
         return cls(
             Table(torch.from_numpy(flat), torch.from_numpy(more)),
             whole,
-            train.bag(places[numbers]),
+            train.bag(places[numbers][:, : train.codes[0].size]),
             scored.bag(np.where(known, places[found], width + np.arange(more.shape[1]))),
         )
 
@@ -207,10 +207,9 @@ def mean_clicks(clicks: Coded, rows: Mapping[str, int], history: Tensor, shares:
             means = F.embedding_bag(*bags, mode="sum", per_sample_weights=shares.reshape(-1, length))
             found[name] = means.view(users, samples, size)
             continue
-        weights = shares
+        values = places.rows.flatten(0, 1).index_select(0, below_one_another).view(users, samples, length, -1)
+        weights = shares.unsqueeze(3).expand(values.shape)
         if places.weights is not None:
-            own = places.weights.flatten(0, 1).index_select(0, below_one_another)
-            weights = (own.view(users, samples, length, -1) * shares.unsqueeze(3)).flatten(2)
-        values = places.rows.flatten(0, 1).index_select(0, below_one_another).view(users, samples, -1)
-        found[name] = Bag(values, weights).matrix(size)
+            weights = weights * places.weights.flatten(0, 1).index_select(0, below_one_another).view(values.shape)
+        found[name] = Bag(values.flatten(2), weights.flatten(2)).matrix(size)
     return found

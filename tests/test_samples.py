@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fedctr.data.dataset import Field
-from fedctr.models.batch import Bag, Coded
-from fedctr.samples import ALIGNED, WHOLE, Numbered, PartCodes, Samples, Table, mean_clicks, taking
+from fedctr.models.batch import ALIGNED, Bag, Coded
+from fedctr.samples import WHOLE, Numbered, PartCodes, Samples, Table, mean_clicks, taking
 
 # ------------------------------------------------------------------------------------- codes of both parts
 
@@ -135,10 +135,10 @@ def test_of_a_large_table_each_place_of_the_training_part_has_a_row() -> None:
     scored = PartCodes(np.array([[[7], [8]], [[500], [9]]], dtype=np.int32), np.ones((2, 2), bool))
     found = Numbered.of(Field("field", 1000), train, scored)
     assert not found.whole
-    assert found.table.codes.tolist() == [[500, 7, 500], [7, 0, 9]]
+    assert found.table.codes.tolist() == [[500, 7, 500, *[0] * 13], [7, 0, 9, *[0] * 13]]  # a multiple of ALIGNED
     assert found.table.more.tolist() == [[7, 8], [500, 9]]
     assert found.train.rows.tolist() == [[[0], [1], [0]], [[0], [1], [2]]]  # the third place is the first one's
-    assert found.scored.rows.tolist() == [[[1], [4]], [[3], [2]]]  # 8, and the first user's 500, are not tuned
+    assert found.scored.rows.tolist() == [[[1], [17]], [[16], [2]]]  # 8, and the first user's 500, are not tuned
     assert found.train.weights is not None  # the second user's second code is missing
     assert found.train.weights.tolist() == [[[1], [1], [1]], [[1], [0], [1]]]
     assert found.scored.weights is None

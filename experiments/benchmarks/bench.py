@@ -1,26 +1,29 @@
 """Fine-tunes and measures the same users with fedctr and with its competitors, and says how fast each was.
 
-python experiments/benchmarks/bench.py [quick|full] [--only NAME ...]
+python experiments/benchmarks/bench.py [quick|full] [--model NAME ...] [--only NAME ...]
 
-Runs what is installed, in turns, and writes results/personalisation.md and results/results.json. The last line of the
-standard output is JSON with the headline ratios. Exits with 1 if a competitor found other AUCs than the plain loop; how
-fast anything was decides nothing.
+Runs what is installed, in turns, and writes results/personalisation.md and results/results.json. "quick" measures one
+model and "full" measures all, but for others than the first only the loop and fedctr's engine run, unless --only names
+more. The last line of the standard output is JSON with the headline ratios. Exits with 1 if a competitor found other
+AUCs than the plain loop; how fast anything was decides nothing.
 """
 
 import argparse
 import json
 import sys
 import tempfile
+from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
 import workload
 from competitors import COMPETITORS, HERE, Aucs, Competitor, users_per_second
 from floor import operations_per_user, sgemm_rate
-from report import Measured
+from report import Measured, facts, headline, page
 from work import Work
 
 RESULTS = HERE / "results"
+ON_EVERY_MODEL = ("loop", "ours")
 # Those who do the same work differ by less: rounding in single precision gives 1e-16, and even weights off by 1e-6 of
 # themselves rank every user's samples alike. A learning rate off by 0.3 % differs by 5e-3 at most, 2e-5 on average.
 AT_MOST, ON_AVERAGE = 1e-3, 1e-5
@@ -41,9 +44,9 @@ def disagreement(found: Aucs, reference: Aucs) -> str:
     return ""
 
 
-def present(names: list[str] | None) -> list[Competitor]:
+def present(names: Collection[str]) -> list[Competitor]:
     """Those who were asked for and are installed, and the loop, which the others' AUCs are compared with."""
-    chosen = [each for each in COMPETITORS if names is None or each.name in ("loop", *names)]
+    chosen = [each for each in COMPETITORS if each.name in ("loop", *names)]
     for each in chosen:
         if each.python is None:
             say(f"{each.name}: left out; to install it: python experiments/benchmarks/install.py {each.folder}")
@@ -52,7 +55,8 @@ def present(names: list[str] | None) -> list[Competitor]:
 
 def measure(competitors: list[Competitor], mode: str, folder: Path) -> tuple[Measured, bool]:
     """Run the rounds on the workload in a folder: the numbers, and whether all AUCs agree."""
-    measured = Measured(operations_per_user(Work.read(folder)))
+    work = Work.read(folder)
+    measured = Measured(work.model, operations_per_user(work))
     reference: Aucs | None = None
     agree = True
     for number in range(max(getattr(each, mode) for each in competitors)):
@@ -65,7 +69,8 @@ def measure(competitors: list[Competitor], mode: str, folder: Path) -> tuple[Mea
             reference = aucs if reference is None else reference
             complaint = disagreement(aucs, reference)
             agree = agree and not complaint
-            say(f"round {number + 1}, {each.name}: {users_per_second(result):,.0f} users/s {complaint}".rstrip())
+            speed = f"{users_per_second(result):,.0f} users/s"
+            say(f"{work.model}, round {number + 1}, {each.name}: {speed} {complaint}".rstrip())
     return measured, agree
 
 
@@ -73,20 +78,29 @@ def main() -> int:
     """Measure, then write and print the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("mode", nargs="?", choices=["quick", "full"], default="quick")
-    parser.add_argument("--only", nargs="+", choices=[each.name for each in COMPETITORS], metavar="NAME")
+    parser.add_argument("--model", nargs="+", choices=workload.MODELS, metavar="NAME", help=", ".join(workload.MODELS))
+    everybody = [each.name for each in COMPETITORS]
+    parser.add_argument("--only", nargs="+", choices=everybody, metavar="NAME", help=", ".join(everybody))
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        workload.write(Path(scratch))
-        measured, agree = measure(present(arguments.only), arguments.mode, Path(scratch))
+    names = arguments.model or workload.MODELS[: 1 if arguments.mode == "quick" else None]
 
-    users = measured.results["loop"][0]["users"]
-    page = measured.page(f"{users} users of `{workload.DATASET}`, model `{workload.MODEL}`")
+    models: list[Measured] = []
+    all_agree = True
+    for name in dict.fromkeys(names):
+        competitors = present(arguments.only or (everybody if name == workload.MODELS[0] else ON_EVERY_MODEL))
+        with tempfile.TemporaryDirectory() as scratch:
+            workload.write(Path(scratch), name)
+            measured, agree = measure(competitors, arguments.mode, Path(scratch))
+        models.append(measured)
+        all_agree = all_agree and agree
+
+    text = page(models, workload.DATASET)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "personalisation.md").write_text(page, encoding="utf-8")
-    (RESULTS / "results.json").write_text(json.dumps(measured.facts(), indent=1) + "\n", encoding="utf-8")
-    print(page)
-    print(json.dumps(measured.headline()))
-    return 0 if agree else 1
+    (RESULTS / "personalisation.md").write_text(text, encoding="utf-8")
+    (RESULTS / "results.json").write_text(json.dumps(facts(models), indent=1) + "\n", encoding="utf-8")
+    print(text)
+    print(json.dumps(headline(models)))
+    return 0 if all_agree else 1
 
 
 if __name__ == "__main__":

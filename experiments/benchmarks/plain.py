@@ -1,7 +1,6 @@
-"""The work in plain PyTorch, as the competitors share it: the model, one user's batches, fine-tuning, ranking."""
+"""The work in plain PyTorch, as the competitors share it: the models, one user's batches, fine-tuning, ranking."""
 
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -11,23 +10,26 @@ from work import Integers, Part, Work, auc
 
 Fields = dict[str, tuple[int, int]]
 
+# Some samples of one user: what the model's forward takes, and then the labels, float32 (samples,).
+# Every model takes the user, int64 (1, columns), and items, int64 (items, columns). For a model without history these
+# are the samples' items. A model with history takes each item of the batch once, row 0 being "nothing here", and also
+# which of these rows are the sample's item, int64 (samples,), and its history, int64 (samples, length), padded with 0.
+Batch = tuple[Tensor, ...]
 
-class Batch(NamedTuple):
-    """Some samples of one user.
 
-    Attributes:
-        user: int64 (1, columns).
-        items: int64 (items, columns), each item of the batch once; row 0 is "nothing here".
-        item: int64 (samples,), rows of ``items``.
-        history: int64 (samples, length), rows of ``items``, padded with 0.
-        label: float32 (samples,).
-    """
+class NCF(nn.Module):
+    """An MLP on the embeddings of the user's and the item's id."""
 
-    user: Tensor
-    items: Tensor
-    item: Tensor
-    history: Tensor
-    label: Tensor
+    def __init__(self, work: Work) -> None:
+        super().__init__()
+        self.user_fields, self.item_fields = work.user_fields, work.item_fields
+        self.embedding, self.mlp = _tables(work, "embedding"), _mlp(work)
+
+    def forward(self, user: Tensor, items: Tensor) -> Tensor:
+        """Logits (samples,)."""
+        vectors = _embed(self.embedding, self.user_fields, user).expand(len(items), -1)
+        logits: Tensor = self.mlp(torch.cat([vectors, _embed(self.embedding, self.item_fields, items)], dim=1))
+        return logits.squeeze(1)
 
 
 class WideDeep(nn.Module):
@@ -36,14 +38,7 @@ class WideDeep(nn.Module):
     def __init__(self, work: Work) -> None:
         super().__init__()
         self.user_fields, self.item_fields = work.user_fields, work.item_fields
-        fields = work.user_fields | work.item_fields
-        shapes = {name: values.shape for name, values in work.parameters.items()}
-        self.wide, self.embedding = (
-            nn.ModuleDict({name: _table(columns, shapes[f"{kind}.{name}.weight"]) for name, columns in fields.items()})
-            for kind in ("wide", "embedding")
-        )
-        first, second, last = (nn.Linear(*reversed(shapes[f"mlp.{index}.weight"])) for index in (0, 2, 4))
-        self.mlp = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), last)
+        self.wide, self.embedding, self.mlp = _tables(work, "wide"), _tables(work, "embedding"), _mlp(work)
 
     def forward(self, user: Tensor, items: Tensor, item: Tensor, history: Tensor) -> Tensor:
         """Logits (samples,)."""
@@ -62,14 +57,57 @@ class WideDeep(nn.Module):
         return logits
 
 
-def published_model(work: Work) -> WideDeep:
+class DIN(nn.Module):
+    """An MLP on user, item and the history, each click weighted by what an attention MLP makes of it and the item."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__()
+        self.user_fields, self.item_fields = work.user_fields, work.item_fields
+        self.embedding, self.mlp = _tables(work, "embedding"), _mlp(work)
+        self.attend_item, self.attend_click, self.attend_product, self.attention = (
+            _linear(work, name) for name in ("attend_item", "attend_click", "attend_product", "attention")
+        )
+
+    def forward(self, user: Tensor, items: Tensor, item: Tensor, history: Tensor) -> Tensor:
+        """Logits (samples,)."""
+        vectors = _embed(self.embedding, self.item_fields, items)
+        shown, clicks = F.embedding(item, vectors), F.embedding(history, vectors)
+        hidden = torch.relu(
+            self.attend_item(shown).unsqueeze(1)
+            + F.embedding(history, self.attend_click(vectors))
+            + self.attend_product(shown.unsqueeze(1) * clicks)
+        )
+        interest = (self.attention(hidden) * clicks).sum(1)  # row 0 embeds to zeros, so that padding adds nothing
+        vector = _embed(self.embedding, self.user_fields, user).expand(len(item), -1)
+        logits: Tensor = self.mlp(torch.cat([vector, shown, interest], dim=1))
+        return logits.squeeze(1)
+
+
+class LR(nn.Module):
+    """One weight for each value of each field."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__()
+        self.user_fields, self.item_fields = work.user_fields, work.item_fields
+        self.wide, self.bias = _tables(work, "wide"), nn.Parameter(torch.zeros(1))
+
+    def forward(self, user: Tensor, items: Tensor) -> Tensor:
+        """Logits (samples,)."""
+        wide_user = _embed(self.wide, self.user_fields, user).sum(1)
+        return _embed(self.wide, self.item_fields, items).sum(1) + wide_user + self.bias
+
+
+MODELS: dict[str, type[nn.Module]] = {"ncf": NCF, "wide-deep": WideDeep, "din": DIN, "lr": LR}
+
+
+def published_model(work: Work) -> nn.Module:
     """The published model."""
-    model = WideDeep(work)
+    model = MODELS[work.model](work)
     model.load_state_dict({name: torch.from_numpy(values) for name, values in work.parameters.items()})
     return model
 
 
-def fine_tune(model: WideDeep, optimiser: torch.optim.Optimizer, batches: Iterable[Batch]) -> None:
+def fine_tune(model: nn.Module, optimiser: torch.optim.Optimizer, batches: Iterable[Batch]) -> None:
     """Take a step on every batch."""
     for *features, label in batches:
         loss = F.binary_cross_entropy_with_logits(model(*features), label)
@@ -79,7 +117,7 @@ def fine_tune(model: WideDeep, optimiser: torch.optim.Optimizer, batches: Iterab
 
 
 @torch.no_grad()
-def measure(model: WideDeep, batch: Batch) -> float:
+def measure(model: nn.Module, batch: Batch) -> float:
     """The model's AUC on one user's samples."""
     *features, label = batch
     return auc(model(*features).numpy(), label.numpy())
@@ -98,33 +136,44 @@ def test_batch(work: Work, user: int) -> Batch:
 
 
 def _batch(work: Work, user: int, part: Part, rows: Integers) -> Batch:
-    numbers = np.concatenate([part.item[rows, None], part.history[rows]], axis=1)
-    distinct, index = np.unique(np.append(numbers, 0), return_inverse=True)
-    index = index[:-1].reshape(numbers.shape)
-    return Batch(
-        user=torch.from_numpy(work.user_codes[user : user + 1]),
-        items=torch.from_numpy(work.item_codes[distinct]),
-        item=torch.from_numpy(index[:, 0].copy()),
-        history=torch.from_numpy(index[:, 1:].copy()),
-        label=torch.from_numpy(part.label[rows]),
-    )
+    arrays = [work.user_codes[user : user + 1]]
+    if part.history.shape[1]:
+        numbers = np.concatenate([part.item[rows, None], part.history[rows]], axis=1)
+        distinct, index = np.unique(np.append(numbers, 0), return_inverse=True)
+        index = index[:-1].reshape(numbers.shape)
+        arrays += [work.item_codes[distinct], index[:, 0].copy(), index[:, 1:].copy()]
+    else:
+        arrays += [work.item_codes[part.item[rows]]]
+    return *map(torch.from_numpy, arrays), torch.from_numpy(part.label[rows])
 
 
-def _table(columns: tuple[int, int], shape: tuple[int, ...]) -> nn.Embedding | nn.EmbeddingBag:
-    """The table of one field; several values are averaged."""
-    first, stop = columns
-    values, size = shape
-    if stop - first == 1:
-        return nn.Embedding(values, size, padding_idx=0)
-    return nn.EmbeddingBag(values, size, mode="mean", padding_idx=0)
+def _mlp(work: Work) -> nn.Sequential:
+    """Three linear layers with ReLU between them."""
+    first, second, last = (_linear(work, f"mlp.{index}") for index in (0, 2, 4))
+    return nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), last)
+
+
+def _linear(work: Work, name: str) -> nn.Linear:
+    outputs, inputs = work.parameters[f"{name}.weight"].shape
+    return nn.Linear(inputs, outputs)
+
+
+def _tables(work: Work, kind: str) -> nn.ModuleDict:
+    """The table of every field; several values are averaged."""
+    tables = nn.ModuleDict()
+    for name, (first, stop) in (work.user_fields | work.item_fields).items():
+        values, size = work.parameters[f"{kind}.{name}.weight"].shape
+        if stop - first == 1:
+            tables[name] = nn.Embedding(values, size, padding_idx=0)
+        else:
+            tables[name] = nn.EmbeddingBag(values, size, mode="mean", padding_idx=0)
+    return tables
 
 
 def _embed(tables: nn.ModuleDict, fields: Fields, codes: Tensor) -> Tensor:
     """The fields side by side, (rows, size times fields)."""
-    return torch.cat(
-        [
-            tables[name](codes[:, first] if stop - first == 1 else codes[:, first:stop])
-            for name, (first, stop) in fields.items()
-        ],
-        dim=1,
-    )
+    vectors = [
+        tables[name](codes[:, first] if stop - first == 1 else codes[:, first:stop])
+        for name, (first, stop) in fields.items()
+    ]
+    return vectors[0] if len(vectors) == 1 else torch.cat(vectors, dim=1)

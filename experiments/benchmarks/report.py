@@ -1,4 +1,4 @@
-"""From what was measured to the table and the headline ratios."""
+"""From what was measured to the tables and the headline ratios."""
 
 import os
 import platform
@@ -9,6 +9,7 @@ from statistics import median
 from typing import Any
 
 from competitors import COMPETITORS, Competitor, Result, users_per_second
+from floor import Operations
 
 HEADER = (
     "| | cores | rounds | seconds | CPU seconds | users/s | per core | of the floor | fedctr is faster | per core |\n"
@@ -18,22 +19,24 @@ HEADER = (
 
 @dataclass(frozen=True)
 class Measured:
-    """A benchmark's raw numbers.
+    """The raw numbers for one model.
 
     Attributes:
+        model: its name.
         operations: floating-point operations per user.
         sgemm: rates of matrix products on one thread, operations a second, one for each round.
         results: of each competitor, by name, one for each of its rounds.
     """
 
-    operations: float
+    model: str
+    operations: Operations
     sgemm: list[float] = field(default_factory=list)
     results: dict[str, list[Result]] = field(default_factory=dict)
 
     @property
-    def floor(self) -> float:
-        """Users a second that one core could do at best."""
-        return median(self.sgemm) / self.operations
+    def floor(self) -> float | None:
+        """Users a second that one core could do at best; None for a model without matrix products."""
+        return self.operations.users_per_second(median(self.sgemm))
 
     def median(self, name: str, key: str) -> float | None:
         """One competitor's median of something that it reports; None where it does not."""
@@ -44,7 +47,7 @@ class Measured:
         """One competitor's users a second, the median of its rounds; None if it did not run."""
         return median(map(users_per_second, self.results[name])) if name in self.results else None
 
-    def headline(self) -> dict[str, float | None]:
+    def ratios(self) -> dict[str, float | None]:
         """How many times as fast fedctr is, with equally many cores on both sides, and how near to the floor."""
         engine, through_flower = self.rate("ours"), self.rate("ours-flower")
         return {
@@ -57,8 +60,9 @@ class Measured:
     def table(self) -> str:
         """Medians, as Markdown."""
         rows = [self._row(competitor) for competitor in COMPETITORS if competitor.name in self.results]
-        floor = _cells("floor", "1", "", "", "", f"{self.floor:,.0f}", f"{self.floor:,.0f}", "100 %", "", "")
-        return HEADER + "".join(rows) + floor
+        if self.floor is not None:
+            rows.append(_cells("floor", "1", "", "", "", f"{self.floor:,.0f}", f"{self.floor:,.0f}", "100 %", "", ""))
+        return HEADER + "".join(rows)
 
     def _row(self, competitor: Competitor) -> str:
         name = competitor.name
@@ -77,26 +81,56 @@ class Measured:
             "" if cpu is None else f"{cpu:.2f}",
             f"{rate:,.0f}",
             f"{per_core:,.0f}",
-            f"{per_core / self.floor:.1%}".replace("%", " %"),
+            "" if self.floor is None else f"{per_core / self.floor:.1%}".replace("%", " %"),
             "" if is_ours else _times(_ratio(rival, rate)),
             "" if is_ours else _times(_ratio(self.rate("ours"), per_core)),
         )
 
-    def page(self, what: str) -> str:
-        """The whole page of results."""
-        versions = {pair for results in self.results.values() for pair in results[0]["versions"].items()}
-        return (
-            f"# Personalisation\n\n{what}. Medians of {date.today():%-d %B %Y}. What is equal and what is not, and "
-            f"what the floor is, says the [README](../README.md).\n\n{self.table()}\n"
-            f"Floor: {self.operations / 1e6:.2f} million floating-point operations per user, at "
-            f"{median(self.sgemm) / 1e9:.0f} GFLOP/s. {machine()}; "
-            f"{', '.join(f'{name} {version}' for name, version in sorted(versions))}.\n"
-        )
+    def section(self) -> str:
+        """The model's part of the page."""
+        if self.floor is None:
+            floor = "No floor: this model multiplies no matrices."
+        else:
+            operations = self.operations.products + self.operations.additions
+            floor = (
+                f"Floor: {operations / 1e6:.2f} million floating-point operations per user, at "
+                f"{median(self.sgemm) / 1e9:.0f} GFLOP/s."
+            )
+        return f"## `{self.model}`\n\n{self.table()}\n{floor}\n"
 
     def facts(self) -> dict[str, Any]:
         """Everything, for results.json."""
-        floor = {"sgemm_flops": self.sgemm, "operations_per_user": self.operations, "users_per_second": self.floor}
-        return {**self.headline(), "machine": machine(), "floor": floor, "rounds": self.results}
+        floor = {
+            "sgemm_flops": self.sgemm,
+            "operations_per_user": {
+                "products": self.operations.products,
+                "additions": self.operations.additions,
+            },
+            "users_per_second": self.floor,
+        }
+        return {**self.ratios(), "floor": floor, "rounds": self.results}
+
+
+def headline(models: list[Measured]) -> dict[str, Any]:
+    """The ratios of the first model, and of every model by its name."""
+    return {**models[0].ratios(), "models": {each.model: each.ratios() for each in models}}
+
+
+def facts(models: list[Measured]) -> dict[str, Any]:
+    """Everything, for results.json."""
+    return {**models[0].ratios(), "machine": machine(), "models": {each.model: each.facts() for each in models}}
+
+
+def page(models: list[Measured], dataset: str) -> str:
+    """The whole page of results."""
+    versions = {pair for each in models for results in each.results.values() for pair in results[0]["versions"].items()}
+    return (
+        f"# Personalisation\n\n{models[0].results['loop'][0]['users']} users of `{dataset}`. Medians of "
+        f"{date.today():%-d %B %Y}. What is equal and what is not, and what the floor is, says the "
+        "[README](../README.md).\n\n"
+        + "".join(f"{each.section()}\n" for each in models)
+        + f"{machine()}; {', '.join(f'{name} {version}' for name, version in sorted(versions))}.\n"
+    )
 
 
 def machine() -> str:

@@ -23,7 +23,7 @@ class Part:
     Attributes:
         offsets: int64 (users + 1,).
         item: int64 (samples,), rows of ``item_codes``.
-        history: int64 (samples, length), rows of ``item_codes``, padded with 0.
+        history: int64 (samples, length), rows of ``item_codes``, padded with 0; of length 0 for a model without.
         label: float32 (samples,), 1 for a click.
     """
 
@@ -43,7 +43,7 @@ class Work:
 
     Attributes:
         model: its name.
-        user_codes: int64 (users, columns), the features of every user.
+        user_codes: int64 (users, columns), the features of every user that the model reads.
         item_codes: int64 (items + 1, columns), the features of every item; row 0 is "nothing here". In a field of
             several columns, such as genres, 0 pads, and the field is the mean of the values present.
         user_fields: first column of every field and the one after its last, by the field's name.
@@ -52,8 +52,10 @@ class Work:
         test: samples to rank.
         orders: int64 (training samples,) for each epoch: the order to take a user's training samples in, as
             positions in its training part.
-        parameters: of the published model: ``wide.FIELD.weight``, ``embedding.FIELD.weight``, ``mlp.N.weight`` and
-            ``mlp.N.bias``. Row 0 of a table is zero and must remain so.
+        parameters: of the published model. Tables are ``embedding.FIELD.weight``, and ``wide.FIELD.weight`` where a
+            value has a single weight; row 0 of a table is zero and must remain so. Layers are ``mlp.N.weight`` and
+            ``mlp.N.bias``, and for ``din`` also those of ``attend_item``, ``attend_click``, ``attend_product`` and
+            ``attention``. ``lr`` has a ``bias``.
         batch_size: samples in a step.
         learning_rate: step size of plain SGD on the mean log loss of a batch.
     """

@@ -1,6 +1,6 @@
 """Writes the work that every competitor does: MovieLens-100K, its split, and the published model, as plain arrays.
 
-python workload.py FOLDER
+python workload.py FOLDER [MODEL]
 
 Needs fedctr; those who read the folder do not (see work.py for what it holds).
 """
@@ -22,14 +22,13 @@ from fedctr.published import Published
 from fedctr.randomness import permutations
 
 DATASET = "movielens-100k"
-MODEL = "wide-deep"
+MODELS = ("ncf", "wide-deep", "din", "lr")  # the first is measured unless others are asked for
 SEED = 0
 LEARNING_RATE = 0.03
 EPOCHS = 1
 BATCH_SIZE = 32
 SETTINGS = {
     "dataset": DATASET,
-    "model": MODEL,
     "seed": SEED,
     "learning_rate": LEARNING_RATE,
     "epochs": EPOCHS,
@@ -45,31 +44,33 @@ def dataset_and_split() -> tuple[Dataset, Split]:
     return dataset, split(dataset, Fractions())
 
 
-def published_model(dataset: Dataset) -> Published:
-    """The globally trained model, from fedctr's cache if it was trained before."""
-    published, _ = publish(MODEL, dataset, Fractions(), CloudTraining(), SEED, lambda epoch, loss: None)
+def published_model(name: str, dataset: Dataset) -> Published:
+    """A globally trained model, from fedctr's cache if it was trained before."""
+    published, _ = publish(name, dataset, Fractions(), CloudTraining(), SEED, lambda epoch, loss: None)
     return published
 
 
 def neutral_parameters(model: Model) -> Arrays:
     """The model's parameters under the names of work.py. Nothing else here depends on how fedctr names them."""
+    tables = "wide." if model.name == "lr" else "embedding."
     renamed = (
         ("wide_user.tables.", "wide."),
         ("wide_item.tables.", "wide."),
-        ("user.tables.", "embedding."),
-        ("item.tables.", "embedding."),
+        ("user.tables.", tables),
+        ("item.tables.", tables),
         ("deep.layers.0.", "mlp.0."),
         ("deep.layers.1.", "mlp.2."),
         ("deep.layers.2.", "mlp.4."),
     )
     state = {name: value.numpy().copy() for name, value in model.state_dict().items()}
-    # The first layer keeps the weights for the user apart; it reads user, item, history in this order.
-    state["deep.layers.0.weight"] = np.hstack([state.pop("deep.constant.weight"), state["deep.layers.0.weight"]])
+    if "deep.constant.weight" in state:
+        # The first layer keeps the weights for the user apart; it reads user, item, history in this order.
+        state["deep.layers.0.weight"] = np.hstack([state.pop("deep.constant.weight"), state["deep.layers.0.weight"]])
     parameters: Arrays = {}
     for name, values in state.items():
-        old, new = next(pair for pair in renamed if name.startswith(pair[0]))
+        old, new = next((pair for pair in renamed if name.startswith(pair[0])), ("", ""))
         parameters[new + name.removeprefix(old)] = values
-        if not new.startswith("mlp."):
+        if new in ("wide.", "embedding."):
             values[0] = 0  # code 0 is "nothing here" and counts as zero, whatever stands in its row
     return parameters
 
@@ -96,45 +97,49 @@ def shuffles(parts: Split, epoch: int) -> npt.NDArray[np.int64]:
     return order[mask].astype(np.int64)  # a user's own samples come first in its row
 
 
-def columns(fields: tuple[Field, ...]) -> dict[str, list[int]]:
-    """First column of every field, and the one after its last."""
-    return {field.name: [where.start, where.stop] for field, where in slices(fields)}
+def read_columns(
+    codes: npt.NDArray[np.integer], fields: tuple[Field, ...], read: set[str]
+) -> tuple[npt.NDArray[np.int64], dict[str, list[int]]]:
+    """The columns of the fields that a model reads: the codes, and each field's first column and one after its last."""
+    chosen = [(field, codes[:, where]) for field, where in slices(fields) if field.name in read]
+    bounds = np.cumsum([0, *(values.shape[1] for _, values in chosen)]).tolist()
+    found = np.hstack([values for _, values in chosen]).astype(np.int64)
+    return found, {field.name: bounds[index : index + 2] for index, (field, _) in enumerate(chosen)}
 
 
-def write(folder: Path) -> None:
-    """Write all of it into a folder."""
+def write(folder: Path, name: str) -> None:
+    """Write all of the work with one model into a folder."""
     dataset, parts = dataset_and_split()
-    model = published_model(dataset).model
+    model = published_model(name, dataset).model
     histories = Histories.build(dataset, parts, range(dataset.users), model.history_length)
-    user_fields = dataset.schema.user_fields
+    user_read, item_read = ({field for side, field in model.reads if side == wanted} for wanted in ("user", "item"))
+    user_codes, user_fields = read_columns(dataset.user_codes, dataset.schema.user_fields, user_read)
+    item_codes, item_fields = read_columns(dataset.described, dataset.schema.item_fields, item_read)
     arrays: Arrays = {
-        "user_codes": dataset.user_codes[:, user_fields[0].values :].astype(np.int64),  # the model reads no user id
-        "item_codes": dataset.described.astype(np.int64),
+        "user_codes": user_codes,
+        "item_codes": item_codes,
         **part_arrays(dataset, parts, histories, "train"),
         **part_arrays(dataset, parts, histories, "test"),
         **{f"order_{epoch}": shuffles(parts, epoch) for epoch in range(1, EPOCHS + 1)},
     }
-    facts = {
-        **SETTINGS,
-        "user_fields": columns(user_fields[1:]),
-        "item_fields": columns(dataset.schema.item_fields),
-    }
+    facts = {**SETTINGS, "model": name, "user_fields": user_fields, "item_fields": item_fields}
     folder.mkdir(parents=True, exist_ok=True)
     np.savez(folder / "samples.npz", allow_pickle=False, **arrays)
     np.savez(folder / "parameters.npz", allow_pickle=False, **neutral_parameters(model))
     (folder / "work.json").write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
 
 
-def is_current(folder: Path) -> bool:
-    """Whether a folder holds the settings and the published model that would be written now."""
+def model_in(folder: Path) -> str | None:
+    """The model of the work in a folder; None if other settings or parameters would be written now."""
     facts = json.loads((folder / "work.json").read_text(encoding="utf-8"))
-    dataset, _ = dataset_and_split()
-    parameters = neutral_parameters(published_model(dataset).model)
+    name: str = facts["model"]
+    if not facts.items() >= SETTINGS.items():
+        return None
+    parameters = neutral_parameters(published_model(name, dataset_and_split()[0]).model)
     with np.load(folder / "parameters.npz") as written:
-        return facts.items() >= SETTINGS.items() and all(
-            np.array_equal(written[name], values) for name, values in parameters.items()
-        )
+        same = all(np.array_equal(written[key], values) for key, values in parameters.items())
+    return name if same else None
 
 
 if __name__ == "__main__":
-    write(Path(sys.argv[1]))
+    write(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else MODELS[0])

@@ -10,6 +10,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+ALIGNED = 16  # floats in 64 bytes; matrix products round differently where a matrix begins elsewhere
+
 
 @dataclass(frozen=True, eq=False)
 class Bag:

@@ -8,13 +8,14 @@ stored and read again.
 from collections import Counter
 from collections.abc import Sequence
 from contextvars import ContextVar, Token
+from math import gcd
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fedctr.models.batch import Bag, Places
+from fedctr.models.batch import ALIGNED, Places
 
 FEW = 16384  # rows up to which index_put_ is faster than index_add_; they give the same bits
 
@@ -24,8 +25,8 @@ _current: ContextVar["Descent | None"] = ContextVar("descent", default=None)
 class Descent:
     """While it is entered, layers take note that their backward pass should move their stacked weights.
 
-    A weight that was used several times gets its gradient from autograd as usual, since its old value is needed
-    until all of them are done. So does every parameter that is used by other means than a layer.
+    A weight that linear layers use several times gets its gradient from autograd as usual, since its old value is
+    needed until all of them are done. So does one that is no leaf, and a parameter that no layer uses.
 
     Args:
         rate: step size.
@@ -47,11 +48,11 @@ class Descent:
 
     def uses(self, *weights: Tensor | None) -> None:
         """Note that a layer uses these weights."""
-        self._uses.update(id(weight) for weight in weights if weight is not None)
+        self._uses.update(_storage(weight) for weight in weights if weight is not None)
 
-    def only_once(self, weight: Tensor) -> bool:
-        """Whether the weight was used once since the descent was entered."""
-        return self._uses[id(weight)] == 1
+    def moves(self, weight: Tensor) -> bool:
+        """Whether backward may move it: a leaf that was used once since the descent was entered, views included."""
+        return weight.is_leaf and self._uses[_storage(weight)] == 1
 
 
 def look_up(places: Sequence[Places], tables: Sequence[Tensor]) -> Tensor:
@@ -109,7 +110,7 @@ class _LookUp(torch.autograd.Function):
             own, first = gradient.narrow(2, first, size), first + size
             if not table.requires_grad:
                 continue
-            if ctx.descent and table.dim() == 3:
+            if ctx.descent and table.dim() == 3 and table.is_leaf:
                 _add(place, own, table, -ctx.descent.rate)
             else:
                 found[index] = total = torch.zeros_like(table)
@@ -141,32 +142,38 @@ class _Chain(torch.autograd.Function):
         inputs: tuple[Tensor, ...] = ctx.saved_tensors
         _, needs_x, needs_constant, *needs = ctx.needs_input_grad
         found: list[Tensor | None] = [None] * len(ctx.flat)
+        before: Tensor | None = None
         for index in reversed(range(len(inputs))):
             x, weight, bias = inputs[index], ctx.flat[2 * index], ctx.flat[2 * index + 1]
-            needs_weight, needs_bias = needs[2 * index], needs[2 * index + 1]
-            summed = gradient.sum(1) if needs_bias or (not index and needs_constant and ctx.one_place) else None
-            constant = gradient if summed is None else summed.unsqueeze(1)
-            before = torch.bmm(gradient, weight) if index or needs_x else None
-            if needs_bias:
-                found[2 * index + 1] = _moved(ctx.descent, bias, summed)
-            if needs_weight:
-                if ctx.descent.only_once(weight):
+            if index or needs_x:
+                before = torch.bmm(gradient, weight)
+            if needs[2 * index]:
+                if ctx.descent.moves(weight):
                     weight.baddbmm_(gradient.transpose(1, 2), x, alpha=-ctx.descent.rate)
                 else:
-                    found[2 * index] = torch.bmm(gradient.transpose(1, 2), x)
+                    found[2 * index] = _aligned_product(gradient.transpose(1, 2), x)
+            if needs[2 * index + 1]:
+                if ctx.descent.moves(bias):
+                    bias.sub_(gradient.sum(1), alpha=ctx.descent.rate)
+                else:
+                    found[2 * index + 1] = gradient.sum(1)
             if index:
                 gradient = torch.ops.aten.threshold_backward(before, x, 0)
-        if not ctx.one_place:
-            constant = gradient
-        return None, before if needs_x else None, constant if needs_constant else None, *found
+        constant = None
+        if needs_constant:
+            constant = gradient.sum(1, keepdim=True) if ctx.one_place else gradient
+        return None, before if needs_x else None, constant, *found
 
 
-def _moved(descent: Descent, bias: Tensor, gradient: Tensor | None) -> Tensor | None:
-    assert gradient is not None
-    if not descent.only_once(bias):
-        return gradient
-    bias.sub_(gradient, alpha=descent.rate)
-    return None
+def _storage(weight: Tensor) -> int:
+    return weight.untyped_storage().data_ptr()
+
+
+def _aligned_product(left: Tensor, right: Tensor) -> Tensor:
+    """Each user's product, written from a multiple of 64 bytes on: elsewhere it would be rounded differently."""
+    width = right.shape[2]
+    missing = -width % (ALIGNED // gcd(left.shape[1], ALIGNED))
+    return torch.bmm(left, F.pad(right, (0, missing)))[..., :width]
 
 
 def _vectors(place: Places, table: Tensor) -> Tensor:
@@ -176,7 +183,8 @@ def _vectors(place: Places, table: Tensor) -> Tensor:
         if table.shape[2] == 1:  # products with a single column are slow
             return (place * table.transpose(1, 2)).sum(2, keepdim=True)
         return torch.bmm(place, table)
-    rows, table = _flat(place, table)
+    rows = place.below(table.shape[1] if table.dim() == 3 else 0)
+    table = table.reshape(-1, table.shape[-1])
     if rows.dim() == 2:
         vectors = F.embedding(rows, table)
         return vectors if place.weights is None else vectors * place.weights
@@ -196,8 +204,8 @@ def _add(place: Places, vectors: Tensor, table: Tensor, scale: float) -> None:
         else:
             table.addmm_(place.flatten(0, 1).T, vectors.flatten(0, 1), alpha=scale)
         return
-    rows, flat = _flat(place, table)
-    weights = place.weights
+    rows, weights = place.below(table.shape[1] if table.dim() == 3 else 0), place.weights
+    flat = table.view(-1, table.shape[-1])
     if rows.dim() == 3:  # several values
         vectors = vectors.unsqueeze(2).expand(-1, -1, rows.shape[2], -1)
         weights = None if weights is None else weights.unsqueeze(3)
@@ -206,13 +214,6 @@ def _add(place: Places, vectors: Tensor, table: Tensor, scale: float) -> None:
         flat.index_put_((rows,), moves, accumulate=True)
     else:
         flat.index_add_(0, rows.flatten(), moves.view(-1, flat.shape[1]))
-
-
-def _flat(place: Bag, table: Tensor) -> tuple[Tensor, Tensor]:
-    """The rows, and the table that they count in: all users' tables, one below the other, or the shared one."""
-    if table.dim() == 3:
-        return place.below(table.shape[1]), table.reshape(-1, table.shape[2])
-    return place.below(0), table
 
 
 def _linear(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

@@ -182,7 +182,7 @@ def test_a_table_that_is_looked_up_twice_moves_by_both_gradients() -> None:
     assert weight.grad is None
 
 
-@pytest.mark.parametrize(("rows", "size"), [(1, 5), (3, 5), (7, 16)])
+@pytest.mark.parametrize(("rows", "size"), [(1, 5), (16, 5), (7, 16)])
 def test_a_table_whose_users_begin_at_aligned_places_moves_too(rows: int, size: int) -> None:
     places = bag(2, weighted=True, rows=rows)
     weight = aligned(torch.randn(USERS, rows, size, dtype=F64)).requires_grad_()

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from flwr.app import Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
-from plain import WideDeep, fine_tune, measure, test_batch, training_batches
+from plain import MODELS, fine_tune, measure, test_batch, training_batches
 from work import Work
 
 app = ClientApp()
@@ -18,7 +18,7 @@ def evaluate(message: Message, context: Context) -> Message:
     torch.set_num_threads(1)
     work = load_work(str(message.content.config_records["config"]["workload"]))
     user = int(context.node_config["partition-id"])
-    model = WideDeep(work)
+    model = MODELS[work.model](work)
     model.load_state_dict(message.content.array_records["arrays"].to_torch_state_dict())
     optimiser = torch.optim.SGD(model.parameters(), lr=work.learning_rate, fused=True)
     fine_tune(model, optimiser, training_batches(work, user))

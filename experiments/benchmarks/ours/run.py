@@ -6,7 +6,6 @@ The workload serves to check that settings and published model are the same; the
 """
 
 import argparse
-import os
 import sys
 import tempfile
 import time
@@ -19,7 +18,6 @@ from fedctr.data.split import Fractions
 from fedctr.features import Features
 from fedctr.messages import Columns, Task
 from fedctr.personalise import personalise
-from fedctr.progress import Silent
 from fedctr.strategy import strategies
 from fedctr.threads import single_thread
 
@@ -29,13 +27,15 @@ from work import WARM_UP_USERS, Clock, write_result
 
 STRATEGY = "fine-tuning"
 CLIENTS = 2
-SEEDS = 3  # through Flower; a single task would mostly measure how often Flower polls
+# Through Flower there is a task for each seed, and two of them are on their way at any time. The clock runs from the end
+# of one task to the end of another: those before it warm both workers up, and one after it keeps both busy until then.
+WARM_UP_TASKS, TASKS, TASKS_AFTER = 2, 6, 1
 
 
-def engine(result: Path) -> None:
+def engine(model: str, result: Path) -> None:
     """The engine, in this process; putting the samples into its own form is on the clock."""
     dataset, parts = workload.dataset_and_split()
-    published = workload.published_model(dataset)
+    published = workload.published_model(model, dataset)
     task = Task(
         dataset=str(dataset.folder),
         fractions=Fractions(),
@@ -61,50 +61,36 @@ def engine(result: Path) -> None:
     write_result(result, aucs, seconds, 1, ("torch", "numpy"), cpu_seconds=cpu_seconds)
 
 
-class Stopwatch(Silent):
-    """Times the test phase: from just before its first message is sent until its last reply is read."""
-
-    begun = ended = 0.0
-
-    def phase(self, name: str, total: int | None = None) -> None:
-        """Start the clock; it starts anew with every phase, and the last one is the test part."""
-        self.begun = time.perf_counter()
-
-    def advance(self, steps: int = 1, note: str = "") -> None:
-        """A reply has come."""
-        self.ended = time.perf_counter()
-
-
-def through_flower(result: Path) -> None:
-    """A whole run; its validation phase is the same work on another part, and warms both workers up."""
-    os.environ["RAY_ADDRESS"] = "local"  # a cluster of its own, though another may be running here
-    started = time.perf_counter()
-    stopwatch = Stopwatch()
+def through_flower(model: str, result: Path) -> None:
+    """A whole run, of which some tasks in its midst are timed, as the run folder tells when each was done."""
+    started = time.time()
     with tempfile.TemporaryDirectory() as scratch:
         found = bench(
             Experiment(
                 dataset=workload.DATASET,
-                model=workload.MODEL,
+                model=model,
                 strategies=(STRATEGY,),
-                seeds=SEEDS,
+                seeds=WARM_UP_TASKS + TASKS + TASKS_AFTER,
                 partitions=CLIENTS,
                 backend="ray",
                 out=Path(scratch) / "run",
                 learning_rates=(workload.LEARNING_RATE,),
                 epochs=(workload.EPOCHS,),
                 batch_size=workload.BATCH_SIZE,
-            ),
-            stopwatch,
+            )
         )
+        # The server writes a task's cell as soon as the task's last reply has been read.
+        ends = sorted(cell.stat().st_mtime for cell in (found.folder / "cells").glob("test-*.parquet"))
+    begun, ended = ends[WARM_UP_TASKS - 1], ends[WARM_UP_TASKS + TASKS - 1]
     rows = found.users.query(f"split == 'test' and seed == {workload.SEED}").set_index("user")
     dataset, _ = workload.dataset_and_split()
     write_result(
         result,
         rows["auc"].loc[dataset.user_ids.to_pylist()],
-        (stopwatch.ended - stopwatch.begun) / SEEDS,
+        (ended - begun) / TASKS,
         CLIENTS,
         ("torch", "numpy", "flwr", "ray"),
-        startup_seconds=stopwatch.begun - started,
+        startup_seconds=begun - started,
     )
 
 
@@ -115,9 +101,10 @@ def main() -> None:
     parser.add_argument("result", type=Path)
     parser.add_argument("--flower", action="store_true", help="through Flower on Ray")
     arguments = parser.parse_args()
-    if not workload.is_current(arguments.workload):
+    model = workload.model_in(arguments.workload)
+    if model is None:
         parser.error(f"{arguments.workload}: not the workload that workload.py writes now")
-    (through_flower if arguments.flower else engine)(arguments.result)
+    (through_flower if arguments.flower else engine)(model, arguments.result)
 
 
 if __name__ == "__main__":

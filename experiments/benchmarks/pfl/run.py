@@ -29,7 +29,7 @@ from pfl.model.pytorch import PyTorchModel
 from pfl.postprocessor.base import Postprocessor
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from plain import Batch, WideDeep, measure, published_model, test_batch, training_batches
+from plain import MODELS, Batch, measure, published_model, test_batch, training_batches
 from work import WARM_UP_USERS, Clock, Work, write_result
 
 AUC = StringMetricName("AUC")
@@ -48,7 +48,7 @@ class UserData(Dataset):
         return cls(user, list(training_batches(work, user)), cls(user, [test_batch(work, user)]))
 
     def __len__(self) -> int:
-        return sum(len(batch.label) for batch in self.raw_data)
+        return sum(len(label) for *_, label in self.raw_data)
 
     def iter(self, batch_size: int | None) -> Iterator[Batch]:
         """Every batch once."""
@@ -59,8 +59,8 @@ class UserData(Dataset):
         return self, self._test
 
 
-class Module(WideDeep):
-    """The model with the two methods that the library calls."""
+class Measured(torch.nn.Module):
+    """The two methods that the library calls, to be mixed into a model."""
 
     def loss(self, *batch: torch.Tensor) -> torch.Tensor:
         """What a step descends."""
@@ -69,7 +69,7 @@ class Module(WideDeep):
 
     def metrics(self, *batch: torch.Tensor) -> dict[str, Weighted]:
         """The AUC on a user's samples."""
-        return {"AUC": Weighted.from_unweighted(measure(self, Batch(*batch)))}
+        return {"AUC": Weighted.from_unweighted(measure(self, batch))}
 
 
 class Personalise(Reptile):
@@ -104,7 +104,7 @@ def main(workload: Path, result: Path) -> None:
     torch.set_num_threads(1)
     work = Work.read(workload)
     users = {user: UserData.of(work, user) for user in range(work.users)}
-    module = Module(work)
+    module = type("Module", (Measured, MODELS[work.model]), {})(work)
     module.load_state_dict(published_model(work).state_dict())
     model = PyTorchModel(module, partial(torch.optim.SGD, fused=True), torch.optim.SGD(module.parameters(), lr=1.0))
     collect = Collect(work.users)

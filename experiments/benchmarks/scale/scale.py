@@ -128,7 +128,7 @@ class Memory(threading.Thread):
 
 
 def _processes() -> list[int]:
-    return sorted(int(name) for name in os.listdir("/proc") if name.isdigit())
+    return sorted(int(folder.name) for folder in Path("/proc").iterdir() if folder.name.isdigit())
 
 
 def _parent(pid: int) -> int | None:

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedctr import cache
-from fedctr.cache import AT_LEAST, AT_MOST, users_in_cache
+from fedctr import cohort_size
+from fedctr.cohort_size import AT_LEAST, AT_MOST, users_in_cache
 
 
 @pytest.fixture
