@@ -8,7 +8,7 @@ from fedctr.cohort_size import AT_LEAST, AT_MOST, users_in_cache
 
 @pytest.fixture
 def a_megabyte(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "_bytes_per_core", lambda: 1 << 20)
+    monkeypatch.setattr(cohort_size, "_bytes_per_core", lambda: 1 << 20)
 
 
 @pytest.mark.usefixtures("a_megabyte")
@@ -39,9 +39,9 @@ def test_on_any_machine_a_cohort_has_from_32_to_512_users_and_never_more_for_lar
 
 
 def test_sizes_are_read_as_the_system_writes_them() -> None:
-    assert cache._bytes("32768K\n") == 32 << 20
-    assert cache._bytes("48K") == 48 << 10
+    assert cohort_size._bytes("32768K\n") == 32 << 20
+    assert cohort_size._bytes("48K") == 48 << 10
 
 
 def test_the_share_of_a_core_is_some_memory() -> None:
-    assert 0 < cache._bytes_per_core() <= 1 << 32
+    assert 0 < cohort_size._bytes_per_core() <= 1 << 32

@@ -27,8 +27,8 @@ from work import WARM_UP_USERS, Clock, write_result
 
 STRATEGY = "fine-tuning"
 CLIENTS = 2
-# Through Flower there is a task for each seed, and two of them are on their way at any time. The clock runs from the end
-# of one task to the end of another: those before it warm both workers up, and one after it keeps both busy until then.
+# Through Flower there is a task for each seed, two of them on their way at any time. The clock runs from the end of one
+# task to the end of another. Those before it warm both workers up, and one after it keeps both busy until then.
 WARM_UP_TASKS, TASKS, TASKS_AFTER = 2, 6, 1
 
 
