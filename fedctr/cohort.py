@@ -184,6 +184,13 @@ class Cohort:
             for name, places in self.train.item.items()
         }
 
+    def to(self, device: str) -> "Cohort":
+        """The same on another device."""
+        train, scored = (part.take(lambda values: values.to(device)) for part in (self.train, self.scored))
+        user = {name: bag.take(lambda values: values.to(device)) for name, bag in self.user.items()}
+        tables = {name: table.to(device) for name, table in self.tables.items()}
+        return Cohort(self.users, train, scored, user, tables, self.block)
+
     def first(self, users: int) -> "Cohort":
         """The cohort of the first users alone."""
         if users == len(self.users):
@@ -220,7 +227,7 @@ class Cohort:
         """Logits float32 (users, samples) of ``scored``."""
         tables, published = self._tables(model), dict(model.named_parameters())
         whole = {name: tables[name].extend(parameters[name].detach(), published[name].detach()) for name in tables}
-        logits: npt.NDArray[np.float32] = self._logits(model, parameters | whole, self.scored).numpy()
+        logits: npt.NDArray[np.float32] = self._logits(model, parameters | whole, self.scored).cpu().numpy()
         return logits
 
     def batch(self, samples: Samples) -> Batch:
@@ -234,7 +241,7 @@ class Cohort:
         blocks = [
             private(self.batch(samples.block(first, self.block, users))) for first in range(0, length, self.block)
         ]
-        return torch.cat(blocks, dim=1) if length else torch.zeros(users, 0)
+        return torch.cat(blocks, dim=1) if length else samples.labels
 
     def _tables(self, model: Model) -> dict[str, Table]:
         return {name: self.tables[table.side, table.field] for name, table in model.embeddings.items()}
@@ -309,13 +316,13 @@ def fine_tune(
     plain = type(strategy).loss is ClientStrategy.loss and type(strategy).logits is ClientStrategy.logits
     penalised = type(strategy).penalty is not ClientStrategy.penalty
     targets = torch.where(local.mask, soft_labels(strategy, local, published), 0.0)
-    mask = cohort.train.mask.numpy()
+    mask = cohort.train.mask.cpu().numpy()
     steps = -(-mask.sum(1) // recipe.batch_size)
     descent = Descent(recipe.learning_rate)
 
     for epoch in range(1, recipe.epochs + 1):
-        order = torch.from_numpy(permutations(recipe.seed, f"shuffle {epoch}", cohort.users, mask))
-        order = _in_blocks(order, int(steps[0]), recipe.batch_size, block)
+        shuffle = permutations(recipe.seed, f"shuffle {epoch}", cohort.users, mask)
+        order = _in_blocks(torch.from_numpy(shuffle).to(targets.device), int(steps[0]), recipe.batch_size, block)
         shuffled = cohort.train.take(taking(order))
         everyone = _repeated(order)
         shuffled_local, shuffled_targets = local.at(everyone), targets.gather(1, everyone.clamp(min=0))
@@ -384,8 +391,8 @@ _shells: WeakKeyDictionary[Model, Model] = WeakKeyDictionary()
 def _own(value: Tensor) -> Tensor:
     """A copy to be tuned, in which every user's part begins at a multiple of 64 bytes."""
     users, size = len(value), value[0].numel()
-    copy = torch.empty(users, -(-size // ALIGNED) * ALIGNED)[:, :size].view(value.shape)
-    return copy.copy_(value)
+    room = value.new_empty(users, -(-size // ALIGNED) * ALIGNED)
+    return room[:, :size].view(value.shape).copy_(value)
 
 
 def _repeated(values: Tensor) -> Tensor:

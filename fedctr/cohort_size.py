@@ -1,11 +1,26 @@
-"""How many users are fine-tuned at once: as many as the processor's cache holds."""
+"""How many users are fine-tuned at once."""
 
 import os
 from functools import cache
 from pathlib import Path
 
+import torch
+
 AT_LEAST, AT_MOST = 32, 512
 UNKNOWN = 8 << 20  # bytes, where the system does not tell
+
+
+def users_at_once(working_set: int, device: str) -> int:
+    """Users in a cohort: as many as the processor's cache holds, or a quarter of the free memory of a GPU.
+
+    Args:
+        working_set: bytes per user that a step of fine-tuning goes through.
+        device: ``cpu`` or ``cuda``.
+    """
+    if device == "cpu":
+        return users_in_cache(working_set)
+    free, _ = torch.cuda.mem_get_info()
+    return max(free // 4 // max(working_set, 1), AT_LEAST)
 
 
 def users_in_cache(working_set: int) -> int:

@@ -1,14 +1,15 @@
 """One strategy over many users: fine-tune, score, and measure each user on its own."""
 
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from fedctr import metrics
-from fedctr.cohort_size import users_in_cache
 from fedctr.cohort import Cohort, Parameters, fine_tune, gather, working_set
+from fedctr.cohort_size import users_at_once
 from fedctr.features import Features, Rows
 from fedctr.messages import Columns, Task
 from fedctr.published import Published
@@ -63,8 +64,11 @@ def personalise(
     def size(users: Rows) -> int:
         if cohort_size:
             return cohort_size
-        few = Cohort.build(features, users[:2], "train", task.batch_size, published.model.reads)
-        return users_in_cache(working_set(published.model, few))
+        few = Cohort.build(features, users[:2], "train", task.batch_size, published.model.reads).to(task.device)
+        return users_at_once(working_set(published.model, few), task.device)
+
+    if task.device != "cpu":
+        published = replace(published, model=copy.deepcopy(published.model).to(task.device))
 
     measured: list[Columns] = []
     waiting: list[_Scored] = []
@@ -98,17 +102,17 @@ class _Scored:
 def _scored(
     published: Published, strategy: ClientStrategy, features: Features, task: Task, users: Rows
 ) -> list[_Scored]:
-    cohort = Cohort.build(features, users, task.part, task.batch_size, published.model.reads)
+    cohort = Cohort.build(features, users, task.part, task.batch_size, published.model.reads).to(task.device)
     local = cohort.local(published)
     count = len(users)
-    mask = cohort.scored.mask[:count].numpy()
-    labels = cohort.scored.labels[:count].numpy()[mask].astype(np.uint8)
+    mask = cohort.scored.mask[:count].cpu().numpy()
+    labels = cohort.scored.labels[:count].cpu().numpy()[mask].astype(np.uint8)
     counts: Columns = {
         "user": users,
         "samples": mask.sum(1),
-        "positives": cohort.scored.labels[:count].sum(1).long().numpy(),
-        "local_samples": local.mask[:count].sum(1).numpy(),
-        "local_positives": local.labels[:count].sum(1).long().numpy(),
+        "positives": cohort.scored.labels[:count].sum(1).long().cpu().numpy(),
+        "local_samples": local.mask[:count].sum(1).cpu().numpy(),
+        "local_positives": local.labels[:count].sum(1).long().cpu().numpy(),
     }
 
     def trial(learning_rate: float, epochs: int, parameters: Parameters) -> _Scored:

@@ -105,6 +105,10 @@ class Table:
         """The rows of the first users alone."""
         return Table(self.codes[:users], self.more[:users])
 
+    def to(self, device: str) -> "Table":
+        """The same on another device."""
+        return Table(self.codes.to(device), self.more.to(device))
+
     def stack(self, weight: Tensor) -> Tensor:
         """The users' copies, (users, rows, size)."""
         return weight[self.codes]

@@ -132,11 +132,11 @@ def test_cohorts_are_as_large_as_the_cache_holds_unless_told(
 ) -> None:
     asked: list[int] = []
 
-    def two(working_set: int) -> int:
+    def two(working_set: int, device: str) -> int:
         asked.append(working_set)
         return 2
 
-    monkeypatch.setattr("fedctr.personalise.users_in_cache", two)
+    monkeypatch.setattr("fedctr.personalise.users_at_once", two)
     calls: list[int] = []
     found = in_order([personalise(published, FineTuning(), features, task(), go_on=lambda: calls.append(1))])
     assert len(asked) == 2  # once for each padded length

@@ -43,8 +43,8 @@ class Bag:
 
     def matrix(self, rows: int) -> Tensor:
         """The weight of every row of the table at every place, float32 (users, places, rows)."""
-        weights = torch.ones(self.rows.shape) if self.weights is None else self.weights
-        return torch.zeros(*self.rows.shape[:2], rows, dtype=weights.dtype).scatter_add_(2, self.rows, weights)
+        weights = torch.ones(self.rows.shape, device=self.rows.device) if self.weights is None else self.weights
+        return weights.new_zeros(*self.rows.shape[:2], rows).scatter_add_(2, self.rows, weights)
 
 
 Places = Bag | Tensor  # a tensor says the same as a matrix, float32 (users, places, rows of the table)
@@ -95,9 +95,9 @@ def shares(present: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32]:
 
 def below(rows: Tensor, count: int) -> Tensor:
     """Rows int64 (users, ...) of tables of ``count`` rows, when all users' tables stand one below the other."""
-    return rows + _first(len(rows), count).view(-1, *[1] * (rows.dim() - 1))
+    return rows + _first(len(rows), count, rows.device).view(-1, *[1] * (rows.dim() - 1))
 
 
 @lru_cache(maxsize=256)
-def _first(users: int, count: int) -> Tensor:
-    return torch.arange(0, users * count, count)
+def _first(users: int, count: int, device: torch.device) -> Tensor:
+    return torch.arange(0, users * count, count, device=device)

@@ -69,7 +69,7 @@ def pool(vectors: Tensor, places: Tensor, weights: Tensor) -> Tensor:
     users, count, _ = vectors.shape
     if users == 1:
         return F.embedding_bag(places[0], vectors[0], mode="sum", per_sample_weights=weights[0]).unsqueeze(0)
-    matrix = torch.zeros(users, places.shape[1], count, dtype=weights.dtype)
+    matrix = weights.new_zeros(users, places.shape[1], count)
     return torch.bmm(matrix.scatter_add(2, places, weights), vectors)
 
 
@@ -147,7 +147,7 @@ class Embeddings(nn.Module):
         """Vectors float32 (users, places, width)."""
         if not self.tables:
             some = next(iter(coded.values()))
-            shape = some.shape if isinstance(some, Tensor) else some.rows.shape
-            return torch.zeros(*shape[:2], 0)
+            places = some if isinstance(some, Tensor) else some.rows
+            return torch.zeros(*places.shape[:2], 0, device=places.device)
         tables = cast(Collection[Embedding], self.tables.values())
         return look_up([coded[table.field] for table in tables], [table.weight for table in tables])
