@@ -21,7 +21,7 @@ from fedctr.published import Published
 from fedctr.run import Run
 from fedctr.summary import conclude
 
-POLL_SECONDS = 0.05
+POLL_SECONDS = 0.02, 0.5  # between two looks for replies: the first after a reply, then twice as long each, at most
 TASKS_IN_FLIGHT = 2  # enough to keep every client busy
 PATIENCE_SECONDS = 120
 
@@ -117,6 +117,7 @@ class Server:
                     self.post.send(task, client)
 
         send()
+        pause, longest = POLL_SECONDS
         while replies:
             answers = list(self.post.receive())
             for task, reply in answers:
@@ -128,8 +129,10 @@ class Server:
             if self.run.stop.is_set():
                 self.run.stop_file.touch()
                 raise StoppedError
+            # Flower searches all messages at every look, which takes time that the clients could use.
+            pause = POLL_SECONDS[0] if answers else min(2 * pause, longest)
             if not answers:
-                time.sleep(POLL_SECONDS)
+                time.sleep(pause)
 
 
 class Post:
@@ -228,7 +231,7 @@ def _find_clients(grid: Grid, run: Run) -> list[int]:
         if time.monotonic() > deadline:
             raise FedctrError(f"{len(holders)} of {expected or 'the'} clients answered within {PATIENCE_SECONDS} s")
         if not replies:
-            time.sleep(POLL_SECONDS)
+            time.sleep(POLL_SECONDS[0])
     if expected > run.dataset.users:
         raise FedctrError(f"{expected:,} clients for {run.dataset.users:,} users; start fewer")
     return [holders[partition] for partition in range(expected)]

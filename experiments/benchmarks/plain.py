@@ -71,10 +71,10 @@ class DIN(nn.Module):
     def forward(self, user: Tensor, items: Tensor, item: Tensor, history: Tensor) -> Tensor:
         """Logits (samples,)."""
         vectors = _embed(self.embedding, self.item_fields, items)
-        shown, clicks = F.embedding(item, vectors), F.embedding(history, vectors)
+        shown, clicks = vectors[item], vectors[history]
         hidden = torch.relu(
             self.attend_item(shown).unsqueeze(1)
-            + F.embedding(history, self.attend_click(vectors))
+            + self.attend_click(clicks)
             + self.attend_product(shown.unsqueeze(1) * clicks)
         )
         interest = (self.attention(hidden) * clicks).sum(1)  # row 0 embeds to zeros, so that padding adds nothing
