@@ -103,7 +103,7 @@ class Workers(InlineGrid):
 def test_weights_travel_once_for_each_seed_to_each_of_several_workers(
     workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "POLL_SECONDS", 0)
+    monkeypatch.setattr(server, "POLL_SECONDS", (0, 0))
     run = Run.open(experiment(tmp_path / "run"), Silent())
     schema = run.dataset.schema
     published = [Published(MODEL, schema, models.create(MODEL, schema), ctr) for ctr in (0.1, 0.2)]
