@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test
+.PHONY: setup demo test bench bench-install scale
 
 # A virtual environment with the tested versions; done again only when the project file or the versions change.
 setup: .venv/.ready
@@ -22,3 +22,18 @@ test: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+# fedctr beside other ways to do the same work, those that are installed: make bench, or make bench BENCH=quick.
+BENCH ?= full
+
+bench: setup
+	$(BIN)/python experiments/benchmarks/gauc/bench.py $(BENCH)
+	$(BIN)/python experiments/benchmarks/bench.py $(BENCH)
+
+# Environments of their own for the other libraries; without them they are left out of the comparison.
+bench-install: setup
+	$(BIN)/python experiments/benchmarks/install.py pfl gauc/fuxictr gauc/torch_rechub gauc/recbole gauc/torchmetrics
+
+# Up to a million users through the whole of fedctr; about 20 minutes on 2 cores.
+scale: setup
+	$(BIN)/python experiments/benchmarks/scale/scale.py

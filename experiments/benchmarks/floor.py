@@ -111,8 +111,9 @@ def _mlp(work: Work, samples: int) -> int:
     """Multiply-adds of the MLP, whose first layer reads the user first."""
     (hidden, inputs), *others = (work.parameters[f"mlp.{index}.weight"].shape for index in (0, 2, 4))
     user_width = _width(work, "embedding", work.user_fields)
-    per_sample: int = (inputs - user_width) * hidden + sum(before * after for after, before in others)
-    return user_width * hidden + samples * per_sample
+    per_sample = (inputs - user_width) * hidden + sum(before * after for after, before in others)
+    total: int = user_width * hidden + samples * per_sample
+    return total
 
 
 def _width(work: Work, kind: str, fields: dict[str, tuple[int, int]]) -> int:

@@ -55,15 +55,12 @@ class DIN(Model):
     def forward(self, batch: Batch) -> Tensor:
         """Logits (users, samples)."""
         item, clicks = self.item(batch.item), self.item(batch.clicks)
-        width = self.item.width
-        past = pick(torch.cat([clicks, self.attend_click(clicks)], dim=-1), batch.history)
-        product = item.unsqueeze(2) * past[..., :width]
-        hidden = (
-            self.attend_product(product.flatten(1, 2)).view_as(past[..., width:])
-            + past[..., width:]
-            + self.attend_item(item).unsqueeze(2)
-        )
-        weights = self.attention(torch.relu(hidden).flatten(1, 2)).view(batch.history.shape)
+        past = pick(clicks, batch.history)
+        hidden = self.attend_product((item.unsqueeze(2) * past).flatten(1, 2)).unflatten(1, batch.history.shape[1:])
+        # In place: these are the largest tensors of all.
+        hidden += pick(self.attend_click(clicks), batch.history)
+        hidden += self.attend_item(item).unsqueeze(2)
+        weights = self.attention(hidden.relu_().flatten(1, 2)).view(batch.history.shape)
         interest = pool(clicks, batch.history, weights)
         deep = self.deep(torch.cat([item, interest], dim=-1), self.user(batch.user))
         logits: Tensor = deep.squeeze(-1)

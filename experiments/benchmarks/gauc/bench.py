@@ -1,11 +1,11 @@
 """Time per-user AUC by fedctr and by the libraries installed beside it, and check that their digits agree.
 
-Usage: python bench.py [quick|full] [--results FOLDER]
+Usage: python bench.py [quick|full]
 
 Each library runs in its own environment, ``<library>/.venv``, in a new process for every round, with one thread for
-numerical operators; one without an environment is left out. The table goes to ``gauc.md`` and ``gauc.json`` in the
-results folder and to stdout, whose last line is a JSON object of the figures. The exit code is 1 if a library's GAUC
-is not fedctr's in the same weighting; times never decide it.
+numerical operators; one without an environment is left out. The table goes to stdout, whose last line is a JSON object
+of the figures; that of a full run also to ``../results/gauc.md`` and ``gauc.json``. The exit code is 1 if a library's
+GAUC is not fedctr's in the same weighting; times never decide it.
 """
 
 import argparse
@@ -140,17 +140,16 @@ def table(rows: Mapping[str, Row]) -> str:
     return "\n".join(lines)
 
 
-def write(folder: Path, mode: str, rows: Mapping[str, Row]) -> None:
+def write(folder: Path, rows: Mapping[str, Row]) -> None:
     """Write ``gauc.md`` and ``gauc.json``."""
     folder.mkdir(parents=True, exist_ok=True)
     setting = {
-        "mode": mode,
         "date": date.today().isoformat(),
         "machine": f"{os.cpu_count()}-core {platform.system()} {platform.machine()}",
-        "users": SIZES[mode].users,
+        "users": SIZES["full"].users,
         "rows": rows[OURS].rows,
     }
-    heading = "# GAUC\n\n{users:,} users, {rows:,} rows ({mode}); {date}, {machine}, no GPU used.\n".format(**setting)
+    heading = "# GAUC\n\n{users:,} users, {rows:,} rows; {date}, {machine}, no GPU used.\n".format(**setting)
     (folder / "gauc.md").write_text(f"{heading}\n{table(rows)}\n")
     libraries = {name: row._asdict() for name, row in rows.items()}
     contents = {**setting, "tolerance": TOLERANCE, "libraries": libraries}
@@ -161,7 +160,6 @@ def main() -> int:
     """Run the benchmark; 1 if digits disagree."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("mode", nargs="?", choices=SIZES, default="quick")
-    parser.add_argument("--results", type=Path, default=HERE.parent / "results", metavar="FOLDER")
     arguments = parser.parse_args()
 
     size = SIZES[arguments.mode]
@@ -169,7 +167,8 @@ def main() -> int:
         workload = Path(folder)
         generate(size.users).save(workload)
         rows = summarise(measure(size, workload))
-    write(arguments.results, arguments.mode, rows)
+    if arguments.mode == "full":
+        write(HERE.parent / "results", rows)
 
     for name, title in TITLES.items():
         if name not in rows:
