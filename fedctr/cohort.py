@@ -71,13 +71,13 @@ def block_of(batch_size: int) -> int:
     return -(-batch_size // LANES) * LANES
 
 
-def gather(features: Features, batch_size: int, size: Callable[[Rows], int]) -> Iterator[Rows]:
+def gather(features: Features, batch_size: int, size: Callable[[Rows, int], int]) -> Iterator[Rows]:
     """Group the users into cohorts of equal padded length, each in the order of their steps, most first.
 
     Args:
         features: the samples.
         batch_size: samples in a step of fine-tuning.
-        size: users in a cohort at most, given all users of one padded length.
+        size: users in a cohort at most, given all users of one padded length, and that length.
 
     Yields:
         int64 arrays, rows of the data set; together they are all of ``features.users``.
@@ -89,7 +89,7 @@ def gather(features: Features, batch_size: int, size: Callable[[Rows], int]) -> 
     lengths = padded_length(samples + 1, block_of(batch_size))[order]
     for length in np.unique(lengths):
         group = users[order[lengths == length]]
-        most = size(group)
+        most = size(group, int(length))
         yield from (group[first : first + most] for first in range(0, len(group), most))
 
 

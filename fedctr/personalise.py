@@ -10,6 +10,7 @@ import numpy.typing as npt
 from fedctr import metrics
 from fedctr.cohort import Cohort, Parameters, fine_tune, gather, working_set
 from fedctr.cohort_size import users_at_once
+from fedctr.data.dataset import Schema
 from fedctr.features import Features, Rows
 from fedctr.messages import Columns, Task
 from fedctr.published import Published
@@ -17,6 +18,9 @@ from fedctr.recipe import Recipe
 from fedctr.strategy import ClientStrategy
 
 MEASURED_TOGETHER = 1 << 16  # scored samples; metrics cost little more for many users than for few
+
+# By model, schema, padded length and device: what was found for one task serves the next one.
+_working_sets: dict[tuple[str, Schema, int, str], int] = {}
 
 
 class UserError(Exception):
@@ -61,11 +65,14 @@ def personalise(
         UserError: when a hook raises, or returns NaN or a wrong shape.
     """
 
-    def size(users: Rows) -> int:
+    def size(users: Rows, length: int) -> int:
         if cohort_size:
             return cohort_size
-        few = Cohort.build(features, users[:2], "train", task.batch_size, published.model.reads).to(task.device)
-        return users_at_once(working_set(published.model, few), task.device)
+        kind = published.spec, published.schema, length, task.device
+        if kind not in _working_sets:
+            few = Cohort.build(features, users[:2], "train", task.batch_size, published.model.reads).to(task.device)
+            _working_sets[kind] = working_set(published.model, few)
+        return users_at_once(_working_sets[kind], task.device)
 
     if task.device != "cpu":
         published = replace(published, model=copy.deepcopy(published.model).to(task.device))

@@ -96,7 +96,7 @@ def test_every_user_of_the_partition_is_in_one_cohort_of_equals(
     start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(train))] * 2)))
     dataset = world(train)
     features = Features.build(dataset, cut(dataset, train), range(start, stop), 0)
-    cohorts = list(gather(features, batch_size, lambda users: size))
+    cohorts = list(gather(features, batch_size, lambda users, length: size))
     assert sorted(user for cohort in cohorts for user in cohort) == list(range(start, stop))
     assert all(1 <= len(cohort) <= size for cohort in cohorts)
     for cohort in cohorts:
@@ -128,7 +128,7 @@ def assert_equal_to_the_loop(
 ) -> None:
     """Compare the logits of both engines after each epoch, and that tuning did something."""
     moved = 0.0
-    for users in gather(features, recipe.batch_size, lambda users: 32):
+    for users in gather(features, recipe.batch_size, lambda users, length: 32):
         cohort = Cohort.build(features, users, "test", recipe.batch_size)
         tuned = fine_tune(published, strategy, cohort, cohort.local(published), recipe)
         plain = [loop.fine_tune(published, strategy, features, int(user), recipe) for user in users]
@@ -190,7 +190,7 @@ def test_any_widths_and_batch_size_are_equal_to_the_plain_loop(model: str, batch
 def test_untuned_logits_are_those_of_the_published_model(model: str, features: Features) -> None:
     published = publish(model, features.dataset.schema)
     own = Features.build(features.dataset, features.split, features.users, published.model.history_length)
-    for users in gather(own, 32, lambda users: 32):
+    for users in gather(own, 32, lambda users, length: 32):
         cohort = Cohort.build(own, users, "test", 32)
         logits = cohort.score(published.model, cohort.stack(published.model))
         for row, user in enumerate(users):
@@ -356,7 +356,7 @@ def test_a_cohort_of_the_first_users_is_the_same_without_the_others(features: Fe
 
 def test_a_user_without_samples_keeps_the_published_parameters_to_the_bit(features: Features) -> None:
     published = publish("din[history=5]", features.dataset.schema)
-    (users,) = (group for group in gather(features, 32, lambda users: 32) if 0 in group)
+    (users,) = (group for group in gather(features, 32, lambda users, length: 32) if 0 in group)
     assert len(users) > 2
     cohort = Cohort.build(features, users, "test", 32)
     row, origin = users.tolist().index(0), cohort.stack(published.model)
