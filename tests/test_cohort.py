@@ -108,15 +108,15 @@ def test_every_user_of_the_partition_is_in_one_cohort_of_equals(
 
 def test_only_the_last_cohort_of_a_padded_length_is_not_full_and_the_size_is_asked_for_once_each() -> None:
     features = features_of([5, 40, 0, 31, 32, 200, 7, 64, 63], [0] * 9)
-    asked: list[list[int]] = []
+    asked: list[tuple[list[int], int]] = []
 
-    def size(users: npt.NDArray[np.int64]) -> int:
-        asked.append(users.tolist())
+    def size(users: npt.NDArray[np.int64], length: int) -> int:
+        asked.append((users.tolist(), length))
         return len(asked) + 1
 
     cohorts = [cohort.tolist() for cohort in gather(features, 32, size)]
     # 0, 2, 3 and 6 fit in one block; 1, 4 and 8 in two; 7 in four; 5 in eight. Most steps first.
-    assert asked == [[0, 3, 6, 2], [1, 8, 4], [7], [5]]
+    assert asked == [([0, 3, 6, 2], 32), ([1, 8, 4], 64), ([7], 128), ([5], 256)]
     assert cohorts == [[0, 3], [6, 2], [1, 8, 4], [7], [5]]
 
 
