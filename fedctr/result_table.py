@@ -19,12 +19,13 @@ def render(summary: dict[str, Any]) -> str:
     """
     covered = {entry["users_covered"] for entry in summary["strategies"].values()}
     users = f"{max(covered, default=0):,} of {summary['users']:,} users have both classes in test"
+    chosen = ", chosen on validation" if any(entry["validation"] for entry in summary["strategies"].values()) else ""
     names = min(max(map(len, summary["strategies"]), default=0), NAMES_WIDTH)
     table = Table(
         title=f"{escape(summary['model'])} on {escape(summary['dataset'])}, global CTR {summary['global_ctr']:.3f}, "
         f"{summary['seeds']} seeds; {users}",
-        caption="Tuned with: learning rate x epochs, chosen on validation. Differences in user AUC, 95 % intervals "
-        "(paired bootstrap over users and seeds); * excludes 0 after correction for all comparisons made."
+        caption=f"Tuned with: learning rate x epochs{chosen}. Differences in user AUC, 95 % intervals (paired "
+        "bootstrap over users and seeds); * excludes 0 after correction for all comparisons made."
         + _diverged(summary),
         box=SIMPLE_HEAD,
         title_justify="left",

@@ -4,6 +4,7 @@ import pandas as pd
 import pytest
 
 import fedctr
+from fedctr.benchmark import bench
 from fedctr.summary import Result
 from tests.application import experiment
 
@@ -35,3 +36,11 @@ def test_every_strategy_scores_its_own_models(reference: Result) -> None:
     names = list(losses.columns)
     for first, second in ((a, b) for a in names for b in names if a < b):
         assert (losses[first] != losses[second]).mean() > 0.9
+
+
+def test_where_there_is_nothing_to_choose_validation_is_left_out(tmp_path: Path) -> None:
+    result = bench(experiment(tmp_path / "run", learning_rates=(0.1,), epochs=(2,), seeds=1))
+    assert set(result.users["split"]) == {"test"}
+    assert {cell.name.partition("-")[0] for cell in (result.folder / "cells").iterdir()} == {"test"}
+    tuned = result.summary["strategies"]["fine-tuning"]
+    assert (tuned["learning_rate"], tuned["epochs"], tuned["validation"]) == (0.1, 2, [])

@@ -1,5 +1,7 @@
 from typing import Any
 
+import pytest
+
 from fedctr.result_table import render
 
 
@@ -16,6 +18,7 @@ def entry(**figures: Any) -> dict[str, Any]:
         "share_harmed": 0.251,
         "learning_rate": 0.1,
         "epochs": 3,
+        "validation": [{"learning_rate": 0.1, "epochs": 3, "auc_user_mean": 0.7, "diverged": 0}],
         "diverged": 0,
         "vs_no_fine_tuning": interval(0.0123, 0.0101, 0.0149),
         "vs_fine_tuning": interval(-0.0023, -0.0101, 0.0049),
@@ -99,3 +102,10 @@ def test_models_that_diverged_are_told_of() -> None:
 
 def test_a_huge_log_loss_is_written_short() -> None:
     assert "6.1e+23" in render(summary(pairwise=entry(log_loss=6.132e23)))
+
+
+@pytest.mark.parametrize(("validation", "said"), [([{"learning_rate": 0.1}], True), ([], False)])
+def test_it_says_that_validation_chose_where_it_did(validation: list[Any], said: bool) -> None:
+    text = " ".join(render(summary(pairwise=entry(validation=validation))).split())
+    assert ("learning rate x epochs, chosen on validation." in text) == said
+    assert ("learning rate x epochs." in text) == (not said)

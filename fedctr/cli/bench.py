@@ -19,7 +19,9 @@ def bench(
         str | None, typer.Option(help="Data set, such as movielens-100k or synthetic\\[users=500].")
     ] = None,
     path: Annotated[Path | None, typer.Option(help="Its official files, as a folder or an archive.")] = None,
-    model: Annotated[str | None, typer.Option(help="Click model: lr, wide-deep, din, or din\\[embedding=16].")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="Click model: lr, ncf, wide-deep, din, or din\\[embedding=16].")
+    ] = None,
     strategies: Annotated[
         str | None,
         typer.Option(

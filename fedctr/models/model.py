@@ -16,9 +16,9 @@ class Model(nn.Module, ABC):
     """A click model: :class:`Batch` in, logits (users, samples) out.
 
     A model is built from the layers of :mod:`fedctr.models.layers`. Their parameters may be swapped for ones with
-    a leading user axis (``torch.func.functional_call``), so the code that trains one model in the cloud also tunes
-    thirty private copies at once. ``forward`` must therefore treat users independently: no batch statistics. The
-    user may have a single place for all samples: ``expand`` it to them, or give it to an ``MLP`` as its constant.
+    a leading user axis, so the code that trains one model in the cloud also tunes a hundred private copies at once.
+    ``forward`` must therefore treat users independently: no batch statistics. The user may have a single place for
+    all samples: ``expand`` it to them, or give it to an ``MLP`` as its constant.
 
     A subclass is constructed with the schema, then its options by keyword.
 
