@@ -27,7 +27,7 @@ from fedctr.strategy import strategies
 from fedctr.threads import single_thread
 
 WORKER = uuid4().hex  # this process, which may serve any partition
-PUBLISHED_KEPT = 4  # the server has tasks for two at a time on their way
+PUBLISHED_KEPT = 6  # the server has up to four tasks on their way, perhaps of as many seeds
 _published: dict[str, Published] = {}  # by digest, the latest in use last
 
 app = ClientApp()

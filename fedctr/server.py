@@ -22,7 +22,7 @@ from fedctr.run import Run
 from fedctr.summary import conclude
 
 POLL_SECONDS = 0.02, 0.5  # between two looks for replies: the first after a reply, then twice as long each, at most
-TASKS_IN_FLIGHT = 2  # enough to keep every client busy
+TASKS_IN_FLIGHT = 4  # enough to keep every client busy while Flower passes messages on, which takes it 0.1 s and more
 PATIENCE_SECONDS = 120
 
 
