@@ -25,8 +25,7 @@ def render(summary: dict[str, Any]) -> str:
         title=f"{escape(summary['model'])} on {escape(summary['dataset'])}, global CTR {summary['global_ctr']:.3f}, "
         f"{summary['seeds']} seeds; {users}",
         caption=f"Tuned with: learning rate x epochs{chosen}. Differences in user AUC, 95 % intervals (paired "
-        "bootstrap over users and seeds); * excludes 0 after correction for all comparisons made."
-        + _diverged(summary),
+        "bootstrap over users and seeds); * excludes 0 after correction for all comparisons made." + _diverged(summary),
         box=SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
