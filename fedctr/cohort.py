@@ -1,59 +1,32 @@
-"""The cohort engine: private copies of many users' models, fine-tuned at once.
+"""Users who are fine-tuned together: their samples, and the rows of the embedding tables that they have copies of.
 
-Every tuned parameter gets a leading user axis, and the loss is the sum over users of each user's own mean, so one
-backward pass yields every user's own gradient. Of a large embedding table only the rows that a user's samples use
-are copied.
+Whoever shares a cohort, results are the same to the bit. For that,
 
-Results are the same to the bit whoever shares a cohort:
-
-- Users of one cohort have their samples padded to a length that each of them would have alone
+- users of one cohort have their samples padded to a length that each of them would have alone
   (:func:`padded_length`), and every tensor operation works on blocks of a fixed number of samples per user, a
-  multiple of ``LANES``.
-- A lone user is computed twice, because matrix products of a single one take another path.
-- Every user's weights begin at a multiple of 64 bytes, because matrix products round by alignment.
-- A strategy's hooks see the users repeated up to a multiple of ``LANES``, and its penalty sees tables padded to a
-  multiple of ``SUMMED`` rows.
+  multiple of ``LANES``;
+- a lone user is computed twice, because matrix products of a single one take another path.
 """
 
-import copy
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from fedctr.data.dataset import slices
 from fedctr.data.split import Part
 from fedctr.features import Features, Rows
-from fedctr.models.batch import ALIGNED, Bag, Batch, Coded, shares
-from fedctr.models.descent import Descent
+from fedctr.models.batch import Bag, Batch, Coded, shares
 from fedctr.models.layers import Side
 from fedctr.models.model import Model
 from fedctr.published import Published
-from fedctr.randomness import permutations
-from fedctr.recipe import Recipe
-from fedctr.samples import Numbered, PartCodes, Samples, Table, mean_clicks, taking
-from fedctr.strategy import (
-    ClientStrategy,
-    Local,
-    added_penalty,
-    cross_entropy_gradient,
-    minibatch_loss,
-    soft_labels,
-    trainable_of,
-)
-
-Parameters = dict[str, Tensor]
-# Elementwise functions go through this many floats at once, and through the remainder one by one, where sigmoid and
-# softplus round differently. No tensor of a multiple of it has a remainder.
-LANES = 32
-# Sums take this many floats at once; zeros that pad to a multiple of it do not change how the others are rounded.
-SUMMED = 64
+from fedctr.samples import Numbered, PartCodes, Samples, Table, mean_clicks
+from fedctr.stacking import LANES, Parameters, filled, repeated
+from fedctr.strategy import Local
 
 
 def padded_length(samples: Rows, block: int) -> Rows:
@@ -212,7 +185,7 @@ class Cohort:
 
     def local(self, published: Published) -> Local:
         """The training parts as a strategy sees them: the users repeated up to a multiple of ``LANES``."""
-        labels, mask = _repeated(self.train.labels), _repeated(self.train.mask)
+        labels, mask = repeated(self.train.labels), repeated(self.train.mask)
         positives, samples = labels.sum(1, keepdim=True), mask.sum(1, keepdim=True).float()
         return Local(
             labels=labels,
@@ -220,7 +193,7 @@ class Cohort:
             positives=positives,
             samples=samples,
             ctr=positives / samples.clamp(min=1),
-            predict=lambda: _repeated(self._logits(published.model, self.stack(published.model), self.train)),
+            predict=lambda: repeated(self._logits(published.model, self.stack(published.model), self.train)),
         )
 
     def score(self, model: Model, parameters: Parameters) -> npt.NDArray[np.float32]:
@@ -237,7 +210,7 @@ class Cohort:
     @torch.no_grad()
     def _logits(self, model: Model, parameters: Parameters, samples: Samples) -> Tensor:
         users, length = samples.mask.shape
-        private = _filled(model, parameters)
+        private = filled(model, parameters)
         blocks = [
             private(self.batch(samples.block(first, self.block, users))) for first in range(0, length, self.block)
         ]
@@ -245,22 +218,6 @@ class Cohort:
 
     def _tables(self, model: Model) -> dict[str, Table]:
         return {name: self.tables[table.side, table.field] for name, table in model.embeddings.items()}
-
-
-def working_set(model: Model, cohort: Cohort) -> int:
-    """Bytes per user that a step of fine-tuning goes through: the stacked weights, and what backward needs."""
-    saved = 0
-
-    def count(value: Tensor) -> Tensor:
-        nonlocal saved
-        saved += value.numel() * value.element_size()
-        return value
-
-    stacked = {name: _own(value).requires_grad_() for name, value in cohort.stack(model).items()}
-    with torch.autograd.graph.saved_tensors_hooks(count, lambda value: value), Descent(0.0):
-        _filled(model, stacked)(cohort.batch(cohort.train.block(0, cohort.block, len(cohort.users))))
-    weights = sum(value.numel() * value.element_size() for value in stacked.values())
-    return (weights + saved) // len(cohort.users)
 
 
 @dataclass(frozen=True, eq=False)
@@ -290,123 +247,6 @@ class _Stacked(Batch):
     @property
     def history(self) -> Tensor:
         return self.samples.history
-
-
-def fine_tune(
-    published: Published, strategy: ClientStrategy, cohort: Cohort, local: Local, recipe: Recipe
-) -> Iterator[Parameters]:
-    """Fine-tune a private copy of the published model for every user of the cohort.
-
-    Args:
-        published: the model to start from.
-        strategy: its hooks.
-        cohort: the users' samples; built with ``recipe.batch_size``.
-        local: ``cohort.local(published)``.
-        recipe: step size, epochs, seed.
-
-    Yields:
-        The stacked parameters after each epoch; they are tuned further when the next ones are asked for.
-
-    Raises:
-        ValueError: when a hook returns NaN or a wrong shape, or no parameter is trainable.
-    """
-    model, block = published.model, cohort.block
-    origin = cohort.stack(model)
-    tuned = {name: _own(origin[name]) for name in trainable_of(strategy, origin)}
-    plain = type(strategy).loss is ClientStrategy.loss and type(strategy).logits is ClientStrategy.logits
-    penalised = type(strategy).penalty is not ClientStrategy.penalty
-    targets = torch.where(local.mask, soft_labels(strategy, local, published), 0.0)
-    mask = cohort.train.mask.cpu().numpy()
-    steps = -(-mask.sum(1) // recipe.batch_size)
-    descent = Descent(recipe.learning_rate)
-
-    for epoch in range(1, recipe.epochs + 1):
-        shuffle = permutations(recipe.seed, f"shuffle {epoch}", cohort.users, mask)
-        order = _in_blocks(torch.from_numpy(shuffle).to(targets.device), int(steps[0]), recipe.batch_size, block)
-        shuffled = cohort.train.take(taking(order))
-        everyone = _repeated(order)
-        shuffled_local, shuffled_targets = local.at(everyone), targets.gather(1, everyone.clamp(min=0))
-        active = 0
-        for step in range(int(steps[0])):
-            if active != (active := max(2, int((steps > step).sum()))):
-                # Users who have done all their steps are at the end, and are left out.
-                moved = {name: value[:active].requires_grad_() for name, value in tuned.items()}
-                here = {name: value[:active] for name, value in origin.items()}
-                private, those = _filled(model, here | moved), cohort.first(active)
-            rows = active if plain else -(-active // LANES) * LANES
-            batch = shuffled_local.block(step * block, block, rows)
-            wanted = shuffled_targets[:rows, step * block : (step + 1) * block]
-            with descent:
-                logits = private(those.batch(shuffled.block(step * block, block, active)))
-            pulls = _pulls(strategy, moved, here, batch.mask, set(model.embeddings)) if penalised else {}
-            if plain:
-                logits.backward(cross_entropy_gradient(logits.detach(), wanted, batch.mask))
-            else:
-                others = logits.detach()[torch.arange(rows - active) % active]
-                loss = minibatch_loss(strategy, torch.cat([logits, others]), wanted, batch, published)
-                loss[:active].sum().backward()
-            with torch.no_grad():
-                for name, value in moved.items():
-                    for gradient in (value.grad, pulls.get(name)):  # no grad where a layer has moved the value
-                        if gradient is not None:
-                            value.sub_(gradient, alpha=recipe.learning_rate)
-                    value.grad = None
-        yield origin | tuned
-
-
-def _in_blocks(order: Tensor, steps: int, batch_size: int, block: int) -> Tensor:
-    """Places (users, samples) cut into steps, each filled up with -1 to a block: (users, steps * block)."""
-    order = order[:, : steps * batch_size]
-    order = F.pad(order, (0, steps * batch_size - order.shape[1]), value=-1)
-    return F.pad(order.view(len(order), steps, batch_size), (0, block - batch_size), value=-1).flatten(1)
-
-
-def _pulls(
-    strategy: ClientStrategy, moved: Parameters, origin: Parameters, mask: Tensor, tables: set[str]
-) -> dict[str, Tensor | None]:
-    """Each parameter's gradient of the strategy's penalty; users without samples in this step have none."""
-    published = {name: origin[name] for name in moved}
-    penalty = added_penalty(strategy, _whole(moved, tables), _whole(published, tables))
-    if penalty is None:
-        return {}
-    penalty = torch.where(mask[: len(penalty)].any(1), penalty, 0.0)
-    gradients = torch.autograd.grad(penalty.sum(), list(moved.values()), allow_unused=True)
-    return dict(zip(moved, gradients, strict=True))
-
-
-def _filled(model: Model, parameters: Parameters) -> Model:
-    """The model with other parameters; valid until it is filled again."""
-    shell = _shells.get(model)
-    if shell is None:
-        shell = _shells[model] = copy.deepcopy(model, {id(value): value for value in model.parameters()})
-    for name, value in parameters.items():
-        module, _, leaf = name.rpartition(".")
-        shell.get_submodule(module)._parameters[leaf] = value  # type: ignore[assignment]
-    return shell
-
-
-_shells: WeakKeyDictionary[Model, Model] = WeakKeyDictionary()
-
-
-def _own(value: Tensor) -> Tensor:
-    """A copy to be tuned, in which every user's part begins at a multiple of 64 bytes."""
-    users, size = len(value), value[0].numel()
-    room = value.new_empty(users, -(-size // ALIGNED) * ALIGNED)
-    return room[:, :size].view(value.shape).copy_(value)
-
-
-def _repeated(values: Tensor) -> Tensor:
-    """The users' values, repeated from the first up to a multiple of ``LANES``."""
-    users = len(values)
-    return values[torch.arange(-(-users // LANES) * LANES) % users] if users % LANES else values
-
-
-def _whole(parameters: Parameters, tables: set[str]) -> Parameters:
-    """Parameters whose tables are padded with zero rows, so that a sum over them is rounded as in any other cohort."""
-    return {
-        name: F.pad(value, (0, 0, 0, -value.shape[1] % SUMMED)) if name in tables else value
-        for name, value in parameters.items()
-    }
 
 
 def _padded(features: Features, users: Rows, part: Part, block: int) -> tuple[Rows, npt.NDArray[np.bool_]]:

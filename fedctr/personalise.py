@@ -8,13 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fedctr import metrics
-from fedctr.cohort import Cohort, Parameters, fine_tune, gather, working_set
+from fedctr.cohort import Cohort, gather
 from fedctr.cohort_size import users_at_once
 from fedctr.data.dataset import Schema
+from fedctr.engine import fine_tune, working_set
 from fedctr.features import Features, Rows
 from fedctr.messages import Columns, Task
 from fedctr.published import Published
 from fedctr.recipe import Recipe
+from fedctr.stacking import Parameters
 from fedctr.strategy import ClientStrategy
 
 MEASURED_TOGETHER = 1 << 16  # scored samples; metrics cost little more for many users than for few

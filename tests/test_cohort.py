@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fedctr import loop
-from fedctr.cohort import Cohort, block_of, fine_tune, gather, padded_length, working_set
+from fedctr.cohort import Cohort, block_of, gather, padded_length
 from fedctr.data.partition import partition
+from fedctr.engine import fine_tune, working_set
 from fedctr.features import Features
 from fedctr.messages import Columns
 from fedctr.published import Published

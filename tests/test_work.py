@@ -14,7 +14,8 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from fedctr.cohort import Cohort, fine_tune
+from fedctr.cohort import Cohort
+from fedctr.engine import fine_tune
 from fedctr.features import Features
 from fedctr.models.descent import Descent
 from fedctr.recipe import Recipe

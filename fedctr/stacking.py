@@ -1,0 +1,42 @@
+"""Parameters with a leading user axis: a private copy for every user."""
+
+import copy
+from weakref import WeakKeyDictionary
+
+import torch
+from torch import Tensor
+
+from fedctr.models.batch import ALIGNED
+from fedctr.models.model import Model
+
+Parameters = dict[str, Tensor]
+# Elementwise functions go through this many floats at once, and through the remainder one by one, where sigmoid and
+# softplus round differently. No tensor of a multiple of it has a remainder.
+LANES = 32
+
+
+def filled(model: Model, parameters: Parameters) -> Model:
+    """The model with other parameters; valid until it is filled again."""
+    shell = _shells.get(model)
+    if shell is None:
+        shell = _shells[model] = copy.deepcopy(model, {id(value): value for value in model.parameters()})
+    for name, value in parameters.items():
+        module, _, leaf = name.rpartition(".")
+        shell.get_submodule(module)._parameters[leaf] = value  # type: ignore[assignment]
+    return shell
+
+
+_shells: WeakKeyDictionary[Model, Model] = WeakKeyDictionary()
+
+
+def own(value: Tensor) -> Tensor:
+    """A copy to be tuned, in which every user's part begins at a multiple of 64 bytes."""
+    users, size = len(value), value[0].numel()
+    room = value.new_empty(users, -(-size // ALIGNED) * ALIGNED)
+    return room[:, :size].view(value.shape).copy_(value)
+
+
+def repeated(values: Tensor) -> Tensor:
+    """The users' values, repeated from the first up to a multiple of ``LANES``."""
+    users = len(values)
+    return values[torch.arange(-(-users // LANES) * LANES) % users] if users % LANES else values
