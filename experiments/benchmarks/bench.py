@@ -2,8 +2,8 @@
 
 python experiments/benchmarks/bench.py [quick|full] [--model NAME ...] [--only NAME ...]
 
-Runs what is installed, in turns, and writes results/personalisation.md and results/results.json. "quick" measures one
-model and "full" measures all, but for others than the first only the loop and fedctr's engine run, unless --only names
+Runs what is installed, in turns. "quick" measures one model; "full" measures all and writes results/personalisation.md
+and results/results.json, but for others than the first model only the loop and fedctr's engine run, unless --only names
 more. The last line of the standard output is JSON with the headline ratios. Exits with 1 if a competitor found other
 AUCs than the plain loop; how fast anything was decides nothing.
 """
@@ -95,9 +95,10 @@ def main() -> int:
         all_agree = all_agree and agree
 
     text = page(models, workload.DATASET)
-    RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "personalisation.md").write_text(text, encoding="utf-8")
-    (RESULTS / "results.json").write_text(json.dumps(facts(models), indent=1) + "\n", encoding="utf-8")
+    if arguments.mode == "full":
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "personalisation.md").write_text(text, encoding="utf-8")
+        (RESULTS / "results.json").write_text(json.dumps(facts(models), indent=1) + "\n", encoding="utf-8")
     print(text)
     print(json.dumps(headline(models)))
     return 0 if all_agree else 1
