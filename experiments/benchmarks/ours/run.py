@@ -18,6 +18,7 @@ from fedctr.data.split import Fractions
 from fedctr.features import Features
 from fedctr.messages import Columns, Task
 from fedctr.personalise import personalise
+from fedctr.progress import Silent
 from fedctr.strategy import strategies
 from fedctr.threads import single_thread
 
@@ -27,9 +28,30 @@ from work import WARM_UP_USERS, Clock, write_result
 
 STRATEGY = "fine-tuning"
 CLIENTS = 2
-# Through Flower there is a task for each seed, two of them on their way at any time. The clock runs from the end of one
-# task to the end of another. Those before it warm both workers up, and one after it keeps both busy until then.
-WARM_UP_TASKS, TASKS, TASKS_AFTER = 2, 6, 1
+SEEDS = 17  # through Flower: a task for each, and two clients to do it
+# Replies before the clock starts, by when both workers are warm, and after it stops, until when both are busy.
+WARM_UP, REST = 6, 6
+
+
+class Replies(Silent):
+    """Notes when the server read each reply to the tasks of the last phase."""
+
+    def __init__(self) -> None:
+        self.times: list[float] = []
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        """Begin anew."""
+        self.times = []
+
+    def advance(self, steps: int = 1, note: str = "") -> None:
+        """A reply was read."""
+        self.times.append(time.perf_counter())
+
+    def seconds_each(self) -> float:
+        """Wall time for each reply, between two looks for replies: all that had come by then were read at once."""
+        begun, ended = self.times[WARM_UP - 1], self.times[-REST - 1]
+        read = sum(begun + 0.01 < moment <= ended + 0.01 for moment in self.times)
+        return (ended - begun) / read
 
 
 def engine(model: str, result: Path) -> None:
@@ -62,35 +84,34 @@ def engine(model: str, result: Path) -> None:
 
 
 def through_flower(model: str, result: Path) -> None:
-    """A whole run, of which some tasks in its midst are timed, as the run folder tells when each was done."""
-    started = time.time()
+    """A whole run, of which most replies are timed."""
+    started = time.perf_counter()
+    replies = Replies()
     with tempfile.TemporaryDirectory() as scratch:
         found = bench(
             Experiment(
                 dataset=workload.DATASET,
                 model=model,
                 strategies=(STRATEGY,),
-                seeds=WARM_UP_TASKS + TASKS + TASKS_AFTER,
+                seeds=SEEDS,
                 partitions=CLIENTS,
                 backend="ray",
                 out=Path(scratch) / "run",
                 learning_rates=(workload.LEARNING_RATE,),
                 epochs=(workload.EPOCHS,),
                 batch_size=workload.BATCH_SIZE,
-            )
+            ),
+            replies,
         )
-        # The server writes a task's cell as soon as the task's last reply has been read.
-        ends = sorted(cell.stat().st_mtime for cell in (found.folder / "cells").glob("test-*.parquet"))
-    begun, ended = ends[WARM_UP_TASKS - 1], ends[WARM_UP_TASKS + TASKS - 1]
     rows = found.users.query(f"split == 'test' and seed == {workload.SEED}").set_index("user")
     dataset, _ = workload.dataset_and_split()
     write_result(
         result,
         rows["auc"].loc[dataset.user_ids.to_pylist()],
-        (ended - begun) / TASKS,
+        replies.seconds_each() * CLIENTS,
         CLIENTS,
         ("torch", "numpy", "flwr", "ray"),
-        startup_seconds=begun - started,
+        startup_seconds=replies.times[WARM_UP - 1] - started,
     )
 
 
