@@ -24,7 +24,7 @@ from fedctr.models.batch import Bag, Batch, Coded, shares
 from fedctr.models.layers import Side
 from fedctr.models.model import Model
 from fedctr.published import Published
-from fedctr.samples import Numbered, PartCodes, Samples, Table, mean_clicks
+from fedctr.samples import Numbered, PartCodes, Samples, Table, Take, mean_clicks
 from fedctr.stacking import LANES, Parameters, filled, repeated
 from fedctr.strategy import Local
 
@@ -159,19 +159,22 @@ class Cohort:
 
     def to(self, device: str) -> "Cohort":
         """The same on another device."""
-        train, scored = (part.take(lambda values: values.to(device)) for part in (self.train, self.scored))
-        user = {name: bag.take(lambda values: values.to(device)) for name, bag in self.user.items()}
-        tables = {name: table.to(device) for name, table in self.tables.items()}
-        return Cohort(self.users, train, scored, user, tables, self.block)
+        return self._take(self.users, lambda values: values.to(device))
 
     def first(self, users: int) -> "Cohort":
         """The cohort of the first users alone."""
-        if users == len(self.users):
-            return self
-        train, scored = (part.take(lambda values: values[:users]) for part in (self.train, self.scored))
-        user = {name: bag.take(lambda values: values[:users]) for name, bag in self.user.items()}
-        tables = {name: table.first(users) for name, table in self.tables.items()}
-        return Cohort(self.users[:users], train, scored, user, tables, self.block)
+        return self if users == len(self.users) else self._take(self.users[:users], lambda values: values[:users])
+
+    def _take(self, users: Rows, take: Take) -> "Cohort":
+        """The cohort of these users, made by a function of (users, ...)."""
+        return Cohort(
+            users,
+            self.train.take(take),
+            self.scored.take(take),
+            {name: bag.take(take) for name, bag in self.user.items()},
+            {name: table.take(take) for name, table in self.tables.items()},
+            self.block,
+        )
 
     def stack(self, model: Model) -> Parameters:
         """The model's parameters with a leading user axis, tables cut down to the rows in use."""

@@ -101,13 +101,9 @@ class Table:
         """Rows that a user tunes."""
         return self.codes.shape[1]
 
-    def first(self, users: int) -> "Table":
-        """The rows of the first users alone."""
-        return Table(self.codes[:users], self.more[:users])
-
-    def to(self, device: str) -> "Table":
-        """The same on another device."""
-        return Table(self.codes.to(device), self.more.to(device))
+    def take(self, take: Take) -> "Table":
+        """What a function of (users, ...) makes of it."""
+        return Table(take(self.codes), take(self.more))
 
     def stack(self, weight: Tensor) -> Tensor:
         """The users' copies, (users, rows, size)."""
@@ -202,10 +198,12 @@ def mean_clicks(clicks: Coded, rows: Mapping[str, int], history: Tensor, shares:
         shares: float32 (users, samples, length), their weights.
     """
     users, samples, length = history.shape
+    some = next(iter(clicks.values()))
+    # Every field has the same places.
+    below_one_another = below(history, (some if isinstance(some, Tensor) else some.rows).shape[1]).flatten()
     found = {}
     for name, places in clicks.items():
         size = rows[name]
-        below_one_another = below(history, (places if isinstance(places, Tensor) else places.rows).shape[1]).flatten()
         if isinstance(places, Tensor):
             bags = below_one_another.view(-1, length), places.flatten(0, 1)
             means = F.embedding_bag(*bags, mode="sum", per_sample_weights=shares.reshape(-1, length))

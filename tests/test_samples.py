@@ -176,7 +176,7 @@ def test_a_table_stacks_the_rows_in_use_and_is_extended_as_published() -> None:
     ]
     whole = Table(table.codes, torch.zeros(2, 0, dtype=torch.int64))
     assert whole.extend(stacked, weight) is stacked
-    first = table.first(1)
+    first = table.take(lambda values: values[:1])
     assert (first.codes.tolist(), first.more.tolist()) == ([[1, 2]], [[0]])
 
 
