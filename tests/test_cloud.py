@@ -10,13 +10,14 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from fedctr.cloud import CloudTraining, publish
 from fedctr.data.dataset import Dataset
+from fedctr.data.reading import Reading
 from fedctr.data.split import Fractions, Part, split
 from fedctr.data.synthetic import Synthetic
 from fedctr.errors import FedctrError
 from fedctr.features import Features
 from fedctr.published import Published
 
-SMALL = Synthetic(users=60, items=40, samples_per_user=30).read(None)
+SMALL = Synthetic(users=60, items=40, samples_per_user=30).read(None, Reading())
 QUICK = CloudTraining(learning_rate=0.01, epochs=2)
 Train = Callable[..., tuple[Published, dict[str, Any]]]
 
@@ -100,7 +101,7 @@ def test_no_test_label_is_read(spec: str, train: Train) -> None:
 
 
 def test_it_learns_tastes_that_the_test_part_confirms(train: Train) -> None:
-    dataset = Synthetic(users=400, items=100, samples_per_user=40).read(None)
+    dataset = Synthetic(users=400, items=100, samples_per_user=40).read(None, Reading())
     published, _ = train(spec="din[history=10]", dataset=dataset, training=CloudTraining(learning_rate=0.01, epochs=4))
     labels, probabilities = scored(published, dataset, "test")
     assert roc_auc_score(labels, probabilities) > 0.6

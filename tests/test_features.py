@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedctr.data.dataset import Dataset
+from fedctr.data.reading import Reading
 from fedctr.data.split import Fractions, Split, split
 from fedctr.data.synthetic import Synthetic
 from fedctr.features import Features, Histories, PlainBatch
@@ -93,7 +94,7 @@ def test_no_label_outside_the_training_part_leaks_into_a_feature(users: list[Use
 
 @pytest.mark.parametrize("window", ["later", "earlier"])
 def test_no_held_out_label_changes_any_batch(window: str) -> None:
-    dataset = Synthetic(users=30, items=50).read(None)
+    dataset = Synthetic(users=30, items=50).read(None, Reading())
     parts = split(dataset, Fractions(window=window))  # type: ignore[arg-type]
     held_out = np.ones(dataset.samples, dtype=bool)
     for start, stop in zip(parts.start, parts.train_end, strict=True):

@@ -12,6 +12,8 @@ from rich.table import Table
 from fedctr.data.cache import files_of, open_dataset
 from fedctr.data.describe import FAR, Description, Drift, describe, draw, histogram, measure_drift
 from fedctr.data.loader import loaders
+from fedctr.data.reading import OnBadRow
+from fedctr.progress import Terminal
 
 app = typer.Typer(help="Fetch data sets and see what they look like.", no_args_is_help=True)
 
@@ -23,6 +25,9 @@ Spec = Annotated[
 ]
 Files = Annotated[
     Path | None, typer.Option("--path", help="Folder or archive with its files, if you have them already.")
+]
+BadRows = Annotated[
+    OnBadRow, typer.Option("--on-bad-row", help="stop at the first malformed row, or skip such rows and count them.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 Picture = Annotated[
@@ -56,7 +61,13 @@ def get(name: Name) -> None:
 
 
 @app.command("describe")
-def describe_(name: Spec, path: Files = None, as_json: AsJson = False, picture: Picture = None) -> None:
+def describe_(
+    name: Spec,
+    path: Files = None,
+    on_bad_row: BadRows = "stop",
+    as_json: AsJson = False,
+    picture: Picture = None,
+) -> None:
     r"""Show how large a data set is and how far its users drift from the global click-through rate.
 
     NAME is one of 'fedctr data list', with options if it has any, as in synthetic\[users=5000].
@@ -64,7 +75,8 @@ def describe_(name: Spec, path: Files = None, as_json: AsJson = False, picture: 
 
     Example: fedctr data describe movielens-100k --picture drift.png
     """
-    dataset = open_dataset(name, path)
+    with Terminal() as reporter:
+        dataset = open_dataset(name, path, on_bad_row, reporter)
     if picture is not None:
         draw(dataset, picture)
     description = describe(dataset)
@@ -89,6 +101,7 @@ def _figures(description: Description) -> Table:
         ("mean absolute drift", f"{description.mean_absolute_drift:.3f}"),
         (f"users with drift beyond {FAR:g}", f"{description.share_drifting_far:.1%}"),
         ("users with one class in test", f"{description.one_class_test_users:,}"),
+        ("malformed rows left out", f"{description.bad_rows:,}"),
     ):
         table.add_row(name, figure)
     return table

@@ -5,14 +5,18 @@ import json
 import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import platformdirs
 
 from fedctr.data.dataset import LAYOUT, Dataset
 from fedctr.data.loader import Loader, loaders
+from fedctr.data.reading import OnBadRow, Reading
 from fedctr.data.source import obtain
 from fedctr.errors import FedctrError
+from fedctr.progress import Reporter
 
 
 def cache_folder() -> Path:
@@ -21,13 +25,17 @@ def cache_folder() -> Path:
     return Path(chosen).expanduser().absolute() if chosen else Path(platformdirs.user_cache_dir("fedctr"))
 
 
-def open_dataset(spec: str, path: Path | None = None) -> Dataset:
+def open_dataset(
+    spec: str, path: Path | None = None, on_bad_row: OnBadRow = "stop", reporter: Reporter | None = None
+) -> Dataset:
     """A data set, memory-mapped; it is read from its files (or generated) the first time only.
 
     Args:
         spec: a loader's name with options, such as ``"movielens-100k"`` or ``"synthetic[users=1000]"``.
         path: the folder or archive with its files; None to use those of ``fedctr data get``, which are
             fetched now if need be.
+        on_bad_row: ``stop`` refuses files with a malformed row, ``skip`` leaves such rows out and counts them.
+        reporter: hears of progress while it is read; None for silence.
 
     Returns:
         The data set, whose ``folder`` other processes can open.
@@ -41,12 +49,18 @@ def open_dataset(spec: str, path: Path | None = None) -> Dataset:
         raise FedctrError(f"data set {loader.name} is generated, not read; leave out --path")
     if path is None and loader.needs_files:
         path = files_of(loader)
-    folder = cache_folder() / "datasets" / f"{loader.name}-{_key(loader, path)}"
+    folder = cache_folder() / "datasets" / f"{loader.name}-{_key(loader, path, on_bad_row)}"
     if not folder.is_dir():
-        dataset = loader.read(path)
+        reading = Reading(on_bad_row, reporter)
+        dataset = replace(loader.read(path, reading), bad_rows=reading.bad_rows)
+        for example in reading.examples:
+            reading.reporter.say(f"skipped: {example}")
         dataset.check()
         store(folder, dataset.save)
-    return Dataset.open(folder)
+    dataset = Dataset.open(folder)
+    if dataset.bad_rows and reporter:
+        reporter.say(f"{dataset.name}: {dataset.bad_rows:,} malformed rows of the official files were left out")
+    return dataset
 
 
 def files_of(loader: Loader) -> Path:
@@ -62,17 +76,33 @@ def files_of(loader: Loader) -> Path:
     return obtain(loader.name, loader.sources, cache_folder() / "downloads" / loader.name)
 
 
-def _key(loader: Loader, path: Path | None) -> str:
-    digest = hashlib.sha256(
-        json.dumps([LAYOUT, loader.name, loader.version, vars(loader)], sort_keys=True, default=str).encode()
-    )
+def _key(loader: Loader, path: Path | None, on_bad_row: OnBadRow) -> str:
+    how = [LAYOUT, loader.name, loader.version, vars(loader), *([on_bad_row] if on_bad_row != "stop" else [])]
+    digest = hashlib.sha256(json.dumps(how, sort_keys=True, default=str).encode())
     for file in loader.inputs(path) if path is not None else ():
         try:
-            with file.open("rb") as content:
-                digest.update(file.name.encode() + hashlib.file_digest(content, "sha256").digest())
+            digest.update(file.name.encode() + bytes.fromhex(_content(file)))
         except OSError as error:
             raise FedctrError(f"{file}: cannot be read ({error.strerror})") from error
     return digest.hexdigest()[:16]
+
+
+def _content(file: Path) -> str:
+    """SHA-256 of a file, remembered while its size and time of change stay the same: some have many gigabytes."""
+    state = file.stat()
+    known = cache_folder() / "digests" / hashlib.sha256(str(file.absolute()).encode()).hexdigest()[:32]
+    seen = f"{state.st_size} {state.st_mtime_ns} "
+    with suppress(OSError, UnicodeDecodeError):
+        if (text := known.read_text()).startswith(seen):
+            return text.removeprefix(seen)
+    with file.open("rb") as content:
+        digest = hashlib.file_digest(content, "sha256").hexdigest()
+    with suppress(OSError):
+        known.parent.mkdir(parents=True, exist_ok=True)
+        fresh = known.with_suffix(f".{os.getpid()}")
+        fresh.write_text(seen + digest)
+        fresh.replace(known)
+    return digest
 
 
 def store(folder: Path, save: Callable[[Path], None]) -> None:

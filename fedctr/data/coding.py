@@ -6,11 +6,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from fedctr.data.table import Table
 
 Positions = npt.NDArray[np.intp]
 Whole = npt.NDArray[np.int64]
+Names = tuple[Sequence[object] | npt.NDArray[np.generic], Sequence[object] | npt.NDArray[np.generic]]
 MOST = 10**9  # ids and codes are kept in 32 bits
 
 
@@ -50,55 +52,85 @@ def flag_codes(names: Sequence[str], flags: npt.NDArray[np.bool_]) -> tuple[Posi
 
 
 def ids(table: Table, field: str) -> tuple[Whole, Positions]:
-    """The ids that a table describes.
+    """The ids that a table describes in its good rows; check all other columns before.
 
     Returns:
-        Ids in ascending order, int64 (rows,); and the row of the table that describes each.
+        Ids in ascending order, int64 (ids,); and the row of the table that describes each.
 
     Raises:
-        FedctrError: when an id is no number from 1, or is described twice.
+        FedctrError: when an id is no number from 1, or is described twice, if reading stops at bad rows.
     """
     found = table.whole(field, 1, MOST)
-    rows = np.argsort(found, kind="stable")
-    repeated = np.flatnonzero(np.diff(found[rows]) == 0)
-    if len(repeated):
-        first, second = (int(row) for row in rows[repeated[0] : repeated[0] + 2])
-        raise table.fault(second, field, f"{found[second]} is already described on line {table.line(first)}")
+    first = pd.Series(found).where(table.good).drop_duplicates().dropna()
+    fresh = ~table.good
+    fresh[first.index] = True
+    line = dict(zip(first.astype(np.int64), table.lines[first.index], strict=True)) if not fresh.all() else {}
+    table.refuse(field, fresh, lambda row: f"{found[row]} is already described on line {line[found[row]]}")
+    rows = np.flatnonzero(table.good)
+    rows = rows[np.argsort(found[rows], kind="stable")]
     return found[rows], rows
 
 
 def rows_of(table: Table, field: str, known: Whole, described_in: str) -> Positions:
-    """Where the ids of a column stand among the known ones, which ascend.
+    """Where the ids of a column stand among the known ones, which ascend; 0 for those that are not known.
 
     Raises:
-        FedctrError: when one is not known; ``described_in`` names the file that should describe it.
+        FedctrError: when one is not known, if reading stops at bad rows; ``described_in`` names the file that should
+            describe it.
     """
     wanted = table.whole(field, 1, MOST)
     rows = np.searchsorted(known, wanted)
     inside = rows < len(known)
     inside[inside] = known[rows[inside]] == wanted[inside]
     table.require(field, inside, f"an id that {described_in} describes")
+    rows[~inside] = 0
     return rows
 
 
-def refuse_repeated(table: Table, user: Positions, item: Positions, time: Whole) -> None:
+class Numbering:
+    """Numbers for distinct texts that arrive block by block."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[str, int] = {}
+
+    def number(self, values: pa.StringArray) -> Whole:
+        """A number for each text, the same for equal ones, in the order of arrival; int64 (rows,)."""
+        distinct = pc.dictionary_encode(values)
+        numbers = self._numbers
+        here = np.array(
+            [numbers.setdefault(value, len(numbers)) for value in distinct.dictionary.to_pylist()], np.int64
+        )
+        return here[distinct.indices.to_numpy()] if len(here) else here
+
+    def sorted(self) -> tuple[pa.StringArray, Whole]:
+        """All texts in ascending order, which does not depend on that of arrival; and the place of each number."""
+        texts = pa.array(list(self._numbers), pa.string())
+        order = pc.sort_indices(texts).to_numpy().astype(np.int64)
+        places = np.empty_like(order)
+        places[order] = np.arange(len(order))
+        return texts.take(pa.array(order)), places
+
+
+def refuse_repeated(table: Table, user: Positions, item: Positions, time: Whole, names: Names) -> None:
     """Refuse a second impression of one item on one user.
 
     Args:
-        table: has the columns user and item.
+        table: whose rows these are; its columns are not needed.
         user: (rows,), rows of users.
         item: (rows,), rows of items.
         time: int64 (rows,), seconds.
+        names: the raw ids of users, and of items.
 
     Raises:
-        FedctrError: with the lines of both.
+        FedctrError: with the lines of both, if reading stops at bad rows.
     """
     pairs = pd.Series(user.astype(np.int64) * MOST + item)
     repeated = pairs.duplicated().to_numpy()
-    if not repeated.any():
-        return
-    second = int(np.argmax(repeated))
-    first = int(np.argmax((pairs == pairs[second]).to_numpy()))
-    when = "at the same time" if time[first] == time[second] else "at another time"
-    pair = " and item ".join(table.columns[field][second].as_py() for field in ("user", "item"))
-    raise table.fault(second, "item", f"duplicate of line {table.line(first)}: user {pair}, {when}")
+
+    def problem(second: int) -> str:
+        first = int(np.argmax((pairs == pairs[second]).to_numpy()))
+        when = "at the same time" if time[first] == time[second] else "at another time"
+        pair = f"user {names[0][user[second]]} and item {names[1][item[second]]}"
+        return f"duplicate of line {table.lines[first]}: {pair}, {when}"
+
+    table.refuse("item", ~repeated, problem)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -78,6 +78,7 @@ class Dataset:
         item: int32 (samples,), rows of ``item_codes``.
         label: uint8 (samples,), 1 for a positive.
         time: int64 (samples,), seconds.
+        bad_rows: how many rows of the official files were malformed, and left out.
         folder: where :meth:`open` found it, for others to memory-map it too; None when it is in memory only.
     """
 
@@ -91,7 +92,40 @@ class Dataset:
     item: Ints
     label: npt.NDArray[np.uint8]
     time: npt.NDArray[np.int64]
+    bad_rows: int = 0
     folder: Path | None = None
+
+    @classmethod
+    def arranged(
+        cls,
+        name: str,
+        schema: Schema,
+        ids: tuple[pa.Array, pa.Array],
+        codes: tuple[Ints, Ints],
+        samples: Sequence[npt.NDArray[np.generic]],
+    ) -> "Dataset":
+        """A data set whose samples come in any order.
+
+        Args:
+            name: the loader's.
+            schema: fields and cardinalities.
+            ids: raw ids of users and of items, strings.
+            codes: int32 (users, columns) and (items, columns).
+            samples: user and item (rows of codes), label (0 or 1) and time (seconds), each (samples,).
+        """
+        user, item, label, time = samples
+        order = np.lexsort((item, time, user))
+        counts = np.bincount(user, minlength=len(codes[0]))
+        return cls(
+            name,
+            schema,
+            *ids,
+            *codes,
+            offsets=np.concatenate([[0], np.cumsum(counts)]).astype(np.int64),
+            item=item[order].astype(np.int32),
+            label=label[order].astype(np.uint8),
+            time=time[order].astype(np.int64),
+        )
 
     @property
     def users(self) -> int:
@@ -142,7 +176,10 @@ class Dataset:
 
     def save(self, folder: Path) -> None:
         """Write uncompressed Arrow files into an existing folder, to be memory-mapped by :meth:`open`."""
-        schema = {"name": self.name, "content_hash": self.content_hash, **asdict(self.schema)}
+        schema = {
+            **{"name": self.name, "content_hash": self.content_hash, "bad_rows": self.bad_rows},
+            **asdict(self.schema),
+        }
         (folder / "schema.json").write_text(json.dumps(schema, indent=1))
         counts = pa.array(np.diff(self.offsets))
         tables = {
@@ -182,6 +219,7 @@ class Dataset:
             item_codes=_matrix(items["codes"]),
             offsets=np.concatenate([[0], np.cumsum(users["samples"].to_numpy())]).astype(np.int64),
             **{name: samples[name].to_numpy() for name in ("item", "label", "time")},
+            bad_rows=text.get("bad_rows", 0),
             folder=folder,
         )
         dataset.__dict__["content_hash"] = text["content_hash"]

@@ -31,6 +31,7 @@ class Description:
         users: number of users.
         items: number of items.
         samples: number of samples.
+        bad_rows: malformed rows of the official files that were left out.
         ctr: share of positives among all samples.
         global_ctr: the same among the training samples of all users.
         local_ctr: quantiles of the users' own.
@@ -46,6 +47,7 @@ class Description:
     users: int
     items: int
     samples: int
+    bad_rows: int
     ctr: float
     global_ctr: float
     local_ctr: dict[str, float]
@@ -91,6 +93,7 @@ def describe(dataset: Dataset, fractions: Fractions | None = None) -> Descriptio
         users=dataset.users,
         items=dataset.items,
         samples=dataset.samples,
+        bad_rows=dataset.bad_rows,
         ctr=float(dataset.label.mean()),
         global_ctr=measured.global_ctr,
         local_ctr=_quantiles(measured.local_ctr),

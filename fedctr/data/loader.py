@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import ClassVar
 
 from fedctr.data.dataset import Dataset
+from fedctr.data.reading import Reading
 from fedctr.data.source import Source
 from fedctr.registry import Registry
 
@@ -28,14 +29,16 @@ class Loader(ABC):
     sources: ClassVar[tuple[Source, ...]] = ()
 
     @abstractmethod
-    def read(self, path: Path | None) -> Dataset:
+    def read(self, path: Path | None, reading: Reading) -> Dataset:
         """Read the official files.
 
         Args:
             path: a folder or an archive as downloaded; None for a generator.
+            reading: decides on malformed rows, and hears of progress.
 
         Raises:
-            FedctrError: for a missing, truncated or malformed file, with file, line, field and remedy.
+            FedctrError: for a missing or truncated file, and for a malformed row unless these are skipped, with file,
+                line, field and remedy.
         """
 
     def inputs(self, path: Path) -> list[Path]:

@@ -19,11 +19,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fedctr.data.bundle import Bundle
-from fedctr.data.coding import codes, flag_codes, ids, refuse_repeated, rows_of
+from fedctr.data.coding import Whole, codes, flag_codes, ids, refuse_repeated, rows_of
 from fedctr.data.dataset import Dataset, Field, Ints, Schema
 from fedctr.data.loader import Loader
+from fedctr.data.reading import Reading
 from fedctr.data.source import Source, Web, Wheel
-from fedctr.data.table import Format, Table, read
+from fedctr.data.table import Format, Table, blocks, read
 from fedctr.errors import FedctrError
 
 Flags = npt.NDArray[np.bool_]
@@ -140,36 +141,34 @@ class MovieLens(Loader):
     layouts: ClassVar[tuple[Layout, ...]]
     scale: ClassVar[tuple[float, float]]
 
-    def read(self, path: Path | None) -> Dataset:
+    def read(self, path: Path | None, reading: Reading) -> Dataset:
         """Read a folder or an archive.
 
         Raises:
-            FedctrError: for a missing, truncated or malformed file, with file, line, field and remedy.
+            FedctrError: for a missing or truncated file, and for a malformed row unless these are skipped, with file,
+                line, field and remedy.
         """
         assert path is not None, "only generators are read without a path"
         bundle, layout = self._find(path)
-        users, films, ratings = (read(bundle, form) for form in (layout.users, layout.films, layout.ratings))
-        user_ids, user_rows = ids(users, "user")
-        item_ids, film_rows = ids(films, "item")
-        user = rows_of(ratings, "user", user_ids, users.where)
-        item = rows_of(ratings, "item", item_ids, films.where)
-        rating = ratings.number("rating", *self.scale)
-        time = ratings.whole("time", 0, _LATEST)
-        refuse_repeated(ratings, user, item, time)
-        user_fields, user_codes = _user_codes(users, user_rows)
-        item_fields, item_codes = _film_codes(layout, films, film_rows)
-        order = np.lexsort((item, time, user))
-        return Dataset(
-            name=self.name,
-            schema=Schema(user_fields, item_fields),
-            user_ids=pc.cast(pa.array(user_ids), pa.string()),
-            item_ids=pc.cast(pa.array(item_ids), pa.string()),
-            user_codes=user_codes,
-            item_codes=item_codes,
-            offsets=np.concatenate([[0], np.cumsum(np.bincount(user, minlength=len(user_ids)))]).astype(np.int64),
-            item=item[order].astype(np.int32),
-            label=(rating[order] >= _POSITIVE).astype(np.uint8),
-            time=time[order],
+        users, films = read(bundle, layout.users, reading), read(bundle, layout.films, reading)
+        user_ids, user_fields, user_codes = _user_codes(users)
+        item_ids, item_fields, item_codes = _film_codes(layout, films)
+        parts = []
+        for ratings in blocks(bundle, layout.ratings, reading):
+            user = rows_of(ratings, "user", user_ids, users.where)
+            item = rows_of(ratings, "item", item_ids, films.where)
+            positive = ratings.number("rating", *self.scale) >= _POSITIVE
+            time = ratings.whole("time", 0, _LATEST)
+            parts.append(ratings.kept(user, item, positive, time, ratings.lines))
+        user, item, positive, time, lines = (np.concatenate(column) for column in zip(*parts, strict=True))
+        every = Table(ratings.where, {}, lines, bundle.fallback, reading)
+        refuse_repeated(every, user, item, time, (user_ids, item_ids))
+        return Dataset.arranged(
+            self.name,
+            Schema(user_fields, item_fields),
+            (pc.cast(pa.array(user_ids), pa.string()), pc.cast(pa.array(item_ids), pa.string())),
+            (user_codes, item_codes),
+            every.kept(user, item, positive, time),
         )
 
     def inputs(self, path: Path) -> list[Path]:
@@ -211,8 +210,9 @@ class MovieLens100K(MovieLens):
     )
 
 
-def _user_codes(users: Table, rows: npt.NDArray[np.intp]) -> tuple[tuple[Field, ...], Ints]:
+def _user_codes(users: Table) -> tuple[Whole, tuple[Field, ...], Ints]:
     age = np.searchsorted(_AGES, users.whole("age", 1, 120), side="right") + 1
+    user_ids, rows = ids(users, "user")
     gender, genders = codes(users.columns["gender"])
     occupation, occupations = codes(users.columns["occupation"])
     columns = (np.arange(1, len(rows) + 1), age[rows], gender[rows], occupation[rows])
@@ -222,16 +222,17 @@ def _user_codes(users: Table, rows: npt.NDArray[np.intp]) -> tuple[tuple[Field, 
         Field("gender", len(genders) + 1),
         Field("occupation", len(occupations) + 1),
     )
-    return fields, np.column_stack(columns).astype(np.int32)
+    return user_ids, fields, np.column_stack(columns).astype(np.int32)
 
 
-def _film_codes(layout: Layout, films: Table, rows: npt.NDArray[np.intp]) -> tuple[tuple[Field, ...], Ints]:
+def _film_codes(layout: Layout, films: Table) -> tuple[Whole, tuple[Field, ...], Ints]:
     genres, names = flag_codes(*layout.genres(films))
     year, years = codes(layout.year(films))
+    item_ids, rows = ids(films, "item")
     columns = (np.arange(1, len(rows) + 1), genres[rows], year[rows])
     fields = (
         Field("item", len(rows) + 1),
         Field("genres", len(names) + 1, values=genres.shape[1]),
         Field("year", len(years) + 1),
     )
-    return fields, np.column_stack(columns).astype(np.int32)
+    return item_ids, fields, np.column_stack(columns).astype(np.int32)

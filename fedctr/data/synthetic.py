@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from fedctr.data.dataset import Dataset, Field, Ints, Schema
 from fedctr.data.loader import Loader
+from fedctr.data.reading import Reading
 
 Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
@@ -90,8 +91,8 @@ class Synthetic(Loader):
             if type(value) not in (int, float) or not low <= value <= high:
                 raise ValueError(f"{option} is {value!r}; it must be a number from {low:g} to {high:g}")
 
-    def read(self, path: Path | None) -> Dataset:
-        """Generate the data set; ``path`` is not used."""
+    def read(self, path: Path | None, reading: Reading) -> Dataset:
+        """Generate the data set; there is no file to read."""
         world = _world(self)
         counts = self._counts()
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)

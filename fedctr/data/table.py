@@ -1,6 +1,9 @@
-"""Delimited text read at full speed, with every fault traced to its file, line and field."""
+"""Delimited text read block by block at full speed, with every fault traced to its file, line and field."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -9,19 +12,26 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from fedctr.data.bundle import Bundle
+from fedctr.data.reading import Reading
 from fedctr.errors import FedctrError
+
+Bools = npt.NDArray[np.bool_]
+Lines = npt.NDArray[np.int64]
+_NONE = pa.array([], pa.string())
+_UNIT = b"\x1f"  # stands for a separator of several characters, which Arrow does not know
 
 
 @dataclass(frozen=True)
 class Format:
-    """How one text file is laid out; it has no quoting.
+    """How one text file is laid out.
 
     Attributes:
         file: its bare name.
-        separator: one character between fields.
+        separator: between fields.
         columns: our names of the fields, in the order of the file.
         encoding: of the text.
-        header: the exact first line, or empty when the file starts with data.
+        header: the first line, or empty when the file starts with data. Blanks at its end do not matter.
+        quoted: whether a field may stand in double quotes, which are doubled within.
     """
 
     file: str
@@ -29,147 +39,217 @@ class Format:
     columns: tuple[str, ...]
     encoding: str = "utf-8"
     header: str = ""
+    quoted: bool = False
 
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """The rows of one file as text, and the way to turn a column into numbers.
+    """Rows of one file as text, and the way to turn a column into numbers.
+
+    If bad rows are skipped, one that is found bad stays in place, with some harmless value in columns of numbers, until
+    :meth:`kept` leaves it out.
 
     Attributes:
         where: how errors name the file.
         columns: column name to string array (rows,).
-        first_line: line number of row 0, counted from 1.
-        fallback: what the user can do but mend the file; it ends every error.
+        lines: line number of each row, counted from 1, int64 (rows,).
+        fallback: what the user can do but mend the file or skip the row; it ends every error.
+        reading: what becomes of bad rows.
+        good: bool (rows,), False for the rows that were found bad.
     """
 
     where: str
     columns: dict[str, pa.StringArray]
-    first_line: int
+    lines: Lines
     fallback: str
+    reading: Reading
+    good: Bools = field(init=False)
 
-    def fault(self, row: int, field: str, problem: str) -> FedctrError:
-        """The error for one row and field, to be raised."""
-        return FedctrError(
-            f"{self.where}, line {self.line(row)}, field {field}: {problem}; mend it, or {self.fallback}"
-        )
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "good", np.ones(len(self.lines), dtype=bool))
 
-    def line(self, row: int) -> int:
-        """Line number of a row, counted from 1."""
-        return row + self.first_line
+    def kept(self, *columns: npt.NDArray[np.generic]) -> list[npt.NDArray[np.generic]]:
+        """Columns (rows, ...) without the rows that were found bad."""
+        return list(columns) if self.good.all() else [column[self.good] for column in columns]
 
-    def require(self, field: str, good: npt.NDArray[np.bool_], expected: str) -> None:
-        """Refuse the first row that is not good.
+    def refuse(self, name: str, good: Bools, problem: Callable[[int], str]) -> None:
+        """Refuse the rows that are not good.
 
         Args:
-            field: a column.
+            name: the column at fault.
             good: bool (rows,).
-            expected: completes "found 'abc', expected ...".
+            problem: says what is wrong with a row.
 
         Raises:
-            FedctrError: with file, line, field, the value found and the remedy.
+            FedctrError: for the first, with file, line, field and remedy, if reading stops at bad rows.
         """
-        if not good.all():
-            row = int(np.argmin(good))
-            found = self.columns[field][row].as_py()
-            raise self.fault(row, field, f"found {_short(found)}, expected {expected}")
+        fresh = np.flatnonzero(self.good & ~good)
+        if len(fresh):
+            row = int(fresh[0])
+            what = f"{self.where}, line {self.lines[row]}, field {name}: {problem(row)}"
+            self.good[fresh] = False
+            self.reading.refuse(FedctrError(f"{what}; {_remedy(self.fallback)}"), len(fresh))
 
-    def whole(self, field: str, low: int, high: int) -> npt.NDArray[np.int64]:
-        """A column of whole numbers, int64 (rows,).
+    def require(self, name: str, good: Bools, expected: str) -> None:
+        """Refuse the rows that are not good; ``expected`` completes "found 'abc', expected ..."."""
+        column = self.columns[name]
+        self.refuse(name, good, lambda row: f"found {_short(column[row].as_py())}, expected {expected}")
 
-        Raises:
-            FedctrError: for anything else, or a number outside ``low..high``.
-        """
-        expected = f"a whole number from {low} to {high}"
+    def whole(self, name: str, low: int, high: int) -> npt.NDArray[np.int64]:
+        """A column of whole numbers, int64 (rows,); anything else, or outside ``low..high``, is refused."""
         # At most 18 digits always fit into 64 bits.
-        self.require(field, self._matches(field, r"^[0-9]{1,18}$"), expected)
-        numbers: npt.NDArray[np.int64] = pc.cast(self.columns[field], pa.int64()).to_numpy()
-        self.require(field, (numbers >= low) & (numbers <= high), expected)
-        return numbers
+        return self._numbers(name, r"^-?[0-9]{1,18}$", pa.int64(), low, high, f"a whole number from {low} to {high}")
 
-    def number(self, field: str, low: float, high: float) -> npt.NDArray[np.float64]:
-        """A column of plain decimal numbers, float64 (rows,).
-
-        Raises:
-            FedctrError: for anything else (NaN and infinity too), or a number outside ``low..high``.
-        """
+    def number(self, name: str, low: float, high: float) -> npt.NDArray[np.float64]:
+        """A column of plain decimal numbers, float64 (rows,); anything else (NaN too), or outside, is refused."""
         expected = f"a number from {low:g} to {high:g}"
-        self.require(field, self._matches(field, r"^[0-9]{1,9}(\.[0-9]{1,9})?$"), expected)
-        numbers: npt.NDArray[np.float64] = pc.cast(self.columns[field], pa.float64()).to_numpy()
-        self.require(field, (numbers >= low) & (numbers <= high), expected)
+        return self._numbers(name, r"^[0-9]{1,9}(\.[0-9]{1,9})?$", pa.float64(), low, high, expected)
+
+    def _numbers(
+        self, name: str, pattern: str, kind: pa.DataType, low: float, high: float, expected: str
+    ) -> npt.NDArray[Any]:
+        column = self.columns[name]
+        matching = pc.match_substring_regex(column, pattern)
+        good = matching.to_numpy(zero_copy_only=False)
+        readable = column if good.all() else pc.if_else(matching, column, "0")
+        numbers: npt.NDArray[Any] = pc.cast(readable, kind).to_numpy()
+        self.require(name, good & (numbers >= low) & (numbers <= high), expected)
         return numbers
 
-    def _matches(self, field: str, pattern: str) -> npt.NDArray[np.bool_]:
-        good: npt.NDArray[np.bool_] = pc.match_substring_regex(self.columns[field], pattern).to_numpy(
-            zero_copy_only=False
-        )
-        return good
 
-
-def read(bundle: Bundle, form: Format) -> Table:
-    """Read one file of a bundle into columns of text.
+def read(bundle: Bundle, form: Format, reading: Reading) -> Table:
+    """One file of a bundle as a single table, for files that fit into memory as text.
 
     Raises:
-        FedctrError: when the file is unreadable, empty, wrongly encoded or headed, or a row has too few or
-            too many fields.
+        FedctrError: as :func:`blocks`.
     """
-    where, fallback = bundle.where(form.file), bundle.fallback
-    # Blank lines at the end carry nothing; anywhere else they are rows with too few fields.
-    text = _decoded(bundle.read(form.file), form.encoding, where, fallback).rstrip("\r\n")
-    if not text:
+    tables = list(blocks(bundle, form, reading))
+    columns = {name: pa.concat_arrays([table.columns[name] for table in tables]) for name in form.columns}
+    lines = np.concatenate([table.lines for table in tables])
+    return Table(bundle.where(form.file), columns, lines, bundle.fallback, reading)
+
+
+def blocks(bundle: Bundle, form: Format, reading: Reading) -> Iterator[Table]:
+    """One file of a bundle as tables of some megabytes each, at least one.
+
+    Raises:
+        FedctrError: when the file is unreadable, empty or wrongly headed, or, if reading stops at bad rows, a row is
+            wrongly encoded or has too few or too many fields.
+    """
+    where, line = bundle.where(form.file), 1
+    pieces = _pieces(bundle, form, reading)
+    first: bytes | None = next(pieces, None)
+    if first is None:
         raise FedctrError(f"{where}: the file is empty; {bundle.remedy}")
+    first = first.removeprefix(b"\xef\xbb\xbf")
     if form.header:
-        header, _, text = text.partition("\n")
-        if header.rstrip("\r") != form.header:
+        found, more, rows = first.partition(b"\n")
+        header = found.decode(form.encoding, "backslashreplace").rstrip()
+        if header != form.header.rstrip():
             raise FedctrError(
                 f"{where}, line 1: found {_short(header)}, expected the header {form.header!r}; {bundle.remedy}"
             )
-    first_line = 2 if form.header else 1
-    return Table(where, _columns(text, form, where, first_line, fallback), first_line, fallback)
+        first, line = rows if more else None, 2
+    for piece in chain([first], pieces):
+        if piece is None:
+            yield Table(where, dict.fromkeys(form.columns, _NONE), np.array([], np.int64), bundle.fallback, reading)
+            continue
+        text = _utf8(piece, form, where, line, bundle.fallback, reading)
+        columns, lines = _columns(text, form, where, line, bundle.fallback, reading)
+        yield Table(where, columns, lines, bundle.fallback, reading)
+        line += piece.count(b"\n") + 1
 
 
-def _decoded(data: bytes, encoding: str, where: str, fallback: str) -> str:
+def _pieces(bundle: Bundle, form: Format, reading: Reading) -> Iterator[bytes]:
+    """The content in pieces of whole lines, without the end of the last one.
+
+    Blank lines at the end of the file carry nothing; anywhere else they are rows with too few fields.
+    """
+    rest = b""
+    for chunk in bundle.chunks(form.file, reading):
+        rest += chunk
+        end = rest.rfind(b"\n", 0, len(rest.rstrip(b"\r\n")))
+        if end >= 0:
+            yield rest[:end]
+            rest = rest[end + 1 :]
+    if rest := rest.rstrip(b"\r\n"):
+        yield rest
+
+
+def _utf8(piece: bytes, form: Format, where: str, first_line: int, fallback: str, reading: Reading) -> bytes:
     try:
-        return data.decode(encoding)
+        text = piece.decode(form.encoding)
+        return piece if form.encoding == "utf-8" else text.encode()
     except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise FedctrError(
-            f"{where}, line {line}: byte 0x{data[error.start]:02x} is not {encoding} text; mend it, or {fallback}"
-        ) from error
+        if reading.on_bad_row == "stop":
+            line = first_line + piece.count(b"\n", 0, error.start)
+            found = f"byte 0x{piece[error.start]:02x} is not {form.encoding} text"
+            raise FedctrError(f"{where}, line {line}: {found}; {_remedy(fallback)}") from error
+    # Lines that are no text become rows of a single field, which are bad ones.
+    return b"\n".join(
+        line.decode(form.encoding, "backslashreplace").encode()
+        if _is_text(line, form.encoding)
+        else line.decode(form.encoding, "backslashreplace").replace(form.separator, " ").encode()
+        for line in piece.split(b"\n")
+    )
 
 
-def _columns(text: str, form: Format, where: str, first_line: int, fallback: str) -> dict[str, pa.StringArray]:
-    if not text:
-        return {name: pa.array([], pa.string()) for name in form.columns}
-    data = text.encode()
+def _is_text(line: bytes, encoding: str) -> bool:
+    try:
+        line.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _columns(
+    text: bytes, form: Format, where: str, first_line: int, fallback: str, reading: Reading
+) -> tuple[dict[str, pa.StringArray], Lines]:
+    """The fields of whole lines, and the line number of each row."""
+    separator = form.separator.encode()
+    if len(separator) > 1:
+        text, separator = text.replace(separator, _UNIT), _UNIT
+    text += b"\n"
     bad: list[csv.InvalidRow] = []
 
-    def stop(row: csv.InvalidRow) -> str:
+    def invalid(row: csv.InvalidRow) -> str:
         bad.append(row)
-        return "error"
+        return "error" if reading.on_bad_row == "stop" else "skip"
+
+    def fault() -> FedctrError:
+        found = bad[0].text.replace(_UNIT.decode(), form.separator)
+        return FedctrError(
+            f"{where}, line {bad[0].number - 1 + first_line}: found {bad[0].actual_columns} fields, expected "
+            f"{bad[0].expected_columns} ({', '.join(form.columns)}) in {_short(found)}; {_remedy(fallback)}"
+        )
 
     try:
         table = csv.read_csv(
-            pa.BufferReader(data),
+            pa.BufferReader(text),
             # A single block on a single thread, since only then does Arrow number the rows.
-            csv.ReadOptions(use_threads=False, block_size=len(data) + 1, column_names=form.columns),
+            csv.ReadOptions(use_threads=False, block_size=len(text) + 1, column_names=form.columns),
             csv.ParseOptions(
-                delimiter=form.separator,
-                quote_char=False,
-                double_quote=False,
+                delimiter=separator.decode(),
+                quote_char='"' if form.quoted else False,
+                double_quote=form.quoted,
                 ignore_empty_lines=False,
-                invalid_row_handler=stop,
+                invalid_row_handler=invalid,
             ),
-            csv.ConvertOptions(column_types=dict.fromkeys(form.columns, pa.string())),
+            csv.ConvertOptions(column_types=dict.fromkeys(form.columns, pa.string()), strings_can_be_null=False),
         )
     except pa.ArrowInvalid as error:
         if not bad:
-            raise FedctrError(f"{where}: {error}; mend it, or {fallback}") from error
-        row = bad[0]
-        raise FedctrError(
-            f"{where}, line {row.number - 1 + first_line}: found {row.actual_columns} fields, expected "
-            f"{row.expected_columns} ({', '.join(form.columns)}) in {_short(row.text)}; mend it, or {fallback}"
-        ) from error
-    return {name: table[name].combine_chunks() for name in form.columns}
+            raise FedctrError(f"{where}: {error}; {_remedy(fallback)}") from error
+        raise fault() from error
+    lines = np.arange(first_line, first_line + text.count(b"\n"))
+    if bad:
+        reading.refuse(fault(), len(bad))
+        lines = np.delete(lines, [row.number - 1 for row in bad])
+    return {name: table[name].combine_chunks() for name in form.columns}, lines
+
+
+def _remedy(fallback: str) -> str:
+    return f"mend it, pass --on-bad-row skip, or {fallback}"
 
 
 def _short(value: str) -> str:

@@ -14,6 +14,7 @@ from fedctr.data.movielens import MovieLens100K
 from fedctr.data.source import Web
 from fedctr.data.synthetic import Synthetic
 from fedctr.errors import FedctrError
+from fedctr.progress import Silent
 
 SPEC = "synthetic[users=20]"
 
@@ -80,14 +81,14 @@ def test_a_faulty_file_leaves_nothing_behind(empty_cache: Path, official: Path) 
     (official / "u.data").write_text("1\t10\tx\t7\n")
     with pytest.raises(FedctrError, match="field rating"):
         open_dataset("movielens-100k", official)
-    assert not empty_cache.exists()
+    assert not (empty_cache / "datasets").exists()
 
 
 def test_a_data_set_of_one_class_is_refused(empty_cache: Path, official: Path) -> None:
     (official / "u.data").write_text("1\t10\t4\t7\n1\t9\t5\t8\n")
     with pytest.raises(FedctrError, match="data set movielens-100k: all 2 labels are 1; a click-through rate needs"):
         open_dataset("movielens-100k", official)
-    assert not empty_cache.exists()
+    assert not (empty_cache / "datasets").exists()
 
 
 def test_processes_that_build_it_at_once_all_succeed(empty_cache: Path) -> None:
@@ -167,3 +168,34 @@ def test_a_wrong_name_or_option(spec: str, message: str) -> None:
     with pytest.raises(FedctrError) as caught:
         open_dataset(spec)
     assert message in str(caught.value)
+
+
+def test_a_file_is_read_for_its_digest_again_only_when_it_has_changed(
+    empty_cache: Path, official: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = open_dataset("movielens-100k", official)
+    with monkeypatch.context() as patch:
+        patch.setattr("hashlib.file_digest", None)
+        assert open_dataset("movielens-100k", official).folder == first.folder
+    (official / "u.data").write_bytes((official / "u.data").read_bytes() + b"2\t9\t5\t878887117\n")
+    assert open_dataset("movielens-100k", official).samples == first.samples + 1
+
+
+def test_skipped_rows_are_counted_for_as_long_as_the_data_set_is_kept(empty_cache: Path, official: Path) -> None:
+    with (official / "u.data").open("a") as file:
+        file.write("1\tten\t3\t7\n")
+    for _ in range(2):
+        said = Lines()
+        dataset = open_dataset("movielens-100k", official, "skip", said)
+        assert (dataset.samples, dataset.bad_rows) == (5, 1)
+        assert said.lines[-1] == "movielens-100k: 1 malformed rows of the official files were left out"
+
+
+class Lines(Silent):
+    """Keeps what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)

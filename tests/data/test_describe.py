@@ -10,6 +10,7 @@ from PIL import Image
 
 from fedctr.data.dataset import Dataset, Field, Schema
 from fedctr.data.describe import Description, describe, draw, histogram, measure_drift
+from fedctr.data.reading import Reading
 from fedctr.data.split import Fractions
 from fedctr.data.synthetic import Synthetic
 from fedctr.errors import FedctrError
@@ -92,7 +93,7 @@ class TestHistogram:
 class TestPicture:
     @pytest.fixture
     def dataset(self) -> Dataset:
-        return Synthetic(users=50).read(None)
+        return Synthetic(users=50).read(None, Reading())
 
     def test_it_is_a_wide_png(self, dataset: Dataset, tmp_path: Path) -> None:
         draw(dataset, tmp_path / "drift.png")

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from fedctr.data.dataset import Dataset, slices
 from fedctr.data.movielens import MovieLens100K
+from fedctr.data.reading import Reading
 from fedctr.errors import FedctrError
 from tests.data.conftest import FILMS, film
 
@@ -32,72 +33,72 @@ def replace_line(path: Path, line: int, text: str) -> None:
 
 def refusal(path: Path) -> str:
     with pytest.raises(FedctrError) as caught:
-        LOADER.read(path)
+        LOADER.read(path, Reading())
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
 
 class TestReading:
     def test_users_and_items_stand_in_the_order_of_their_numbers(self, official: Path) -> None:
-        dataset = LOADER.read(official)
+        dataset = LOADER.read(official, Reading())
         assert dataset.user_ids.to_pylist() == ["1", "2", "10"]
         assert dataset.item_ids.to_pylist() == ["2", "9", "10", "30"]
         assert codes(dataset, "user", "user") == [[1], [2], [3]]
         assert codes(dataset, "item", "item") == [[1], [2], [3], [4]]
 
     def test_samples_are_sorted_by_user_and_time_and_ties_by_item(self, official: Path) -> None:
-        dataset = LOADER.read(official)
+        dataset = LOADER.read(official, Reading())
         assert dataset.offsets.tolist() == [0, 3, 4, 5]
         assert dataset.item.tolist() == [3, 1, 2, 0, 1]
         assert dataset.time.tolist() == [881250900, 881250949, 881250949, 878887116, 891717742]
 
     def test_a_rating_of_four_is_a_positive_and_three_is_not(self, official: Path) -> None:
-        assert LOADER.read(official).label.tolist() == [1, 1, 0, 0, 1]
+        assert LOADER.read(official, Reading()).label.tolist() == [1, 1, 0, 0, 1]
 
     def test_ages_fall_into_the_seven_groups_of_movielens_1m(self, official: Path) -> None:
         ages = [17, 18, 24, 25, 34, 35, 44, 45, 49, 50, 55, 56, 99]
         (official / "u.user").write_text("".join(f"{i + 1}|{age}|M|x|y\n" for i, age in enumerate(ages)))
-        dataset = LOADER.read(official)
+        dataset = LOADER.read(official, Reading())
         assert [code for [code] in codes(dataset, "user", "age")] == [1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7]
         assert dataset.schema.user_fields[1].cardinality == 8
 
     def test_occupation_and_gender_are_coded_in_sorted_order(self, official: Path) -> None:
-        dataset = LOADER.read(official)
+        dataset = LOADER.read(official, Reading())
         assert codes(dataset, "user", "gender") == [[2], [1], [2]]
         assert codes(dataset, "user", "occupation") == [[3], [1], [2]]
 
     def test_genres_are_many_and_unknown_is_none(self, official: Path) -> None:
         # In sorted order: Animation, Children's, Comedy, Drama, Musical.
-        assert codes(LOADER.read(official), "item", "genres") == [[0, 0, 0], [4, 5, 0], [1, 2, 3], [1, 2, 0]]
+        assert codes(LOADER.read(official, Reading()), "item", "genres") == [[0, 0, 0], [4, 5, 0], [1, 2, 3], [1, 2, 0]]
 
     def test_the_year_is_that_of_the_title_and_may_be_missing(self, official: Path) -> None:
         # 1994 and 1995; the film without a date has code 0.
-        assert codes(LOADER.read(official), "item", "year") == [[0], [2], [2], [1]]
+        assert codes(LOADER.read(official, Reading()), "item", "year") == [[0], [2], [2], [1]]
 
     @pytest.mark.parametrize("file", ["u.data", "u.item", "u.user"])
     def test_the_order_of_rows_does_not_matter(self, official: Path, file: str) -> None:
-        expected = LOADER.read(official).content_hash
+        expected = LOADER.read(official, Reading()).content_hash
         lines = (official / file).read_bytes().splitlines(keepends=True)
         (official / file).write_bytes(b"".join(reversed(lines)))
-        assert LOADER.read(official).content_hash == expected
+        assert LOADER.read(official, Reading()).content_hash == expected
 
     @pytest.mark.parametrize(("old", "new"), [(b"\n", b"\r\n"), (b"\n", b"\n")])
     def test_line_ends_and_blank_lines_at_the_end_do_not_matter(self, official: Path, old: bytes, new: bytes) -> None:
-        expected = LOADER.read(official).content_hash
+        expected = LOADER.read(official, Reading()).content_hash
         for file in official.iterdir():
             file.write_bytes(file.read_bytes().replace(old, new) + 2 * new)
-        assert LOADER.read(official).content_hash == expected
+        assert LOADER.read(official, Reading()).content_hash == expected
 
     def test_an_archive_equals_its_folder(self, official: Path, zipped: Pack) -> None:
-        assert LOADER.read(zipped(official)).content_hash == LOADER.read(official).content_hash
+        assert LOADER.read(zipped(official), Reading()).content_hash == LOADER.read(official, Reading()).content_hash
 
     def test_the_copy_in_recbole_equals_the_official_files(self, official: Path, recbole: Path) -> None:
-        assert LOADER.read(recbole).content_hash == LOADER.read(official).content_hash
+        assert LOADER.read(recbole, Reading()).content_hash == LOADER.read(official, Reading()).content_hash
 
     def test_a_user_who_rated_nothing_keeps_a_place(self, official: Path) -> None:
         with (official / "u.user").open("a") as file:
             file.write("3|40|F|none|00000\n")
-        assert LOADER.read(official).offsets.tolist() == [0, 3, 4, 4, 5]
+        assert LOADER.read(official, Reading()).offsets.tolist() == [0, 3, 4, 4, 5]
 
     def test_inputs_are_only_the_files_that_are_read(self, official: Path, zipped: Pack) -> None:
         (official / "README").write_text("not read")
@@ -166,7 +167,9 @@ class TestFaults:
         said = refusal(official)
         assert re.search(message, said)
         assert said.startswith(str(official / file))
-        assert said.endswith("mend it, or run 'fedctr data get movielens-100k' and leave out --path")
+        assert said.endswith(
+            "mend it, pass --on-bad-row skip, or run 'fedctr data get movielens-100k' and leave out --path"
+        )
 
     def test_lines_are_counted_below_a_header(self, recbole: Path) -> None:
         replace_line(recbole / "ml-100k.inter", 3, "1\t9\tx\t7")
@@ -201,7 +204,7 @@ class TestFaults:
         path = recbole / "ml-100k.inter"
         path.write_text(path.read_text().partition("\n")[0])
         with pytest.raises(FedctrError, match="data set movielens-100k: it holds no sample"):
-            LOADER.read(recbole).check()
+            LOADER.read(recbole, Reading()).check()
 
     def test_a_truncated_archive(self, official: Path, zipped: Pack) -> None:
         path = zipped(official)
@@ -236,7 +239,7 @@ def test_whatever_is_damaged_gives_a_data_set_or_one_clear_line(
         damaged.write_bytes(content[:start] + put + content[stop:])
         dataset: Dataset | None
         try:
-            dataset = LOADER.read(damaged if victim == archive else Path(scratch))
+            dataset = LOADER.read(damaged if victim == archive else Path(scratch), Reading())
         except FedctrError as error:
             said, dataset = str(error), None
     if dataset is None:

@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedctr.data.dataset import Dataset
+from fedctr.data.reading import Reading
 from fedctr.data.split import Fractions, Split, split
 from fedctr.data.synthetic import Synthetic
 from fedctr.errors import FedctrError
 
-SMALL = Synthetic(users=1).read(None)
+SMALL = Synthetic(users=1).read(None, Reading())
 
 
 def with_counts(*counts: int) -> Dataset:

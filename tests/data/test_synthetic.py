@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score
 
 from fedctr.data.dataset import Dataset
+from fedctr.data.reading import Reading
 from fedctr.data.synthetic import FEWEST_SAMPLES, Synthetic
 
 MANY = Synthetic(users=3000)
@@ -13,7 +14,7 @@ MANY = Synthetic(users=3000)
 
 @pytest.fixture(scope="module")
 def many() -> Dataset:
-    return MANY.read(None)
+    return MANY.read(None, Reading())
 
 
 def per_user(dataset: Dataset, values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -23,7 +24,7 @@ def per_user(dataset: Dataset, values: npt.NDArray[np.float64]) -> npt.NDArray[n
 
 
 def spread_of_logit_ctr(options: Synthetic) -> float:
-    dataset = options.read(None)
+    dataset = options.read(None, Reading())
     counts = np.diff(dataset.offsets)
     positives = per_user(dataset, dataset.label.astype(float)) * counts
     return float(np.std(np.log((positives + 0.5) / (counts - positives + 0.5))))
@@ -33,7 +34,7 @@ class TestForm:
     @settings(max_examples=20, deadline=None)
     @given(users=st.integers(1, 40), items=st.integers(1, 60), seed=st.integers(0, 2**31 - 2))
     def test_any_sizes_make_a_sound_data_set(self, users: int, items: int, seed: int) -> None:
-        dataset = Synthetic(users=users, items=items, seed=seed).read(None)
+        dataset = Synthetic(users=users, items=items, seed=seed).read(None, Reading())
         assert (dataset.users, dataset.items) == (users, items) == (dataset.schema.users, dataset.schema.items)
         assert dataset.user_ids.to_pylist() == [str(user + 1) for user in range(users)]
         assert dataset.user_codes[:, 0].tolist() == list(range(1, users + 1))
@@ -67,14 +68,20 @@ class TestForm:
 
 class TestReproducibility:
     def test_the_same_seed_is_the_same_data(self) -> None:
-        assert Synthetic(users=30).read(None).content_hash == Synthetic(users=30).read(None).content_hash
+        assert (
+            Synthetic(users=30).read(None, Reading()).content_hash
+            == Synthetic(users=30).read(None, Reading()).content_hash
+        )
 
     def test_another_seed_is_other_data(self) -> None:
-        assert Synthetic(users=30).read(None).content_hash != Synthetic(users=30, seed=1).read(None).content_hash
+        assert (
+            Synthetic(users=30).read(None, Reading()).content_hash
+            != Synthetic(users=30, seed=1).read(None, Reading()).content_hash
+        )
 
     @pytest.mark.parametrize("users", [1, 20, 1024, 1500])
     def test_the_first_users_are_the_same_however_many_follow(self, many: Dataset, users: int) -> None:
-        few = Synthetic(users=users).read(None)
+        few = Synthetic(users=users).read(None, Reading())
         assert (few.offsets == many.offsets[: users + 1]).all()
         assert (few.user_codes == many.user_codes[:users]).all()
         assert (few.item_codes == many.item_codes).all()
@@ -99,14 +106,14 @@ class TestTruth:
 
     def test_without_drift_and_taste_only_items_differ(self) -> None:
         options = Synthetic(users=200, drift=0, taste=0)
-        dataset, truth = options.read(None), options.truth()
+        dataset, truth = options.read(None, Reading()), options.truth()
         assert (truth.intercept == 0).all()
         assert len(np.unique(truth.probability)) == len(np.unique(dataset.item))
 
     def test_within_a_user_taste_makes_the_ranking(self) -> None:
         def mean_auc(taste: float) -> float:
             options = Synthetic(users=300, taste=taste)
-            dataset, probability = options.read(None), options.truth().probability
+            dataset, probability = options.read(None, Reading()), options.truth().probability
             aucs = [
                 roc_auc_score(dataset.label[start:stop], probability[start:stop])
                 for start, stop in zip(dataset.offsets[:-1], dataset.offsets[1:], strict=True)
@@ -133,7 +140,7 @@ class TestTruth:
 class TestKnobs:
     @pytest.mark.parametrize("ctr", [0.02, 0.3, 0.7])
     def test_the_ctr_is_about_the_one_asked_for(self, ctr: float) -> None:
-        assert Synthetic(users=3000, ctr=ctr).read(None).label.mean() == pytest.approx(ctr, rel=0.1)
+        assert Synthetic(users=3000, ctr=ctr).read(None, Reading()).label.mean() == pytest.approx(ctr, rel=0.1)
 
     def test_samples_per_user_are_about_the_number_asked_for_and_vary(self, many: Dataset) -> None:
         counts = np.diff(many.offsets)

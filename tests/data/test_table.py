@@ -7,7 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fedctr.data.bundle import Bundle
-from fedctr.data.table import Format, Table, read
+from fedctr.data.reading import Reading
+from fedctr.data.table import Format, Table, blocks, read
 from fedctr.errors import FedctrError
 
 Write = Callable[[str], Table]
@@ -19,7 +20,7 @@ def table(tmp_path: Path) -> Write:
 
     def write(text: str) -> Table:
         (tmp_path / "t.txt").write_bytes(text.encode())
-        return read(Bundle(tmp_path, "t.txt", "do without"), Format("t.txt", "|", ("name", "score")))
+        return read(Bundle(tmp_path, "t.txt", "do without"), Format("t.txt", "|", ("name", "score")), Reading())
 
     return write
 
@@ -62,7 +63,8 @@ def test_the_first_of_several_faults_is_named_with_the_whole_message(table: Writ
     with pytest.raises(FedctrError) as caught:
         table("a|1\nb|9\nc|x\nd|7\n").require("score", np.array([True, False, True, False]), "less")
     assert str(caught.value) == (
-        f"{tmp_path / 't.txt'}, line 2, field score: found '9', expected less; mend it, or do without"
+        f"{tmp_path / 't.txt'}, line 2, field score: found '9', expected less; "
+        "mend it, pass --on-bad-row skip, or do without"
     )
 
 
@@ -80,3 +82,50 @@ def test_only_blank_lines_are_an_empty_file(table: Write) -> None:
         FedctrError, match=r"t.txt: the file is empty; give a folder or archive with t.txt, or do without"
     ):
         table("\n\r\n\n")
+
+
+class TestSkipping:
+    def test_bad_rows_are_left_out_and_counted_with_the_first_of_each_fault(self, tmp_path: Path) -> None:
+        (tmp_path / "t.txt").write_bytes(b"a|1\nshort\nc|x\nlong|2|3\ne|5\nf\xe9|7\ng|9\nh|11\n\n")
+        reading = Reading("skip")
+        form = Format("t.txt", "|", ("name", "score"))
+        found = read(Bundle(tmp_path, "t.txt", "do without"), form, reading)
+        scores, lines = found.kept(found.whole("score", 0, 9), found.lines)
+        assert (scores.tolist(), lines.tolist()) == ([1, 5, 9], [1, 5, 7])
+        assert reading.bad_rows == 5
+        where = tmp_path / "t.txt"
+        assert [example.partition(";")[0] for example in reading.examples] == [
+            f"{where}, line 2: found 1 fields, expected 2 (name, score) in 'short'",
+            f"{where}, line 3, field score: found 'x', expected a whole number from 0 to 9",
+        ]
+
+    def test_a_row_is_counted_once_however_many_faults_it_has(self, tmp_path: Path) -> None:
+        (tmp_path / "t.txt").write_text("a|x\nb|1\n")
+        reading = Reading("skip")
+        found = read(Bundle(tmp_path, "t.txt", "do without"), Format("t.txt", "|", ("name", "score")), reading)
+        found.whole("score", 0, 9)
+        found.require("name", np.array([False, True]), "another")
+        assert (reading.bad_rows, found.good.tolist()) == (1, [False, True])
+
+
+class TestBlocks:
+    @pytest.mark.parametrize("size", [1, 2, 3, 7, 1000])
+    def test_wherever_the_file_is_cut_rows_and_lines_are_the_same(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+    ) -> None:
+        monkeypatch.setattr("fedctr.data.bundle.CHUNK", size)
+        rows = [(f"né{number}", number % 10) for number in range(20)]
+        (tmp_path / "t.txt").write_text(
+            "name::score \r\n" + "".join(f"{name}::{score}\r\n" for name, score in rows) + "\r\n\n", encoding="latin-1"
+        )
+        form = Format("t.txt", "::", ("name", "score"), encoding="latin-1", header="name::score")
+        tables = list(blocks(Bundle(tmp_path, "t.txt", "do without"), form, Reading()))
+        assert [name for table in tables for name in table.columns["name"].to_pylist()] == [name for name, _ in rows]
+        assert [score for table in tables for score in table.whole("score", 0, 9)] == [score for _, score in rows]
+        assert [line for table in tables for line in table.lines] == list(range(2, 22))
+
+    def test_fields_in_quotes_may_hold_separators_and_quotes(self, tmp_path: Path) -> None:
+        (tmp_path / "t.csv").write_text('1,"American President, The (1995)"\n2,"""Great"" Giving"\n')
+        form = Format("t.csv", ",", ("film", "title"), quoted=True)
+        found = read(Bundle(tmp_path, "t.csv", "do without"), form, Reading())
+        assert found.columns["title"].to_pylist() == ["American President, The (1995)", '"Great" Giving']
