@@ -28,7 +28,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command()(bench.bench)
-app.command()(strategies.strategies)
+app.add_typer(strategies.app, name="strategies")
 app.add_typer(data.app, name="data")
 
 

@@ -1,7 +1,9 @@
-"""``fedctr strategies``: what is on the shelf."""
+"""``fedctr strategies``: what is on the shelf, and how to put one of your own there."""
 
 import inspect
 import json
+import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +16,18 @@ if TYPE_CHECKING:
     from fedctr.strategy import ClientStrategy
 
 
-def strategies(
+app = typer.Typer(invoke_without_command=True)
+
+Spec = Annotated[
+    str, typer.Argument(help="An installed strategy, or module:Class; options in brackets.", metavar="STRATEGY")
+]
+Name = Annotated[str, typer.Argument(help="In lower case, with hyphens: my-strategy.", metavar="NAME")]
+Parent = Annotated[Path, typer.Option("--in", help="Where the package's folder is created.")]
+
+
+@app.callback()
+def list_(
+    context: typer.Context,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of the table.")] = False,
 ) -> None:
     r"""List the client strategies that are installed, with their options.
@@ -22,6 +35,8 @@ def strategies(
     A strategy is named in `fedctr bench --strategies`, with options in brackets:
     label-correction\[variant=smoothed,strength=5].
     """
+    if context.invoked_subcommand:
+        return
     from fedctr.strategy import strategies as shelf
 
     found = shelf.classes()
@@ -39,6 +54,45 @@ def strategies(
         source = f"\n{facts['citation']}" if facts["citation"] else ""
         table.add_row(*(escape(text) for text in (name, facts["description"] + source, options)))
     Console().print(table)
+
+
+@app.command()
+def check(strategy: Spec) -> None:
+    """Hold a strategy to the contract that every client strategy keeps.
+
+    It is run on a small world of awkward users (without samples, of one class, with one sample more than a batch), on
+    several models and with both engines. Exit code 1 if a rule is broken.
+
+    Example: fedctr strategies check my_strategy:MyStrategy
+    """
+    from fedctr.conformance import check as findings
+    from fedctr.strategy import strategies as shelf
+
+    # A stranger's module is looked for where the command was given, after everything that is installed.
+    sys.path.append(str(Path.cwd()))
+    broken = 0
+    for finding in findings(shelf.create(strategy)):
+        typer.echo(f"{'broken' if finding.fault else 'kept':6}  {finding.rule}")
+        if finding.fault:
+            typer.echo(f"{'':8}{finding.fault}")
+            broken += 1
+    typer.echo(f"{strategy}: {f'{broken} rules broken' if broken else 'keeps the contract'}")
+    raise typer.Exit(1 if broken else 0)
+
+
+@app.command()
+def new(name: Name, parent: Parent = Path()) -> None:
+    """Write a package to start a strategy of your own from.
+
+    It holds the strategy, a test that holds it to the contract, and the entry point by which fedctr finds it once it
+    is installed.
+
+    Example: fedctr strategies new my-strategy
+    """
+    from fedctr.scaffold import scaffold
+
+    folder = scaffold(name, parent)
+    typer.echo(f"Wrote {folder}. Next: pip install -e {folder}; fedctr strategies check {name}")
 
 
 def _describe(cls: "type[ClientStrategy]") -> dict[str, Any]:

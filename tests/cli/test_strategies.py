@@ -1,6 +1,10 @@
 import inspect
 import json
+import sys
 from collections.abc import Callable
+from pathlib import Path
+
+import pytest
 
 from fedctr.strategy import strategies
 
@@ -34,3 +38,30 @@ def test_those_that_scripts_call_are_there_as_json(fedctr: Fedctr) -> None:
 def test_every_listed_name_can_be_created() -> None:
     for name, cls in strategies.classes().items():
         assert type(strategies.create(name)) is cls
+
+
+def test_a_new_strategy_keeps_the_contract_until_it_is_broken(
+    fedctr: Fedctr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code, out, _ = fedctr("strategies", "new", "softest")
+    assert (code, out) == (0, "Wrote softest. Next: pip install -e softest; fedctr strategies check softest\n")
+    monkeypatch.chdir("softest")
+    monkeypatch.setattr("sys.path", [*sys.path])
+    code, out, err = fedctr("strategies", "check", "softest:Softest[weight=0.3]")
+    assert (code, err) == (0, "")
+    assert out.splitlines()[-1] == "softest:Softest[weight=0.3]: keeps the contract"
+    assert "broken" not in out
+
+    source = Path("softest.py").read_text()
+    Path("worst.py").write_text(source.replace("* published.global_ctr", "* local.ctr.max()"))
+    code, out, _ = fedctr("strategies", "check", "worst:Softest")
+    assert code == 1
+    assert "broken  treats each user as if it were alone, to the bit (lr)\n        logits of the user with" in out
+    assert out.splitlines()[-1] == "worst:Softest: 6 rules broken"
+
+
+def test_a_strategy_that_is_not_there(fedctr: Fedctr) -> None:
+    code, out, err = fedctr("strategies", "check", "fine-tunin")
+    assert (code, out) == (2, "")
+    assert err.startswith("fedctr: unknown strategy 'fine-tunin'; did you mean fine-tuning")
