@@ -57,9 +57,8 @@ def gather(features: Features, batch_size: int, size: Callable[[Rows, int], int]
     """
     starts, stops = features.split.bounds("train")
     users = np.arange(features.users.start, features.users.stop)
-    samples = (stops - starts)[users]
-    order = np.argsort(-samples // batch_size, kind="stable")
-    lengths = padded_length(samples + 1, block_of(batch_size))[order]
+    order = np.argsort(-features.local_samples // batch_size, kind="stable")
+    lengths = padded_length((stops - starts)[users] + 1, block_of(batch_size))[order]
     for length in np.unique(lengths):
         group = users[order[lengths == length]]
         most = size(group, int(length))
@@ -72,7 +71,8 @@ class Cohort:
 
     Attributes:
         users: int64 (users,), rows of the data set, those with most steps first; a lone user stands twice.
-        train: the training parts, to fine-tune on.
+        train: the training parts, to fine-tune on; first the samples that a device holds, and only these count.
+        known: bool (users, samples), where ``train`` has an item, which may be in a history without being held.
         scored: the parts to score.
         user: the users themselves.
         tables: the rows in use for each (side, field name).
@@ -81,6 +81,7 @@ class Cohort:
 
     users: Rows
     train: Samples
+    known: Tensor
     scored: Samples
     user: dict[str, Bag]
     tables: dict[tuple[Side, str], Table]
@@ -118,10 +119,18 @@ class Cohort:
             numbered = Numbered.of(field, PartCodes(codes, real), PartCodes(codes[:, :0], real[:, :0]))
             tables["user", field.name], user[field.name] = numbered.table, numbered.train
 
-        (rows, mask), (scored_rows, scored_mask) = (_padded(features, users, which, block) for which in ("train", part))
+        (rows, known), (scored_rows, scored_mask) = (
+            _padded(features, users, which, block) for which in ("train", part)
+        )
+        mask, moved = known, None
+        if features.held is not None:
+            mask = known & features.held.of(rows)
+            order = np.argsort(~mask, axis=1, kind="stable")
+            rows, known, mask = (np.take_along_axis(values, order, 1) for values in (rows, known, mask))
+            moved = np.argsort(order, axis=1)
         described = [
             (dataset.described[np.where(real, dataset.item[row] + 1, 0)], real)
-            for row, real in ((rows, mask), (scored_rows, scored_mask))
+            for row, real in ((rows, known), (scored_rows, scored_mask))
         ]
         fields: dict[str, Numbered] = {}
         for field, columns in slices(dataset.schema.item_fields):
@@ -136,6 +145,8 @@ class Cohort:
             past = np.where(real[..., None], features.histories.of(row), -1)
             # The last place of a training part is always padding.
             places = np.where(past >= 0, past - features.split.start[users][:, None, None], mask.shape[1] - 1)
+            if moved is not None:
+                places = np.take_along_axis(moved, places.reshape(len(users), -1), 1).reshape(places.shape)
             history, weights = torch.from_numpy(places), torch.from_numpy(shares(past >= 0))
             return Samples(
                 torch.from_numpy(real),
@@ -146,12 +157,12 @@ class Cohort:
             )
 
         train, scored = samples(rows, mask, "train"), samples(scored_rows, scored_mask, "scored")
-        return cls(users, train, scored, user, tables, block)
+        return cls(users, train, torch.from_numpy(known), scored, user, tables, block)
 
     @cached_property
     def clicks(self) -> Coded:
         """The items of ``train``; what is padding embeds to zeros."""
-        real = self.train.mask.float().unsqueeze(2)
+        real = self.known.float().unsqueeze(2)
         return {
             name: Bag(places.rows, real) if isinstance(places, Bag) and places.weights is None else places
             for name, places in self.train.item.items()
@@ -170,6 +181,7 @@ class Cohort:
         return Cohort(
             users,
             self.train.take(take),
+            take(self.known),
             self.scored.take(take),
             {name: bag.take(take) for name, bag in self.user.items()},
             {name: table.take(take) for name, table in self.tables.items()},

@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 
@@ -21,13 +22,14 @@ def cache_folder() -> Path:
     return Path(chosen).expanduser().absolute() if chosen else Path(platformdirs.user_cache_dir("fedctr"))
 
 
-def open_dataset(spec: str, path: Path | None = None) -> Dataset:
+def open_dataset(spec: str, path: Path | None = None, on_bad_row: Literal["stop", "skip"] = "stop") -> Dataset:
     """A data set, memory-mapped; it is read from its files (or generated) the first time only.
 
     Args:
         spec: a loader's name with options, such as ``"movielens-100k"`` or ``"synthetic[users=1000]"``.
         path: the folder or archive with its files; None to use those of ``fedctr data get``, which are
             fetched now if need be.
+        on_bad_row: what happens to malformed rows of the files.
 
     Returns:
         The data set, whose ``folder`` other processes can open.
