@@ -24,9 +24,12 @@ from fedctr.models.batch import Bag, Batch, Coded, shares
 from fedctr.models.layers import Side
 from fedctr.models.model import Model
 from fedctr.published import Published
+from fedctr.retention import Held
 from fedctr.samples import Numbered, PartCodes, Samples, Table, Take, mean_clicks
 from fedctr.stacking import LANES, Parameters, filled, repeated
 from fedctr.strategy import Local
+
+Mask = npt.NDArray[np.bool_]
 
 
 def padded_length(samples: Rows, block: int) -> Rows:
@@ -124,10 +127,7 @@ class Cohort:
         )
         mask, moved = known, None
         if features.held is not None:
-            mask = known & features.held.of(rows)
-            order = np.argsort(~mask, axis=1, kind="stable")
-            rows, known, mask = (np.take_along_axis(values, order, 1) for values in (rows, known, mask))
-            moved = np.argsort(order, axis=1)
+            rows, mask, moved = _held_first(features.held, rows, known)
         described = [
             (dataset.described[np.where(real, dataset.item[row] + 1, 0)], real)
             for row, real in ((rows, known), (scored_rows, scored_mask))
@@ -141,7 +141,7 @@ class Cohort:
             )
             tables["item", field.name] = fields[field.name].table
 
-        def samples(row: Rows, real: npt.NDArray[np.bool_], which: str) -> Samples:
+        def samples(row: Rows, real: Mask, which: str) -> Samples:
             past = np.where(real[..., None], features.histories.of(row), -1)
             # The last place of a training part is always padding.
             places = np.where(past >= 0, past - features.split.start[users][:, None, None], mask.shape[1] - 1)
@@ -264,7 +264,17 @@ class _Stacked(Batch):
         return self.samples.history
 
 
-def _padded(features: Features, users: Rows, part: Part, block: int) -> tuple[Rows, npt.NDArray[np.bool_]]:
+def _held_first(held: Held, rows: Rows, known: Mask) -> tuple[Rows, Mask, npt.NDArray[np.intp]]:
+    """Rows of training parts with those that are held in front, where these are, and where each row has gone.
+
+    All of them are training samples or padding, (users, samples), and the padding stays behind.
+    """
+    mask = known & held.of(rows)
+    order = np.argsort(~mask, axis=1, kind="stable")
+    return np.take_along_axis(rows, order, 1), np.take_along_axis(mask, order, 1), np.argsort(order, axis=1)
+
+
+def _padded(features: Features, users: Rows, part: Part, block: int) -> tuple[Rows, Mask]:
     """Rows (users, samples) of a part, padded to the longest user's padded length, and where they are real."""
     starts, stops = (bound[users][:, None] for bound in features.split.bounds(part))
     # A training part has a place to spare, for histories to point at when they are shorter than others.

@@ -27,7 +27,7 @@ from fedctr.data.split import Days, Fractions, SplitRule
 from fedctr.errors import FedctrError
 from fedctr.recipe import Optimiser
 from fedctr.registry import split_specs
-from fedctr.retention import Retention
+from fedctr.retention import EVERYTHING, Retention
 
 # Keys that change where and how fast a run happens, but not one bit of its results.
 LOGISTICS = {"path", "partitions", "backend", "ray_address", "out"}
@@ -87,7 +87,7 @@ class Experiment(BaseModel):
     epochs: tuple[StrictInt, ...] = Field(default=(1, 3), min_length=1)
     batch_size: StrictInt = Field(default=32, ge=2, le=4096)
     optimiser: Optimiser = "sgd"
-    local: Retention = Retention()
+    local: Retention = EVERYTHING
     split: _SplitTable | None = None
     cloud: CloudTraining = CloudTraining()
 

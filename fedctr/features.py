@@ -12,7 +12,7 @@ from fedctr.data.dataset import Dataset, Field, slices
 from fedctr.data.split import Split
 from fedctr.distinct import Distinct
 from fedctr.models.batch import Bag, Batch, Coded, shares
-from fedctr.retention import Held, Retention
+from fedctr.retention import EVERYTHING, Held, Retention
 
 Rows = npt.NDArray[np.int64]
 
@@ -101,7 +101,7 @@ class Features:
 
     def keeping(self, retention: Retention, seed: int) -> "Features":
         """The same where the devices have lost some of their training samples; histories stay what they were."""
-        if retention.everything:
+        if retention == EVERYTHING:
             return self
         return replace(self, held=Held.draw(self.dataset, self.split, self.users, retention, seed))
 

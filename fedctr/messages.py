@@ -19,7 +19,7 @@ from fedctr.data.dataset import Schema
 from fedctr.data.split import Days, Fractions, Part, SplitRule
 from fedctr.published import Published
 from fedctr.recipe import Optimiser
-from fedctr.retention import Retention
+from fedctr.retention import EVERYTHING, Retention
 
 Device = Literal["cpu", "cuda"]
 Columns = dict[str, npt.NDArray[np.generic]]
@@ -53,7 +53,7 @@ class Task:
     epochs: tuple[int, ...]
     batch_size: int
     optimiser: Optimiser = "sgd"
-    local: Retention = Retention()
+    local: Retention = EVERYTHING
     stop_file: str = ""
     device: Device = "cpu"
 

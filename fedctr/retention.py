@@ -5,6 +5,7 @@ correction answers to. The cloud trains on all samples all the same, and a sampl
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -38,10 +39,8 @@ class Retention:
         if self.most is not None and self.most < 1:
             raise FedctrError(f"local: most {self.most} must be at least 1; leave it out to hold all")
 
-    @property
-    def everything(self) -> bool:
-        """Whether nothing is lost."""
-        return self == Retention()
+
+EVERYTHING = Retention()
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +66,7 @@ class Held:
         full = np.searchsorted(bounds, np.arange(bounds[0], bounds[-1], AT_ONCE))
         edges = users.start + np.unique([0, *full, len(users)])
         drawn = [
-            _draw(dataset, split, np.arange(start, stop), retention, seed)
-            for start, stop in zip(edges[:-1], edges[1:], strict=True)
+            _draw(dataset, split, np.arange(start, stop), retention, seed) for start, stop in pairwise(edges.tolist())
         ]
         masks, samples = zip(*drawn, strict=True)
         return cls(users.start, int(bounds[0]), np.concatenate(masks), np.concatenate(samples))

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.usefixtures("small_cache")
 
 TASK = Task(
     dataset="somewhere",
-    fractions=Fractions(validation=0.2, test=0.3, window="earlier"),
+    rule=Fractions(validation=0.2, test=0.3, window="earlier"),
     part="validation",
     strategy="label-correction[variant=shift,clip=true]",
     seed=7,
