@@ -24,12 +24,9 @@ from fedctr.models.batch import Bag, Batch, Coded, shares
 from fedctr.models.layers import Side
 from fedctr.models.model import Model
 from fedctr.published import Published
-from fedctr.retention import Held
 from fedctr.samples import Numbered, PartCodes, Samples, Table, Take, mean_clicks
 from fedctr.stacking import LANES, Parameters, filled, repeated
 from fedctr.strategy import Local
-
-Mask = npt.NDArray[np.bool_]
 
 
 def padded_length(samples: Rows, block: int) -> Rows:
@@ -74,8 +71,8 @@ class Cohort:
 
     Attributes:
         users: int64 (users,), rows of the data set, those with most steps first; a lone user stands twice.
-        train: the training parts, to fine-tune on; first the samples that a device holds, and only these count.
-        known: bool (users, samples), where ``train`` has an item, which may be in a history without being held.
+        past: the training parts, which histories point to.
+        train: what the devices hold of them, to fine-tune on.
         scored: the parts to score.
         user: the users themselves.
         tables: the rows in use for each (side, field name).
@@ -83,8 +80,8 @@ class Cohort:
     """
 
     users: Rows
+    past: Samples
     train: Samples
-    known: Tensor
     scored: Samples
     user: dict[str, Bag]
     tables: dict[tuple[Side, str], Table]
@@ -122,15 +119,10 @@ class Cohort:
             numbered = Numbered.of(field, PartCodes(codes, real), PartCodes(codes[:, :0], real[:, :0]))
             tables["user", field.name], user[field.name] = numbered.table, numbered.train
 
-        (rows, known), (scored_rows, scored_mask) = (
-            _padded(features, users, which, block) for which in ("train", part)
-        )
-        mask, moved = known, None
-        if features.held is not None:
-            rows, mask, moved = _held_first(features.held, rows, known)
+        (rows, mask), (scored_rows, scored_mask) = (_padded(features, users, which, block) for which in ("train", part))
         described = [
             (dataset.described[np.where(real, dataset.item[row] + 1, 0)], real)
-            for row, real in ((rows, known), (scored_rows, scored_mask))
+            for row, real in ((rows, mask), (scored_rows, scored_mask))
         ]
         fields: dict[str, Numbered] = {}
         for field, columns in slices(dataset.schema.item_fields):
@@ -141,12 +133,10 @@ class Cohort:
             )
             tables["item", field.name] = fields[field.name].table
 
-        def samples(row: Rows, real: Mask, which: str) -> Samples:
+        def samples(row: Rows, real: npt.NDArray[np.bool_], which: str) -> Samples:
             past = np.where(real[..., None], features.histories.of(row), -1)
             # The last place of a training part is always padding.
             places = np.where(past >= 0, past - features.split.start[users][:, None, None], mask.shape[1] - 1)
-            if moved is not None:
-                places = np.take_along_axis(moved, places.reshape(len(users), -1), 1).reshape(places.shape)
             history, weights = torch.from_numpy(places), torch.from_numpy(shares(past >= 0))
             return Samples(
                 torch.from_numpy(real),
@@ -156,16 +146,17 @@ class Cohort:
                 lambda: weights,
             )
 
-        train, scored = samples(rows, mask, "train"), samples(scored_rows, scored_mask, "scored")
-        return cls(users, train, torch.from_numpy(known), scored, user, tables, block)
+        past, scored = samples(rows, mask, "train"), samples(scored_rows, scored_mask, "scored")
+        train = past if features.held is None else past.only(torch.from_numpy(features.held.of(rows)))
+        return cls(users, past, train, scored, user, tables, block)
 
     @cached_property
     def clicks(self) -> Coded:
-        """The items of ``train``; what is padding embeds to zeros."""
-        real = self.known.float().unsqueeze(2)
+        """The items of ``past``; what is padding embeds to zeros."""
+        real = self.past.mask.float().unsqueeze(2)
         return {
             name: Bag(places.rows, real) if isinstance(places, Bag) and places.weights is None else places
-            for name, places in self.train.item.items()
+            for name, places in self.past.item.items()
         }
 
     def to(self, device: str) -> "Cohort":
@@ -178,10 +169,11 @@ class Cohort:
 
     def _take(self, users: Rows, take: Take) -> "Cohort":
         """The cohort of these users, made by a function of (users, ...)."""
+        past = self.past.take(take)
         return Cohort(
             users,
-            self.train.take(take),
-            take(self.known),
+            past,
+            past if self.train is self.past else self.train.take(take),
             self.scored.take(take),
             {name: bag.take(take) for name, bag in self.user.items()},
             {name: table.take(take) for name, table in self.tables.items()},
@@ -253,7 +245,7 @@ class _Stacked(Batch):
     @property
     def mean_click(self) -> Coded:
         rows = {name: table.rows for (side, name), table in self.cohort.tables.items() if side == "item"}
-        return mean_clicks(self.cohort.train.item, rows, self.samples.history, self.samples.shares)
+        return mean_clicks(self.cohort.past.item, rows, self.samples.history, self.samples.shares)
 
     @property
     def clicks(self) -> Coded:
@@ -264,17 +256,7 @@ class _Stacked(Batch):
         return self.samples.history
 
 
-def _held_first(held: Held, rows: Rows, known: Mask) -> tuple[Rows, Mask, npt.NDArray[np.intp]]:
-    """Rows of training parts with those that are held in front, where these are, and where each row has gone.
-
-    All of them are training samples or padding, (users, samples), and the padding stays behind.
-    """
-    mask = known & held.of(rows)
-    order = np.argsort(~mask, axis=1, kind="stable")
-    return np.take_along_axis(rows, order, 1), np.take_along_axis(mask, order, 1), np.argsort(order, axis=1)
-
-
-def _padded(features: Features, users: Rows, part: Part, block: int) -> tuple[Rows, Mask]:
+def _padded(features: Features, users: Rows, part: Part, block: int) -> tuple[Rows, npt.NDArray[np.bool_]]:
     """Rows (users, samples) of a part, padded to the longest user's padded length, and where they are real."""
     starts, stops = (bound[users][:, None] for bound in features.split.bounds(part))
     # A training part has a place to spare, for histories to point at when they are shorter than others.

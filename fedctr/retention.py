@@ -48,13 +48,11 @@ class Held:
     """The training samples that the devices of some neighbouring users hold.
 
     Attributes:
-        first_user: row of the data set of the first of these users.
         first_row: row of the data set where these users begin.
         mask: bool (rows,), True where a row of theirs is held.
         samples: int64 (users,), how many each of them holds.
     """
 
-    first_user: int
     first_row: int
     mask: npt.NDArray[np.bool_]
     samples: Rows
@@ -62,14 +60,13 @@ class Held:
     @classmethod
     def draw(cls, dataset: Dataset, split: Split, users: range, retention: Retention, seed: int) -> "Held":
         """Draw for every training sample of a range of users; each draw is of (seed, user, place) alone."""
-        bounds = dataset.offsets[users.start : users.stop + 1]
-        full = np.searchsorted(bounds, np.arange(bounds[0], bounds[-1], AT_ONCE))
-        edges = users.start + np.unique([0, *full, len(users)])
-        drawn = [
-            _draw(dataset, split, np.arange(start, stop), retention, seed) for start, stop in pairwise(edges.tolist())
-        ]
-        masks, samples = zip(*drawn, strict=True)
-        return cls(users.start, int(bounds[0]), np.concatenate(masks), np.concatenate(samples))
+        bounds = dataset.offsets[users.start : users.stop + 1] - dataset.offsets[users.start]
+        mask, samples = np.zeros(bounds[-1], dtype=bool), np.zeros(len(users), dtype=np.int64)
+        full = np.searchsorted(bounds, np.arange(0, bounds[-1], AT_ONCE))
+        for start, stop in pairwise(np.unique([0, *full, len(users)]).tolist()):
+            some = np.arange(users.start + start, users.start + stop)
+            mask[bounds[start] : bounds[stop]], samples[start:stop] = _draw(dataset, split, some, retention, seed)
+        return cls(int(dataset.offsets[users.start]), mask, samples)
 
     def of(self, rows: Rows) -> npt.NDArray[np.bool_]:
         """Whether int64 (...) rows of the data set, which belong to these users, are held."""
