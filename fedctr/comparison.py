@@ -87,7 +87,8 @@ def _differences(own: Columns, other: Columns, global_ctr: float, comparisons: i
 def _local_ctr(own: Columns) -> Floats:
     """Of the samples of all seeds, which may have drawn different ones; NaN for a user without any."""
     positives, samples = own["local_positives"].sum(1), own["local_samples"].sum(1)
-    return np.divide(positives, samples, out=np.full(len(samples), np.nan), where=samples > 0)
+    local_ctr: Floats = np.divide(positives, samples, out=np.full(len(samples), np.nan), where=samples > 0)
+    return local_ctr
 
 
 def _by_bucket(differences: Floats, buckets: pd.Categorical) -> Iterator[tuple[str, dict[str, Any] | None]]:

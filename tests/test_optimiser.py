@@ -153,7 +153,7 @@ def test_every_user_is_moved_as_pytorch_moves_it_alone(
             for user in range(users):
                 alone[user].grad = gradient[user].clone()
                 plain[user].step()
-    np.testing.assert_allclose(moved["weight"].detach(), torch.stack(alone).detach(), rtol=0, atol=2e-6)
+    np.testing.assert_allclose(moved["weight"].detach(), torch.stack([*alone]).detach(), rtol=0, atol=2e-6)
 
 
 # --------------------------------------------------------------------------- equal to the plain loop

@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -159,7 +160,7 @@ def features() -> Features:
 @pytest.mark.parametrize("model", [*MODELS, *ODD_MODELS])
 @pytest.mark.parametrize("options", [{}, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("retention", [HALF, LATEST], ids=str)
-def test_both_engines_tune_on_what_is_held(model: str, options: dict[str, int], retention: Retention) -> None:
+def test_both_engines_tune_on_what_is_held(model: str, options: dict[str, Any], retention: Retention) -> None:
     features = features_of(TRAIN, TEST, **options)
     published = publish(model, features.dataset.schema)
     own = Features.build(features.dataset, features.split, features.users, published.model.history_length)
@@ -241,7 +242,7 @@ def test_losing_nothing_gives_the_bits_of_never_asking(features: Features) -> No
 )
 @pytest.mark.parametrize("retention", [HALF, LATEST, NOTHING], ids=str)
 def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
-    model: str, options: dict[str, int], retention: Retention
+    model: str, options: dict[str, Any], retention: Retention
 ) -> None:
     dataset = world([a + b for a, b in zip(TRAIN, TEST, strict=True)], **options)
     published, parts = publish(model, dataset.schema), cut(dataset, TRAIN)

@@ -60,10 +60,10 @@ class TestByHand:
         assert measure_drift(HAND_MADE, Fractions(0.1, 0.5)).local_ctr.tolist() == [1, 0]
 
     def test_days_are_other_parts_and_users_without_a_training_sample_have_no_rate(self) -> None:
-        # The first user's samples are on days 0 to 9, the second's on days 10 to 19, all on a clock of their own.
+        # One sample a day: the first user's on days 0 to 9, the second's on days 10 to 19. Training ends after day 7.
         daily = replace(HAND_MADE, time=np.arange(20, dtype=np.int64) * 86_400)
         found = describe(daily, Days(validation=4, test=8))
-        assert measure_drift(daily, Days(validation=4, test=8)).local_ctr.tolist() == [6 / 8 + 1 / 8]
+        assert measure_drift(daily, Days(validation=4, test=8)).local_ctr.tolist() == [7 / 8]
         assert found.global_ctr == 7 / 8
         assert found.mean_absolute_drift == 0
         assert found.one_class_test_users == 2  # the first has no test sample, as the third

@@ -103,16 +103,17 @@ def test_the_earlier_window_drops_the_last_days() -> None:
     parts = split(dataset, Days(window="earlier"))
     assert sizes(parts) == [[2, 0, 0], [1, 0, 0], [1, 0, 1]]
     assert (parts.stop == split(dataset, Days()).validation_end).all()
-    assert sizes(split(dataset, Days(test=2, window="earlier"))) == [[0, 0, 0], [1, 0, 0], [2, 0, 0]]
+    longer = at([0.5, 1.5, 2.5, 3.5, 4.5, 5.5])
+    assert sizes(split(longer, Days(test=2, window="earlier"))) == [[1], [1], [2]]
 
 
 @pytest.mark.parametrize(
     ("hours", "expected"),
-    [(0, [[1], [1], [2]]), (8, [[1], [2], [1]]), (-8, [[2], [1], [1]])],
+    [(0, [[1], [1], [2]]), (8, [[2], [1], [1]]), (-8, [[1], [2], [1]])],
 )
 def test_a_day_begins_at_midnight_by_the_clock_of_the_data_set(hours: int, expected: list[list[int]]) -> None:
-    # In Beijing 17:00 UTC is already the next day, in San Francisco 07:00 is still the day before.
-    dataset = at([0.5, 1 + 7 / 24, 2 + 7 / 24, 2 + 17 / 24])
+    # In Beijing 17:00 UTC is already the next day, on the west coast of America 01:00 is still the day before.
+    dataset = at([0.5, 1.5, 2 + 1 / 24, 2 + 17 / 24])
     assert sizes(split(dataset, Days(hours_from_utc=hours))) == expected
 
 
