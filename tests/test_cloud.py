@@ -10,7 +10,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from fedctr.cloud import CloudTraining, publish
 from fedctr.data.dataset import Dataset
-from fedctr.data.split import Fractions, Part, split
+from fedctr.data.split import Days, Fractions, Part, split
 from fedctr.data.synthetic import Synthetic
 from fedctr.errors import FedctrError
 from fedctr.features import Features
@@ -158,6 +158,8 @@ def test_a_second_time_nothing_is_trained(train: Train, tmp_path: Path) -> None:
         {"spec": "wide-deep[hidden=[4],history=2]"},
         {"rule": Fractions(test=0.3)},
         {"rule": Fractions(window="earlier")},
+        {"rule": Days(test=3)},
+        {"rule": Days(test=3, hours_from_utc=8)},
         {"training": replace(QUICK, learning_rate=0.02)},
         {"training": replace(QUICK, epochs=1)},
         {"dataset": replace(SMALL, label=1 - SMALL.label)},
