@@ -265,10 +265,12 @@ def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
         assert_same_bits(in_order(clients), whole, f"{count} partitions")
 
 
-def test_a_cohort_has_most_steps_first_and_no_step_without_samples(features: Features) -> None:
-    thinned = features.keeping(LATEST, 3)
+def test_a_cohort_has_most_steps_first_and_no_step_without_samples() -> None:
+    # Who had most samples has fewest left.
+    thinned = labelled([*[1] * 19, 0], [0] * 10, [*[1] * 9, *[0] * 6])[1].keeping(NO_POSITIVES, 3)
     assert thinned.held is not None
-    published = publish("lr", features.dataset.schema)
+    assert thinned.held.samples.tolist() == [1, 10, 6]
+    published = publish("lr", thinned.dataset.schema)
     for users in gather(thinned, 4, lambda users, length: 32):
         steps = -(-thinned.held.samples[users] // 4)
         assert (np.diff(steps) <= 0).all()

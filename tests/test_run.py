@@ -173,14 +173,9 @@ class Daily(Synthetic):
 
 def test_a_run_follows_the_data_sets_own_protocol_unless_told_otherwise(reference: Result, tmp_path: Path) -> None:
     daily = f"{__name__}:Daily[users=50]"
-    own, told, other = (
-        bench(experiment(tmp_path / name, **keys))
-        for name, keys in {
-            "own": {"dataset": daily},
-            "told": {"split": Daily.split},
-            "other": {"dataset": daily, "split": Fractions()},
-        }.items()
-    )
+    own = bench(experiment(tmp_path / "own", dataset=daily))
+    told = bench(experiment(tmp_path / "told", split=Daily.split))
+    other = bench(experiment(tmp_path / "other", dataset=daily, split=Fractions()))
     assert (own.users["local_samples"] == 0).any()
     assert own.users.equals(told.users)
     assert other.users.equals(reference.users)
