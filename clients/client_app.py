@@ -9,7 +9,7 @@ from flwr.clientapp import ClientApp
 
 from fedctr.data.dataset import Dataset
 from fedctr.data.partition import partition
-from fedctr.data.split import Fractions, Split, split
+from fedctr.data.split import Split, SplitRule, split
 from fedctr.errors import FedctrError
 from fedctr.features import Features
 from fedctr.messages import (
@@ -23,6 +23,7 @@ from fedctr.messages import (
 )
 from fedctr.personalise import UserError, personalise
 from fedctr.published import Published
+from fedctr.retention import Retention
 from fedctr.strategy import strategies
 from fedctr.threads import single_thread
 
@@ -58,7 +59,8 @@ def evaluate(message: Message, context: Context) -> Message:
 
     try:
         strategy = strategies.create(task.strategy)
-        features = _features(task.dataset, task.fractions, client, clients, published.model.history_length)
+        whole = _features(task.dataset, task.rule, client, clients, published.model.history_length)
+        features = _keeping(whole, task.local, task.seed)
         with single_thread():
             content = pack_rows(personalise(published, strategy, features, task, go_on=go_on))
     except UserError as error:
@@ -69,12 +71,17 @@ def evaluate(message: Message, context: Context) -> Message:
 
 
 @lru_cache(maxsize=4)
-def _features(folder: str, fractions: Fractions, client: int, clients: int, history_length: int) -> Features:
-    dataset, parts = _parts(folder, fractions)
+def _features(folder: str, rule: SplitRule, client: int, clients: int, history_length: int) -> Features:
+    dataset, parts = _parts(folder, rule)
     return Features.build(dataset, parts, partition(dataset.users, client, clients), history_length)
 
 
+@lru_cache(maxsize=4)
+def _keeping(features: Features, retention: Retention, seed: int) -> Features:
+    return features.keeping(retention, seed)
+
+
 @lru_cache(maxsize=1)
-def _parts(folder: str, fractions: Fractions) -> tuple[Dataset, Split]:
+def _parts(folder: str, rule: SplitRule) -> tuple[Dataset, Split]:
     dataset = Dataset.open(Path(folder))
-    return dataset, split(dataset, fractions)
+    return dataset, split(dataset, rule)

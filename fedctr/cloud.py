@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from fedctr import metrics
 from fedctr.data.cache import cache_folder, store
 from fedctr.data.dataset import Dataset
-from fedctr.data.split import Fractions, Part, Split, split
+from fedctr.data.split import Part, Split, SplitRule, split
 from fedctr.errors import FedctrError
 from fedctr.features import Features, Rows
 from fedctr.models.model import Model, models
@@ -58,14 +58,14 @@ Progress = Callable[[int, float], None]
 
 
 def publish(
-    spec: str, dataset: Dataset, fractions: Fractions, training: CloudTraining, seed: int, progress: Progress
+    spec: str, dataset: Dataset, rule: SplitRule, training: CloudTraining, seed: int, progress: Progress
 ) -> tuple[Published, dict[str, Any]]:
     """The trained global model, from the cache if it was trained before.
 
     Args:
         spec: the model, such as ``din[embedding=16]``.
         dataset: all samples.
-        fractions: how they are split; validation serves early stopping, test is not touched.
+        rule: how they are split; validation serves early stopping, test is not touched.
         training: hyperparameters.
         seed: of the initial parameters and of every shuffle.
         progress: called after each epoch with its number and validation log loss.
@@ -84,14 +84,14 @@ def publish(
         "dataset": dataset.content_hash,
         "model": spec,
         "seed": seed,
-        **asdict(fractions),
+        **asdict(rule),
         **asdict(training),
     }
     digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()[:20]
     folder = cache_folder() / "published" / f"{name.replace(':', '.')}-{digest}"
     if not folder.is_dir():
         with single_thread():
-            published, facts = _train(spec, dataset, split(dataset, fractions), training, seed, progress)
+            published, facts = _train(spec, dataset, split(dataset, rule), training, seed, progress)
         facts = {"seed": seed, "training": asdict(training), **facts}
         store(folder, lambda fresh: published.save(fresh, facts))
     return Published.load(folder)

@@ -57,9 +57,8 @@ def gather(features: Features, batch_size: int, size: Callable[[Rows, int], int]
     """
     starts, stops = features.split.bounds("train")
     users = np.arange(features.users.start, features.users.stop)
-    samples = (stops - starts)[users]
-    order = np.argsort(-samples // batch_size, kind="stable")
-    lengths = padded_length(samples + 1, block_of(batch_size))[order]
+    order = np.argsort(-features.local_samples // batch_size, kind="stable")
+    lengths = padded_length((stops - starts)[users] + 1, block_of(batch_size))[order]
     for length in np.unique(lengths):
         group = users[order[lengths == length]]
         most = size(group, int(length))
@@ -72,7 +71,8 @@ class Cohort:
 
     Attributes:
         users: int64 (users,), rows of the data set, those with most steps first; a lone user stands twice.
-        train: the training parts, to fine-tune on.
+        past: the training parts, which histories point to.
+        train: what the devices hold of them, to fine-tune on.
         scored: the parts to score.
         user: the users themselves.
         tables: the rows in use for each (side, field name).
@@ -80,6 +80,7 @@ class Cohort:
     """
 
     users: Rows
+    past: Samples
     train: Samples
     scored: Samples
     user: dict[str, Bag]
@@ -145,16 +146,17 @@ class Cohort:
                 lambda: weights,
             )
 
-        train, scored = samples(rows, mask, "train"), samples(scored_rows, scored_mask, "scored")
-        return cls(users, train, scored, user, tables, block)
+        past, scored = samples(rows, mask, "train"), samples(scored_rows, scored_mask, "scored")
+        train = past if features.held is None else past.only(torch.from_numpy(features.held.of(rows)))
+        return cls(users, past, train, scored, user, tables, block)
 
     @cached_property
     def clicks(self) -> Coded:
-        """The items of ``train``; what is padding embeds to zeros."""
-        real = self.train.mask.float().unsqueeze(2)
+        """The items of ``past``; what is padding embeds to zeros."""
+        real = self.past.mask.float().unsqueeze(2)
         return {
             name: Bag(places.rows, real) if isinstance(places, Bag) and places.weights is None else places
-            for name, places in self.train.item.items()
+            for name, places in self.past.item.items()
         }
 
     def to(self, device: str) -> "Cohort":
@@ -167,9 +169,11 @@ class Cohort:
 
     def _take(self, users: Rows, take: Take) -> "Cohort":
         """The cohort of these users, made by a function of (users, ...)."""
+        past = self.past.take(take)
         return Cohort(
             users,
-            self.train.take(take),
+            past,
+            past if self.train is self.past else self.train.take(take),
             self.scored.take(take),
             {name: bag.take(take) for name, bag in self.user.items()},
             {name: table.take(take) for name, table in self.tables.items()},
@@ -241,7 +245,7 @@ class _Stacked(Batch):
     @property
     def mean_click(self) -> Coded:
         rows = {name: table.rows for (side, name), table in self.cohort.tables.items() if side == "item"}
-        return mean_clicks(self.cohort.train.item, rows, self.samples.history, self.samples.shares)
+        return mean_clicks(self.cohort.past.item, rows, self.samples.history, self.samples.shares)
 
     @property
     def clicks(self) -> Coded:

@@ -77,9 +77,18 @@ def _differences(own: Columns, other: Columns, global_ctr: float, comparisons: i
         "ndcg_at_10_difference": _limits(paired_difference(own["ndcg_at_10"] - other["ndcg_at_10"])),
         "gauc_impressions_difference": next(gauc) - next(gauc),
         "gauc_largest_share": metrics.largest_share(own["auc"].mean(1), other["auc"].mean(1), samples),
-        "by_drift": dict(_by_bucket(auc, drift_bucket(own["local_ctr"][:, 0] - global_ctr))),
-        "by_local_samples": dict(_by_bucket(auc, sample_bucket(own["local_samples"][:, 0].astype(np.int64)))),
+        "by_drift": dict(_by_bucket(auc, drift_bucket(_local_ctr(own) - global_ctr))),
+        "by_local_samples": dict(
+            _by_bucket(auc, sample_bucket(np.rint(own["local_samples"].mean(1)).astype(np.int64)))
+        ),
     }
+
+
+def _local_ctr(own: Columns) -> Floats:
+    """Of the samples of all seeds, which may have drawn different ones; NaN for a user without any."""
+    positives, samples = own["local_positives"].sum(1), own["local_samples"].sum(1)
+    local_ctr: Floats = np.divide(positives, samples, out=np.full(len(samples), np.nan), where=samples > 0)
+    return local_ctr
 
 
 def _by_bucket(differences: Floats, buckets: pd.Categorical) -> Iterator[tuple[str, dict[str, Any] | None]]:

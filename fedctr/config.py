@@ -6,18 +6,44 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    StrictFloat,
+    StrictInt,
+    Tag,
+    ValidationError,
+    field_validator,
+)
 
 from fedctr.cloud import CloudTraining
-from fedctr.data.split import Fractions
+from fedctr.data.loader import own_split
+from fedctr.data.reading import OnBadRow
+from fedctr.data.split import Days, Fractions, SplitRule
 from fedctr.errors import FedctrError
+from fedctr.recipe import Optimiser
 from fedctr.registry import split_specs
+from fedctr.retention import EVERYTHING, Retention
 
 # Keys that change where and how fast a run happens, but not one bit of its results.
 LOGISTICS = {"path", "partitions", "backend", "ray_address", "out"}
+
+
+def _unit(split: object) -> str:
+    """Which form a [split] table has; without a unit it gives shares."""
+    unit = split.get("unit", "shares") if isinstance(split, Mapping) else getattr(split, "unit", "shares")
+    return str(unit)
+
+
+_SplitTable = Annotated[
+    Annotated[Fractions, Tag("shares")] | Annotated[Days, Tag("days")],
+    Discriminator(_unit, "split_unit", "unit should be 'shares' or 'days'"),
+]
 
 
 class Experiment(BaseModel):
@@ -26,6 +52,7 @@ class Experiment(BaseModel):
     Attributes:
         dataset: the data set, such as ``movielens-100k``.
         path: its official files, a folder or an archive; None for those that ``fedctr data get`` fetched.
+        on_bad_row: ``stop`` at a malformed row of the files, or ``skip`` it.
         model: the click model, such as ``din`` or ``din[embedding=16]``.
         strategies: client strategies, such as ``label-correction[variant=shift]``.
         seeds: how many; each has its own global model and its own shuffles.
@@ -38,7 +65,9 @@ class Experiment(BaseModel):
         learning_rates: step sizes of fine-tuning; validation chooses among them for each strategy.
         epochs: numbers of epochs; chosen likewise.
         batch_size: samples in a step of fine-tuning.
-        split: how each user's samples are split in time.
+        optimiser: ``sgd`` or ``adam``, what moves the weights in fine-tuning.
+        local: which of its training samples a device still holds when it fine-tunes.
+        split: how each user's samples are split in time; None for the data set's own protocol.
         cloud: how the global model is trained.
     """
 
@@ -46,6 +75,7 @@ class Experiment(BaseModel):
 
     dataset: str = "movielens-100k"
     path: Path | None = None
+    on_bad_row: OnBadRow = "stop"
     model: str = "din"
     strategies: tuple[str, ...] = ("no-fine-tuning", "fine-tuning", "label-correction")
     seeds: StrictInt = Field(default=3, ge=1)
@@ -57,7 +87,9 @@ class Experiment(BaseModel):
     learning_rates: tuple[StrictFloat, ...] = Field(default=(0.01, 0.03, 0.1, 0.3), min_length=1)
     epochs: tuple[StrictInt, ...] = Field(default=(1, 3), min_length=1)
     batch_size: StrictInt = Field(default=32, ge=2, le=4096)
-    split: Fractions = Fractions()
+    optimiser: Optimiser = "sgd"
+    local: Retention = EVERYTHING
+    split: _SplitTable | None = None
     cloud: CloudTraining = CloudTraining()
 
     @field_validator("strategies", mode="before")
@@ -129,26 +161,49 @@ class Experiment(BaseModel):
 
     def to_toml(self) -> str:
         """The resolved configuration, every default spelt out."""
-        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+        return tomli_w.dumps(self._resolved().model_dump(mode="json", exclude_none=True))
 
     def science(self) -> dict[str, Any]:
         """What determines the results, to the bit."""
-        return self.model_dump(mode="json", exclude=LOGISTICS)
+        return self._resolved().model_dump(mode="json", exclude=LOGISTICS)
+
+    @property
+    def rule(self) -> SplitRule:
+        """How the samples are split: as the experiment says, or else by the data set's own protocol.
+
+        Raises:
+            FedctrError: for an unknown data set.
+        """
+        return self.split or own_split(self.dataset)
+
+    def _resolved(self) -> "Experiment":
+        return self.model_copy(update={"split": self.rule})
+
+
+# The tables of an experiment file; one that has two forms tells them apart by its unit.
+_TABLES: dict[str, tuple[type, ...]] = {"local": (Retention,), "split": (Fractions, Days), "cloud": (CloudTraining,)}
 
 
 def _first(error: ValidationError) -> str:
     """The first fault in one line."""
     fault = error.errors()[0]
-    key = ".".join(str(part) for part in fault["loc"])
+    table, *inner = (str(part) for part in fault["loc"])
+    if table == "split":
+        inner = inner[1:]  # which form was read
+    key = ".".join([table, *inner])
     if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        tables: dict[str, type[Fractions | CloudTraining]] = {"split": Fractions, "cloud": CloudTraining}
-        fields = tables.get(str(fault["loc"][0]))
-        known = (
-            list(Experiment.model_fields) if fields is None else [field.name for field in dataclasses.fields(fields)]
-        )
-        near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known keys: {', '.join(known)}"
-        return f"unknown key {key!r}; {hint}"
+        return f"unknown key {key!r}; {_nearest([table, *inner][-1], _TABLES.get(table, ()))}"
     message = fault["msg"].removeprefix("Value error, ")
     found = "" if fault["type"] == "value_error" else f", found {fault['input']!r}"
     return f"{key}: {message}{found}"
+
+
+def _nearest(key: str, forms: tuple[type, ...]) -> str:
+    """What may have been meant by a key of a table that has these forms, or of the whole experiment."""
+    known = [[field.name for field in dataclasses.fields(form)] for form in forms] or [list(Experiment.model_fields)]
+    near = difflib.get_close_matches(key, {name for names in known for name in names if name != key}, n=3, cutoff=0.4)
+    hints = [f"did you mean {' or '.join(near)}?"] if near else []
+    if not near or len(forms) > 1:
+        another = ', or with unit = "days": '
+        hints.append(f"known keys: {another.join(', '.join(names) for names in known)}")
+    return " ".join(hints)

@@ -20,6 +20,7 @@ from torch import Tensor
 from fedctr.cohort import Cohort
 from fedctr.models.descent import Descent
 from fedctr.models.model import Model
+from fedctr.optimiser import optimiser_of
 from fedctr.published import Published
 from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
@@ -65,7 +66,7 @@ def fine_tune(
     targets = torch.where(local.mask, soft_labels(strategy, local, published), 0.0)
     mask = cohort.train.mask.cpu().numpy()
     steps = -(-mask.sum(1) // recipe.batch_size)
-    descent = Descent(recipe.learning_rate)
+    optimiser = optimiser_of(recipe, tuned)
 
     for epoch in range(1, recipe.epochs + 1):
         shuffle = permutations(recipe.seed, f"shuffle {epoch}", cohort.users, mask)
@@ -83,7 +84,7 @@ def fine_tune(
             rows = active if plain else -(-active // LANES) * LANES
             batch = shuffled_local.block(step * block, block, rows)
             wanted = shuffled_targets[:rows, step * block : (step + 1) * block]
-            with descent:
+            with optimiser.forward:
                 logits = private(those.batch(shuffled.block(step * block, block, active)))
             pulls = _pulls(strategy, moved, here, batch.mask, set(model.embeddings)) if penalised else {}
             if plain:
@@ -92,12 +93,7 @@ def fine_tune(
                 others = logits.detach()[torch.arange(rows - active) % active]
                 loss = minibatch_loss(strategy, torch.cat([logits, others]), wanted, batch, published)
                 loss[:active].sum().backward()
-            with torch.no_grad():
-                for name, value in moved.items():
-                    for gradient in (value.grad, pulls.get(name)):  # no grad where a layer has moved the value
-                        if gradient is not None:
-                            value.sub_(gradient, alpha=recipe.learning_rate)
-                    value.grad = None
+            optimiser.step(moved, pulls, int((steps > step).sum()))
         yield origin | tuned
 
 

@@ -1,6 +1,6 @@
 """From rows of a data set to the codes that a model reads."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -12,6 +12,7 @@ from fedctr.data.dataset import Dataset, Field, slices
 from fedctr.data.split import Split
 from fedctr.distinct import Distinct
 from fedctr.models.batch import Bag, Batch, Coded, shares
+from fedctr.retention import EVERYTHING, Held, Retention
 
 Rows = npt.NDArray[np.int64]
 
@@ -84,17 +85,33 @@ class Features:
         split: parts of every user.
         users: the users in question.
         histories: their earlier clicks.
+        held: the training samples that their devices hold; None for all.
     """
 
     dataset: Dataset
     split: Split
     users: range
     histories: Histories
+    held: Held | None = None
 
     @classmethod
     def build(cls, dataset: Dataset, split: Split, users: range, history_length: int) -> "Features":
         """Prepare what a model with the given history length reads."""
         return cls(dataset, split, users, Histories.build(dataset, split, users, history_length))
+
+    def keeping(self, retention: Retention, seed: int) -> "Features":
+        """The same where the devices have lost some of their training samples; histories stay what they were."""
+        if retention == EVERYTHING:
+            return self
+        return replace(self, held=Held.draw(self.dataset, self.split, self.users, retention, seed))
+
+    @property
+    def local_samples(self) -> Rows:
+        """How many samples each device holds to fine-tune on, int64 (users,)."""
+        if self.held is not None:
+            return self.held.samples
+        starts, stops = self.split.bounds("train")
+        return (stops - starts)[self.users.start : self.users.stop]
 
     def batch(self, rows: Rows, users: Rows) -> "PlainBatch":
         """What a model reads of int64 (users, samples) rows; ``users`` is int64 (users, samples or 1)."""

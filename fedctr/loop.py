@@ -13,8 +13,13 @@ from fedctr.models.batch import Batch
 from fedctr.models.model import Model
 from fedctr.published import Published
 from fedctr.randomness import permutations
-from fedctr.recipe import Recipe
+from fedctr.recipe import Optimiser, Recipe
 from fedctr.strategy import ClientStrategy, Local, added_penalty, minibatch_loss, soft_labels, trainable_of
+
+OPTIMISERS: dict[Optimiser, type[torch.optim.SGD | torch.optim.Adam]] = {
+    "sgd": torch.optim.SGD,
+    "adam": torch.optim.Adam,
+}
 
 
 def fine_tune(
@@ -26,13 +31,14 @@ def fine_tune(
         The copy after each epoch; it is tuned further when the next one is asked for.
     """
     rows = _rows(features, user, "train")
+    rows = rows if features.held is None else rows[features.held.of(rows)]
     local = _local(published, features, user, rows)
     targets = soft_labels(strategy, local, published)
     model = copy.deepcopy(published.model)
     parameters = dict(model.named_parameters())
     tuned = {name: parameters[name] for name in trainable_of(strategy, parameters)}
     origin = {name: parameter.detach().clone().unsqueeze(0) for name, parameter in tuned.items()}
-    optimiser = torch.optim.SGD(tuned.values(), lr=recipe.learning_rate)
+    optimiser = OPTIMISERS[recipe.optimiser](tuned.values(), lr=recipe.learning_rate)
 
     for epoch in range(1, recipe.epochs + 1):
         order = permutations(recipe.seed, f"shuffle {epoch}", np.array([user]), np.ones((1, len(rows)), dtype=bool))[0]

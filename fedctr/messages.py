@@ -16,8 +16,10 @@ import safetensors.torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from fedctr.data.dataset import Schema
-from fedctr.data.split import Fractions, Part
+from fedctr.data.split import Days, Fractions, Part, SplitRule
 from fedctr.published import Published
+from fedctr.recipe import Optimiser
+from fedctr.retention import EVERYTHING, Retention
 
 Device = Literal["cpu", "cuda"]
 Columns = dict[str, npt.NDArray[np.generic]]
@@ -29,25 +31,29 @@ class Task:
 
     Attributes:
         dataset: folder of the memory-mapped data set, which all simulated clients share.
-        fractions: how it is split.
+        rule: how it is split.
         part: the part to score.
         strategy: the strategy, as people type it.
         seed: the run's seed.
         learning_rates: to be tried, each on its own.
         epochs: after which to score, ascending.
         batch_size: samples in a step of fine-tuning.
+        optimiser: what moves the weights.
+        local: which of its training samples a device still holds.
         stop_file: leave off as soon as this file exists; a simulated client shares the server's disk.
         device: where to compute, ``cpu`` or ``cuda``.
     """
 
     dataset: str
-    fractions: Fractions
+    rule: SplitRule
     part: Part
     strategy: str
     seed: int
     learning_rates: tuple[float, ...]
     epochs: tuple[int, ...]
     batch_size: int
+    optimiser: Optimiser = "sgd"
+    local: Retention = EVERYTHING
     stop_file: str = ""
     device: Device = "cpu"
 
@@ -112,7 +118,9 @@ def unpack_task(content: RecordDict) -> tuple[Task, str]:
     text = json.loads(str(record["json"]))
     for name in ("learning_rates", "epochs"):
         text[name] = tuple(text[name])
-    return Task(**{**text, "fractions": Fractions(**text["fractions"])}), str(record["published"])
+    kind = Days if text["rule"]["unit"] == "days" else Fractions
+    parts = {"rule": kind(**text["rule"]), "local": Retention(**text["local"])}
+    return Task(**text | parts), str(record["published"])
 
 
 def unpack_published(content: RecordDict) -> Published | None:

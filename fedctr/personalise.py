@@ -139,7 +139,7 @@ def _scored(
                 strategy,
                 cohort,
                 local,
-                Recipe(task.seed, learning_rate, max(task.epochs), task.batch_size),
+                Recipe(task.seed, learning_rate, max(task.epochs), task.batch_size, task.optimiser),
             ),
             start=1,
         )

@@ -70,7 +70,7 @@ class Run:
         models.find(parse(experiment.model).name)
         if experiment.device == "cuda" and not torch.cuda.is_available():
             raise FedctrError("device: PyTorch finds no GPU here; leave out --device, or choose cpu")
-        dataset = open_dataset(experiment.dataset, experiment.path)
+        dataset = open_dataset(experiment.dataset, experiment.path, experiment.on_bad_row, reporter)
         models.create(experiment.model, dataset.schema)
         if experiment.partitions > dataset.users:
             raise FedctrError(

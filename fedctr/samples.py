@@ -68,6 +68,13 @@ class Samples:
             lambda: take(self.shares),
         )
 
+    def only(self, chosen: Tensor) -> "Samples":
+        """The samples that bool (users, samples) chooses, in their order; what is left of the places is padding."""
+        mask = self.mask & chosen
+        order = torch.argsort((~mask).byte(), dim=1, stable=True)
+        mask, found = mask.gather(1, order), self.take(taking(order))
+        return Samples(mask, found.labels * mask, lambda: found.item, lambda: found.history, lambda: found.shares)
+
     def block(self, first: int, length: int, users: int) -> "Samples":
         """Neighbouring samples of the first users."""
         return self.take(lambda values: values[:users, first : first + length])

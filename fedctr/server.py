@@ -94,13 +94,15 @@ class Server:
         experiment = self.run.experiment
         return Task(
             dataset=str(self.run.dataset.folder),
-            fractions=experiment.split,
+            rule=experiment.rule,
             part=part,
             strategy=spec,
             seed=seed,
             learning_rates=(trial.learning_rate,) if trial else experiment.learning_rates,
             epochs=(trial.epochs,) if trial else experiment.epochs,
             batch_size=experiment.batch_size,
+            optimiser=experiment.optimiser,
+            local=experiment.local,
             stop_file=str(self.run.stop_file),
             device=experiment.device,
         )
@@ -200,7 +202,7 @@ def _publish(run: Run, seed: int) -> Published:
         if run.stop.is_set():
             raise StoppedError
 
-    published, facts = publish(experiment.model, run.dataset, experiment.split, experiment.cloud, seed, progress)
+    published, facts = publish(experiment.model, run.dataset, experiment.rule, experiment.cloud, seed, progress)
     run.reporter.finish()
     run.keep_published(published, facts, seed)
     return published

@@ -11,7 +11,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 from fedctr.cloud import CloudTraining, publish
 from fedctr.data.dataset import Dataset
 from fedctr.data.reading import Reading
-from fedctr.data.split import Fractions, Part, split
+from fedctr.data.split import Days, Fractions, Part, split
 from fedctr.data.synthetic import Synthetic
 from fedctr.errors import FedctrError
 from fedctr.features import Features
@@ -31,7 +31,7 @@ def train(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Train:
         arguments: dict[str, Any] = {
             "spec": "lr",
             "dataset": SMALL,
-            "fractions": Fractions(),
+            "rule": Fractions(),
             "training": QUICK,
             "seed": 0,
             "progress": lambda epoch, loss: None,
@@ -157,8 +157,10 @@ def test_a_second_time_nothing_is_trained(train: Train, tmp_path: Path) -> None:
         {"seed": 1},
         {"spec": "lr[user_id=true]"},
         {"spec": "wide-deep[hidden=[4],history=2]"},
-        {"fractions": Fractions(test=0.3)},
-        {"fractions": Fractions(window="earlier")},
+        {"rule": Fractions(test=0.3)},
+        {"rule": Fractions(window="earlier")},
+        {"rule": Days(test=3)},
+        {"rule": Days(test=3, hours_from_utc=8)},
         {"training": replace(QUICK, learning_rate=0.02)},
         {"training": replace(QUICK, epochs=1)},
         {"dataset": replace(SMALL, label=1 - SMALL.label)},

@@ -1,16 +1,19 @@
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from fedctr.cloud import CloudTraining
 from fedctr.config import Experiment
-from fedctr.data.split import Fractions
+from fedctr.data.split import Days, Fractions, SplitRule
+from fedctr.data.synthetic import Synthetic
 from fedctr.errors import FedctrError
+from fedctr.retention import Retention
 
 EVERY_KEY = """
 dataset = "synthetic[users=50]"
 path = "files.zip"
+on_bad_row = "skip"
 model = "din[embedding=16]"
 strategies = ["no-fine-tuning", "label-correction[variant=smoothed,strength=5]"]
 seeds = 2
@@ -22,6 +25,12 @@ out = "runs/here"
 learning_rates = [0.3, 0.03, 0.3]
 epochs = [4, 2]
 batch_size = 16
+optimiser = "adam"
+
+[local]
+keep_positives = 0.5
+keep_negatives = 0.25
+most = 100
 
 [split]
 validation = 0.2
@@ -48,6 +57,7 @@ def test_every_key_is_read_from_toml(tmp_path: Path) -> None:
     assert read == Experiment(
         dataset="synthetic[users=50]",
         path=Path("files.zip"),
+        on_bad_row="skip",
         model="din[embedding=16]",
         strategies=("no-fine-tuning", "label-correction[variant=smoothed,strength=5]"),
         seeds=2,
@@ -59,6 +69,8 @@ def test_every_key_is_read_from_toml(tmp_path: Path) -> None:
         learning_rates=(0.03, 0.3),
         epochs=(2, 4),
         batch_size=16,
+        optimiser="adam",
+        local=Retention(keep_positives=0.5, keep_negatives=0.25, most=100),
         split=Fractions(validation=0.2, test=0.3, window="earlier"),
         cloud=CloudTraining(learning_rate=0.01, weight_decay=0.0, batch_size=64, epochs=7, patience=2),
     )
@@ -68,9 +80,10 @@ def test_every_key_is_read_from_toml(tmp_path: Path) -> None:
 
 def test_every_default_is_spelt_out_and_read_back(tmp_path: Path) -> None:
     for experiment in (Experiment(), of(EVERY_KEY, tmp_path)):
-        assert of(experiment.to_toml(), tmp_path) == experiment
+        assert of(experiment.to_toml(), tmp_path) == experiment.model_copy(update={"split": experiment.rule})
     absent = {key for key in Experiment.model_fields if f"{key} = " not in Experiment().to_toml()}
-    assert absent == {"path", "ray_address", "out", "split", "cloud"}  # TOML has no null, and the last two are tables
+    # TOML has no null, and the last three are tables.
+    assert absent == {"path", "ray_address", "out", "local", "split", "cloud"}
     assert "[split]\nvalidation = 0.1\n" in Experiment().to_toml()
 
 
@@ -99,16 +112,53 @@ def test_science_leaves_out_exactly_what_changes_no_result(tmp_path: Path) -> No
     logistics = {"path", "partitions", "backend", "ray_address", "out"}
     assert Experiment.model_fields.keys() - Experiment().science().keys() == logistics
     science = of(EVERY_KEY, tmp_path).science()
-    assert science["split"] == {"validation": 0.2, "test": 0.3, "window": "earlier"}
+    assert science["split"] == {"validation": 0.2, "test": 0.3, "window": "earlier", "unit": "shares"}
+    assert science["local"] == {"keep_positives": 0.5, "keep_negatives": 0.25, "most": 100}
     assert science["strategies"] == ["no-fine-tuning", "label-correction[variant=smoothed,strength=5]"]
+
+
+class Daily(Synthetic):
+    """A data set whose authors split it by days."""
+
+    split: ClassVar[SplitRule] = Days(hours_from_utc=8)
+
+
+DAILY = f"{__name__}:Daily"
+
+
+def test_a_split_is_of_days_or_of_shares_by_its_unit(tmp_path: Path) -> None:
+    assert of("[split]\nunit = 'days'", tmp_path).split == Days()
+    assert of("[split]\nunit = 'days'\ntest = 2\nhours_from_utc = 8", tmp_path).split == Days(test=2, hours_from_utc=8)
+    assert of("[split]\nunit = 'shares'\ntest = 0.3", tmp_path).split == Fractions(test=0.3)
+    assert of("[split]\ntest = 0.3", tmp_path).split == Fractions(test=0.3)
+    assert of("[split]", tmp_path).split == Fractions()
+    assert Experiment(split=Days(test=3)).split == Days(test=3)
+
+
+def test_without_a_split_the_data_set_says_how_it_is_split(tmp_path: Path) -> None:
+    assert Experiment().split is None
+    assert Experiment().rule == Fractions()
+    assert Experiment(dataset=DAILY).rule == Days(hours_from_utc=8)
+    assert Experiment(dataset=DAILY, split=Fractions()).rule == Fractions()
+    assert Experiment(dataset=DAILY).science()["split"] == {
+        "validation": 1, "test": 1, "window": "later", "hours_from_utc": 8, "unit": "days"
+    }  # fmt: skip
+    assert of(Experiment(dataset=DAILY).to_toml(), tmp_path).split == Days(hours_from_utc=8)
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("modell = 'x'", "unknown key 'modell'; did you mean model?"),
-        ("zzz = 1", "unknown key 'zzz'; known keys: dataset, path, model, strategies, seeds, partitions, backend, "),
-        ("split.tests = 0.1", "unknown key 'split.tests'; did you mean test?"),
+        ("zzz = 1", "unknown key 'zzz'; known keys: dataset, path, on_bad_row, model, strategies, seeds, partitions, "),
+        ("split.tests = 0.1", "unknown key 'split.tests'; did you mean test? known keys: validation, test, "
+         'window, unit, or with unit = "days": validation, test, window, hours_from_utc, unit'),
+        ("split.unit = 'days'\nsplit.tests = 1", "unknown key 'split.tests'; did you mean test? known keys: val"),
+        ("split.hours_from_utc = 8", "unknown key 'split.hours_from_utc'; known keys: validation, test, window, unit, "
+         'or with unit = "days": validation, test, window, hours_from_utc, unit'),
+        ("split.zzz = 8", "unknown key 'split.zzz'; known keys: validation, test, window, unit, or with unit = "),
+        ("local.keep_positive = 1", "unknown key 'local.keep_positive'; did you mean keep_positives or keep_nega"),
+        ("local.zzz = 1", "unknown key 'local.zzz'; known keys: keep_positives, keep_negatives, most"),
         ("cloud.epoch = 1", "unknown key 'cloud.epoch'; did you mean epochs?"),
         ("cloud.zzz = 1", "unknown key 'cloud.zzz'; known keys: learning_rate, weight_decay, batch_size, epochs, pati"),
         ("dataset = 3", "dataset: Input should be a valid string, found 3"),
@@ -134,6 +184,19 @@ def test_science_leaves_out_exactly_what_changes_no_result(tmp_path: Path) -> No
         ("batch_size = 1000000", "batch_size: Input should be less than or equal to 4096, found 1000000"),
         ("split = 'x'", "split: Input should be a dictionary or an instance of Fractions, found 'x'"),
         ("split.window = 'x'", "split.window: Input should be 'later' or 'earlier', found 'x'"),
+        ("split.unit = 'x'", "split: unit should be 'shares' or 'days', found {'unit': 'x'}"),
+        ("split.unit = 'days'\nsplit.window = 'x'", "split.window: Input should be 'later' or 'earlier', found 'x'"),
+        ("split.unit = 'days'\nsplit.test = 0.2", "split.test: Input should be a valid integer, got a number with a "),
+        ("split.unit = 'days'\nsplit.test = 0", "split: validation 1 and test 0 must be at least 1 day each"),
+        ("split.unit = 'days'\nsplit.hours_from_utc = 15", "split: hours_from_utc 15 must be from -12 to 14"),
+        ("split.test = 1", "split: validation 0.1 and test 1.0 must be shares above 0 that leave something for "
+         'training; for days, say unit = "days"'),
+        ("optimiser = 'adm'", "optimiser: Input should be 'sgd' or 'adam', found 'adm'"),
+        ("on_bad_row = 'x'", "on_bad_row: Input should be 'stop' or 'skip', found 'x'"),
+        ("local = 1", "local: Input should be a dictionary or an instance of Retention, found 1"),
+        ("local.keep_positives = 1.5", "local: keep_positives 1.5 must be a share from 0 to 1"),
+        ("local.keep_negatives = nan", "local: keep_negatives nan must be a share from 0 to 1"),
+        ("local.most = 0", "local: most 0 must be at least 1; leave it out to hold all"),
         ("split.test = 0.9\nsplit.validation = 0.1", "split: validation 0.1 and test 0.9 must be shares above 0 that "),
         ("split.test = nan", "split: validation 0.1 and test nan must be shares above 0 that leave something for"),
         ("cloud.learning_rate = nan", "cloud: learning_rate nan must be a number above 0"),

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,7 @@ from flwr.supercore.task_identity import TaskIdentity
 
 from clients import client_app
 from fedctr.data.cache import open_dataset
-from fedctr.data.split import Fractions
+from fedctr.data.split import Days, Fractions, SplitRule, split
 from fedctr.messages import (
     Failure,
     Task,
@@ -25,19 +26,22 @@ from fedctr.messages import (
 )
 from fedctr.models.model import models
 from fedctr.published import Published
+from fedctr.retention import EVERYTHING, Held, Retention
 from tests.application import DATASET, MODEL
 
 pytestmark = pytest.mark.usefixtures("small_cache")
 
 TASK = Task(
     dataset="somewhere",
-    fractions=Fractions(validation=0.2, test=0.3, window="earlier"),
+    rule=Fractions(validation=0.2, test=0.3, window="earlier"),
     part="validation",
     strategy="label-correction[variant=shift,clip=true]",
     seed=7,
     learning_rates=(0.1, 1 / 3),
     epochs=(1, 3),
     batch_size=16,
+    optimiser="adam",
+    local=Retention(keep_positives=0.5, keep_negatives=1 / 3, most=7),
     stop_file="/a/.stop",
     device="cuda",
 )
@@ -89,6 +93,12 @@ def test_a_task_arrives_as_it_was_sent(published: Published) -> None:
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
+@pytest.mark.parametrize("rule", [Fractions(0.1, 0.3), Days(2, 3, "earlier", 8)])
+def test_either_rule_arrives_as_it_was_sent(rule: SplitRule) -> None:
+    task = replace(TASK, rule=rule, local=EVERYTHING)
+    assert unpack_task(pack_task(task, "a name")) == (task, "a name")
+
+
 def test_rows_arrive_as_they_were_sent() -> None:
     columns = {
         "user": np.array([3, 1]),
@@ -121,6 +131,36 @@ def test_a_client_tells_one_row_per_user_and_trial_and_nothing_else(published: P
     users = range(50 * 1 // 4, 50 * 2 // 4)
     assert {values.shape for values in columns.values()} == {(2 * len(users),)}
     assert sorted(columns["user"]) == sorted([*users, *users])
+
+
+def test_a_client_tunes_on_what_its_devices_hold(published: Published) -> None:
+    """And it does not mix up what was drawn for other seeds and tasks."""
+    dataset, name = open_dataset(DATASET), digest(published)
+    parts = split(dataset, Fractions())
+    every: list[list[int]] = []
+    held: list[list[int]] = []
+    for retention in (EVERYTHING, Retention(keep_negatives=0.4, most=20)):
+        for seed in (0, 1, 0):
+            task = replace(small_task(), strategy="fine-tuning", seed=seed, local=retention)
+            rows = unpack_reply(evaluate(pack_task(task, name, published), 1, 4).content)
+            assert isinstance(rows, pd.DataFrame)
+            found = rows.sort_values("user")["local_samples"].tolist()
+            (every if retention == EVERYTHING else held).append(found)
+    users = range(50 * 1 // 4, 50 * 2 // 4)
+    assert every == [(parts.train_end - parts.start)[users.start : users.stop].tolist()] * 3
+    drawn = [Held.draw(dataset, parts, users, Retention(keep_negatives=0.4, most=20), seed) for seed in (0, 1)]
+    assert held == [drawn[seed].samples.tolist() for seed in (0, 1, 0)]
+    assert held[0] != held[1]
+
+
+def test_a_client_cuts_by_days_where_the_task_says_so(published: Published) -> None:
+    dataset = open_dataset(DATASET)
+    for rule in (Fractions(), Days(test=5)):
+        task = replace(small_task(), rule=rule)
+        rows = unpack_reply(evaluate(pack_task(task, digest(published), published), 0, 1).content)
+        assert isinstance(rows, pd.DataFrame)
+        starts, stops = split(dataset, rule).bounds("test")
+        assert rows.sort_values("user")["samples"].tolist() == (stops - starts).tolist()
 
 
 def test_a_client_whose_strategy_is_missing_says_so_and_nothing_else(published: Published) -> None:

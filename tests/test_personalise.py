@@ -8,13 +8,18 @@ from torch import Tensor
 
 from fedctr import loop
 from fedctr import personalise as module
+from fedctr.data.reading import Reading
+from fedctr.data.split import Days, split
+from fedctr.data.synthetic import Synthetic
 from fedctr.features import Features
 from fedctr.messages import Columns
 from fedctr.personalise import UserError, personalise
 from fedctr.published import Published
-from fedctr.recipe import Recipe
+from fedctr.recipe import Optimiser, Recipe
 from fedctr.strategy import ClientStrategy, Local
 from strategies.fine_tuning import FineTuning
+from strategies.label_correction import LabelCorrection
+from strategies.no_fine_tuning import NoFineTuning
 from strategies.pairwise import Pairwise
 from tests.engine import features_of, in_order, publish, rows, task
 
@@ -307,3 +312,39 @@ def test_the_error_behind_is_kept(features: Features) -> None:
     with pytest.raises(UserError) as caught:
         personalise(publish("lr", features.dataset.schema), Raises(), features, task())
     assert isinstance(caught.value.__cause__, KeyError)
+
+
+# --------------------------------------------------------------------------- users without training samples
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+@pytest.mark.parametrize("model", ["lr", "din[history=5]"])
+def test_users_whose_first_day_is_the_test_day_are_scored_with_the_published_model(
+    model: str, optimiser: Optimiser
+) -> None:
+    dataset = Synthetic(users=40, items=30).read(None, Reading())
+    parts = split(dataset, Days(validation=3, test=30))
+    own = Features.build(dataset, parts, range(40), 5)
+    published, todo = publish(model, dataset.schema), replace(task(), optimiser=optimiser)
+    untrained = parts.train_end == parts.start
+    scored = parts.stop > parts.validation_end
+    assert 5 < untrained.sum() < 35
+    assert (untrained & scored).sum() > 3
+    found, untuned = (rows(published, strategy, own, todo) for strategy in (LabelCorrection(), NoFineTuning()))
+    for columns in (found, untuned):
+        assert not columns["local_samples"][untrained].any()
+        assert not columns["local_positives"][untrained].any()
+        assert np.isfinite(columns["log_loss"][scored]).all()
+        assert not columns["diverged"].any()
+    np.testing.assert_array_equal(found["log_loss"][untrained], untuned["log_loss"][untrained])
+    assert (found["log_loss"] != untuned["log_loss"])[scored & ~untrained].all()
+    for size in (1, 7):
+        again = rows(published, LabelCorrection(), own, todo, cohort_size=size)
+        assert all(again[name].tobytes() == values.tobytes() for name, values in found.items())
+
+
+def test_a_partition_in_which_nobody_has_a_training_sample(published: Published) -> None:
+    alone = features_of([0, 0, 0], [9, 0, 4], seed=2)
+    found = rows(published, FineTuning(), alone, task())
+    np.testing.assert_array_equal(found["log_loss"], rows(published, NoFineTuning(), alone, task())["log_loss"])
+    assert np.isfinite(found["log_loss"]).tolist() == [True, False, True]

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedctr.randomness import permutations, words
+from fedctr.randomness import permutations, words, words_at
 
 MASK64 = 2**64 - 1
 seeds = st.integers(-(2**70), 2**70)
@@ -33,6 +33,14 @@ def test_a_word_is_a_hash_of_seed_stage_user_and_place(seed: int, users: list[in
         state = mix(state ^ byte)
     expected = [[mix(mix(state ^ user) ^ place) for place in range(count)] for user in users]
     assert words(seed, "shuffle 1", np.array(users), count).tolist() == expected
+
+
+@given(seed=seeds, users=some_users, places=st.lists(st.integers(0, 9), min_size=6, max_size=6))
+def test_any_word_can_be_had_alone(seed: int, users: list[int], places: list[int]) -> None:
+    whole = words(seed, "a", np.array(users), 10)
+    some = places[: len(users)]
+    found = words_at(seed, "a", np.array(users), np.array(some))
+    assert found.tolist() == [int(whole[row, place]) for row, place in enumerate(some)]
 
 
 @given(seed=seeds, users=some_users)

@@ -1,16 +1,19 @@
 import json
+import tomllib
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pandas as pd
 import pytest
 
 from fedctr.benchmark import bench
 from fedctr.cloud import VERSION
-from fedctr.data.split import Fractions
+from fedctr.data.split import Days, Fractions, SplitRule
+from fedctr.data.synthetic import Synthetic
 from fedctr.errors import FedctrError
 from fedctr.progress import Silent
+from fedctr.retention import Retention
 from fedctr.run import Run
 from fedctr.summary import Result
 from tests.application import cell, command, experiment, files, users_of, write_toml
@@ -145,7 +148,11 @@ def test_partitions_and_backend_do_not_make_another_run(keys: dict[str, Any], tm
         {"learning_rates": (0.03, 0.1)},
         {"epochs": (1,)},
         {"batch_size": 16},
+        {"optimiser": "adam"},
+        {"local": Retention(most=5)},
+        {"on_bad_row": "skip"},
         {"split": Fractions(window="earlier")},
+        {"split": Days()},
         {"cloud": replace(experiment(Path()).cloud, patience=1)},
     ],
     ids=lambda keys: next(iter(keys)),
@@ -156,6 +163,58 @@ def test_a_folder_with_another_run_is_refused_and_left_alone(keys: dict[str, Any
     with pytest.raises(FedctrError, match="run: holds another run; choose another --out or delete the folder"):
         open_run(tmp_path / "run", **keys)
     assert {name: (tmp_path / "run" / name).read_bytes() for name in files(tmp_path / "run")} == before
+
+
+class Daily(Synthetic):
+    """The generator, with a protocol of its own."""
+
+    split: ClassVar[SplitRule] = Days(validation=4, test=20, hours_from_utc=8)
+
+
+def test_a_run_follows_the_data_sets_own_protocol_unless_told_otherwise(reference: Result, tmp_path: Path) -> None:
+    daily = f"{__name__}:Daily[users=50]"
+    own = bench(experiment(tmp_path / "own", dataset=daily))
+    told = bench(experiment(tmp_path / "told", split=Daily.split))
+    other = bench(experiment(tmp_path / "other", dataset=daily, split=Fractions()))
+    assert (own.users["local_samples"] == 0).any()
+    assert own.users.equals(told.users)
+    assert other.users.equals(reference.users)
+    split = {"validation": 4, "test": 20, "window": "later", "hours_from_utc": 8, "unit": "days"}
+    for folder in (own.folder, told.folder):
+        assert json.loads((folder / "identity.json").read_text())["split"] == split
+        assert tomllib.loads((folder / "config.toml").read_text())["split"] == split
+    bench(experiment(own.folder, dataset=daily, split=Daily.split))  # is the same run
+
+
+def test_devices_that_have_lost_samples_leave_the_cloud_and_the_test_part_as_they_were(
+    reference: Result, tmp_path: Path
+) -> None:
+    lost = Retention(keep_negatives=0.3, most=12)
+    thinned, again = (
+        bench(experiment(tmp_path / str(count), local=lost, partitions=count)) for count in (2, 7)
+    )  # fmt: skip
+    assert thinned.users.equals(again.users)
+    for seed in (0, 1):
+        model = f"published/seed-{seed}/model.safetensors"
+        assert (thinned.folder / model).read_bytes() == (reference.folder / model).read_bytes()
+    assert thinned.summary["global_ctr"] == reference.summary["global_ctr"]
+    before, after = (each.users[each.users["strategy"] == "no-fine-tuning"] for each in (reference, thinned))
+    local = ["local_samples", "local_positives", "local_ctr"]
+    assert after.drop(columns=local).equals(before.drop(columns=local))
+    assert after["local_samples"].max() == 12
+    assert after["local_ctr"].mean() > before["local_ctr"].mean() + 0.1
+    assert not thinned.users.drop(columns=local).equals(reference.users.drop(columns=local))
+
+
+def test_adam_is_another_way_to_tune_from_the_same_model(reference: Result, tmp_path: Path) -> None:
+    adam, again = (
+        bench(experiment(tmp_path / str(count), optimiser="adam", partitions=count)) for count in (2, 7)
+    )  # fmt: skip
+    assert adam.users.equals(again.users)
+    untuned = adam.users["strategy"] == "no-fine-tuning"
+    assert adam.users[untuned].equals(reference.users[untuned])
+    tuned = ~untuned & (adam.users["samples"] > 0)
+    assert (adam.users["log_loss"] != reference.users["log_loss"])[tuned].all()
 
 
 def test_the_same_spec_with_other_data_is_another_run(tmp_path: Path) -> None:

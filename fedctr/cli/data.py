@@ -11,7 +11,7 @@ from rich.table import Table
 
 from fedctr.data.cache import files_of, open_dataset
 from fedctr.data.describe import FAR, Description, Drift, describe, draw, histogram, measure_drift
-from fedctr.data.loader import loaders
+from fedctr.data.loader import loaders, own_split
 from fedctr.data.reading import OnBadRow
 from fedctr.progress import Terminal
 
@@ -71,21 +71,23 @@ def describe_(
     r"""Show how large a data set is and how far its users drift from the global click-through rate.
 
     NAME is one of 'fedctr data list', with options if it has any, as in synthetic\[users=5000].
-    The rates are those of the training samples, the first 70 % of each user's.
+    The rates are those of the training samples: the first 70 % of each user's, unless the data set has a protocol of
+    its own.
 
     Example: fedctr data describe movielens-100k --picture drift.png
     """
     with Terminal() as reporter:
         dataset = open_dataset(name, path, on_bad_row, reporter)
+    rule = own_split(name)
     if picture is not None:
-        draw(dataset, picture)
-    description = describe(dataset)
+        draw(dataset, picture, rule)
+    description = describe(dataset, rule)
     if as_json:
         typer.echo(json.dumps(asdict(description), indent=2))
         return
     console = Console()
     console.print(_figures(description), _quantiles(description), sep="\n")
-    console.print(_bars(measure_drift(dataset)))
+    console.print(_bars(measure_drift(dataset, rule)))
 
 
 def _figures(description: Description) -> Table:

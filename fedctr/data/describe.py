@@ -7,7 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedctr.data.dataset import Dataset
-from fedctr.data.split import Fractions, Part, Split, split
+from fedctr.data.split import Fractions, Part, Split, SplitRule, split
 from fedctr.errors import FedctrError
 
 Floats = npt.NDArray[np.float64]
@@ -76,17 +76,17 @@ class Drift:
         return self.local_ctr - self.global_ctr
 
 
-def measure_drift(dataset: Dataset, fractions: Fractions | None = None) -> Drift:
+def measure_drift(dataset: Dataset, rule: SplitRule | None = None) -> Drift:
     """Local and global CTR of the training parts, which are never all empty in a checked data set."""
-    samples, positives = _tally(dataset, split(dataset, fractions or Fractions()), "train")
+    samples, positives = _tally(dataset, split(dataset, rule or Fractions()), "train")
     has_any = samples > 0
     return Drift(positives[has_any] / samples[has_any], float(positives.sum() / samples.sum()))
 
 
-def describe(dataset: Dataset, fractions: Fractions | None = None) -> Description:
-    """Measure a data set as it is split by the fractions (the usual ones when None)."""
-    parts = split(dataset, fractions or Fractions())
-    measured = measure_drift(dataset, fractions)
+def describe(dataset: Dataset, rule: SplitRule | None = None) -> Description:
+    """Measure a data set as it is split by the rule (the usual shares when None)."""
+    parts = split(dataset, rule or Fractions())
+    measured = measure_drift(dataset, rule)
     test, test_positives = _tally(dataset, parts, "test")
     return Description(
         dataset=dataset.name,
@@ -112,13 +112,13 @@ def histogram(values: Floats) -> list[tuple[float, int]]:
     return [(float(edge + BIN / 2), int(height)) for edge, height in zip(edges, heights, strict=False)]
 
 
-def draw(dataset: Dataset, path: Path, fractions: Fractions | None = None) -> None:
+def draw(dataset: Dataset, path: Path, rule: SplitRule | None = None) -> None:
     """Save a picture of two histograms over users: local CTR about the global CTR, and drift.
 
     Args:
         dataset: what to draw.
         path: a file whose suffix names a format that matplotlib writes, such as ``.png`` or ``.svg``.
-        fractions: of the split; the usual ones when None.
+        rule: of the split; the usual shares when None.
 
     Raises:
         FedctrError: when the file cannot be written, or its format is unknown.
@@ -128,7 +128,7 @@ def draw(dataset: Dataset, path: Path, fractions: Fractions | None = None) -> No
     from matplotlib.figure import Figure
     from matplotlib.ticker import PercentFormatter
 
-    measured = measure_drift(dataset, fractions)
+    measured = measure_drift(dataset, rule)
     far = float((np.abs(measured.drift) > FAR).mean())
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     local, drift = figure.subplots(1, 2, sharey=True)

@@ -7,7 +7,8 @@ from typing import ClassVar
 from fedctr.data.dataset import Dataset
 from fedctr.data.reading import Reading
 from fedctr.data.source import Source
-from fedctr.registry import Registry
+from fedctr.data.split import Fractions, SplitRule
+from fedctr.registry import Registry, parse
 
 
 class Loader(ABC):
@@ -21,12 +22,14 @@ class Loader(ABC):
         version: raise it when the same files would be read into other content; it is part of the cache key.
         needs_files: False for a generator.
         sources: where the files can be fetched, the preferred first; empty when the user must bring them.
+        split: the data set's own protocol, followed unless an experiment says otherwise.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     needs_files: ClassVar[bool] = True
     sources: ClassVar[tuple[Source, ...]] = ()
+    split: ClassVar[SplitRule] = Fractions()
 
     @abstractmethod
     def read(self, path: Path | None, reading: Reading) -> Dataset:
@@ -53,3 +56,12 @@ class Loader(ABC):
 
 
 loaders: Registry[Loader] = Registry("data set", "fedctr.data", "fedctr.datasets", Loader)  # type: ignore[type-abstract]
+
+
+def own_split(spec: str) -> SplitRule:
+    """The protocol of a data set, given as people type it.
+
+    Raises:
+        FedctrError: for an unknown name.
+    """
+    return loaders.find(parse(spec).name).split

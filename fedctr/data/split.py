@@ -12,6 +12,7 @@ from fedctr.errors import FedctrError
 Rows = npt.NDArray[np.int64]
 Part = Literal["train", "validation", "test"]
 Window = Literal["later", "earlier"]
+DAY, HOUR = 86_400, 3_600  # seconds
 
 
 @dataclass(frozen=True)
@@ -23,18 +24,50 @@ class Fractions:
         test: share of the samples that come last.
         window: ``later`` uses all samples; ``earlier`` first drops the last ``test`` share of each user, so that a
             result can be checked on other test samples.
+        unit: tells these from days in an experiment file; may be left out there.
     """
 
     validation: float = 0.1
     test: float = 0.2
     window: Window = "later"
+    unit: Literal["shares"] = "shares"
 
     def __post_init__(self) -> None:
         if not (0 < self.validation < 1 and 0 < self.test < 1 and self.validation + self.test < 1):
             raise FedctrError(
                 f"split: validation {self.validation} and test {self.test} must be shares above 0 "
-                "that leave something for training"
+                'that leave something for training; for days, say unit = "days"'
             )
+
+
+@dataclass(frozen=True)
+class Days:
+    """Which calendar days are kept for validation and for test, the same for all users; those before are for training.
+
+    A user may have no sample in one part or in several.
+
+    Attributes:
+        validation: days that follow the training part.
+        test: days that come last, of the whole data set.
+        window: ``later`` uses all days; ``earlier`` first drops the last ``test`` days.
+        hours_from_utc: of the clock by which a day begins at midnight; 8 in China.
+        unit: tells these from shares in an experiment file.
+    """
+
+    validation: int = 1
+    test: int = 1
+    window: Window = "later"
+    hours_from_utc: int = 0
+    unit: Literal["days"] = "days"
+
+    def __post_init__(self) -> None:
+        if self.validation < 1 or self.test < 1:
+            raise FedctrError(f"split: validation {self.validation} and test {self.test} must be at least 1 day each")
+        if not -12 <= self.hours_from_utc <= 14:
+            raise FedctrError(f"split: hours_from_utc {self.hours_from_utc} must be from -12 to 14")
+
+
+SplitRule = Fractions | Days
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,11 +90,19 @@ class Split:
         return edges[first], edges[first + 1]
 
 
-def split(dataset: Dataset, fractions: Fractions) -> Split:
-    """Cut every user's samples chronologically; validation and test are rounded down.
+def split(dataset: Dataset, rule: SplitRule) -> Split:
+    """Cut every user's samples chronologically.
 
-    Ties in time at a cut stay where the order of the data set puts them.
+    Ties in time at a cut between shares stay where the order of the data set puts them.
+
+    Raises:
+        FedctrError: when the data set has fewer days than the rule needs.
     """
+    return _by_shares(dataset, rule) if isinstance(rule, Fractions) else _by_days(dataset, rule)
+
+
+def _by_shares(dataset: Dataset, fractions: Fractions) -> Split:
+    """Validation and test are rounded down."""
     start = dataset.offsets[:-1]
     counts = np.diff(dataset.offsets)
     if fractions.window == "earlier":
@@ -76,3 +117,23 @@ def _share(counts: Rows, fraction: float) -> Rows:
     # The small addend keeps 0.29 * 100 = 28.999... from losing a sample.
     share: Rows = np.floor(counts * fraction + 1e-9).astype(np.int64)
     return share
+
+
+def _by_days(dataset: Dataset, days: Days) -> Split:
+    ahead = days.hours_from_utc * HOUR
+    first, last = ((int(time) + ahead) // DAY for time in (dataset.time.min(), dataset.time.max()))
+    end = last + 1 - (days.test if days.window == "earlier" else 0)
+    training = end - days.test - days.validation - first
+    if training < 1:
+        raise FedctrError(
+            f"split: data set {dataset.name} has {last + 1 - first:,} days, and {1 - training:,} more are needed for "
+            f"a day of training before validation {days.validation} and test {days.test} (window {days.window})"
+        )
+
+    def begin(day: int) -> Rows:
+        """Each user's first row from the beginning of a day on."""
+        late = np.flatnonzero(dataset.time >= day * DAY - ahead)
+        return dataset.offsets[1:] - np.diff(np.searchsorted(late, dataset.offsets))
+
+    test = end - days.test
+    return Split(dataset.offsets[:-1], *(begin(day) for day in (test - days.validation, test, end)))

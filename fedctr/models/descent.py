@@ -29,10 +29,10 @@ class Descent:
     needed until all of them are done. So does one that is no leaf, and a parameter that no layer uses.
 
     Args:
-        rate: step size.
+        rate: step size; None to have all gradients collected, in a form that rounds alike in every cohort.
     """
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float | None) -> None:
         self.rate = rate
         self._uses: Counter[int] = Counter()
         self._token: Token[Descent | None] | None = None
@@ -52,7 +52,7 @@ class Descent:
 
     def moves(self, weight: Tensor) -> bool:
         """Whether backward may move it: a leaf that was used once since the descent was entered, views included."""
-        return weight.is_leaf and self._uses[_storage(weight)] == 1
+        return self.rate is not None and weight.is_leaf and self._uses[_storage(weight)] == 1
 
 
 def look_up(places: Sequence[Places], tables: Sequence[Tensor]) -> Tensor:
@@ -110,7 +110,7 @@ class _LookUp(torch.autograd.Function):
             own, first = gradient.narrow(2, first, size), first + size
             if not table.requires_grad:
                 continue
-            if ctx.descent and table.dim() == 3 and table.is_leaf:
+            if ctx.descent and ctx.descent.rate is not None and table.dim() == 3 and table.is_leaf:
                 _add(place, own, table, -ctx.descent.rate)
             else:
                 found[index] = total = torch.zeros_like(table)

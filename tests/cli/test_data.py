@@ -1,9 +1,15 @@
 import json
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
+from fedctr.data.describe import describe
+from fedctr.data.reading import Reading
+from fedctr.data.split import Days, Fractions, SplitRule
+from fedctr.data.synthetic import Synthetic
 from tests.application import call_main
 
 Run = Callable[..., tuple[int, str, str]]
@@ -32,6 +38,18 @@ def test_describe_prints_json_and_nothing_else(run: Run) -> None:
     assert (figures["dataset"], figures["users"], figures["items"]) == ("synthetic", 100, 500)
     assert {"samples", "global_ctr", "ctr", "drift", "local_ctr"} <= figures.keys()
     assert list(figures["drift"]) == ["p5", "p25", "p50", "p75", "p95"]
+
+
+class Daily(Synthetic):
+    split: ClassVar[SplitRule] = Days(test=20)
+
+
+def test_describe_cuts_a_data_set_as_its_own_protocol_does(run: Run) -> None:
+    own, usual = (json.loads(run("data", "describe", name, "--json")[1]) for name in (f"{__name__}:Daily", "synthetic"))
+    dataset = Synthetic().read(None, Reading())
+    assert own == asdict(describe(dataset, Daily.split))
+    assert usual == asdict(describe(dataset, Fractions()))
+    assert own["one_class_test_users"] != usual["one_class_test_users"]
 
 
 def test_describe_saves_a_picture_only_when_asked(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

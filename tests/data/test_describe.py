@@ -1,6 +1,6 @@
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +11,7 @@ from PIL import Image
 from fedctr.data.dataset import Dataset, Field, Schema
 from fedctr.data.describe import Description, describe, draw, histogram, measure_drift
 from fedctr.data.reading import Reading
-from fedctr.data.split import Fractions
+from fedctr.data.split import Days, Fractions
 from fedctr.data.synthetic import Synthetic
 from fedctr.errors import FedctrError
 
@@ -59,6 +59,15 @@ class TestByHand:
 
     def test_other_fractions_are_other_parts(self) -> None:
         assert measure_drift(HAND_MADE, Fractions(0.1, 0.5)).local_ctr.tolist() == [1, 0]
+
+    def test_days_are_other_parts_and_users_without_a_training_sample_have_no_rate(self) -> None:
+        # One sample a day: the first user's on days 0 to 9, the second's on days 10 to 19. Training ends after day 7.
+        daily = replace(HAND_MADE, time=np.arange(20, dtype=np.int64) * 86_400)
+        found = describe(daily, Days(validation=4, test=8))
+        assert measure_drift(daily, Days(validation=4, test=8)).local_ctr.tolist() == [7 / 8]
+        assert found.global_ctr == 7 / 8
+        assert found.mean_absolute_drift == 0
+        assert found.one_class_test_users == 2  # the first has no test sample, as the third
 
     def test_it_is_json(self) -> None:
         description = describe(HAND_MADE)

@@ -60,7 +60,7 @@ def engine(model: str, result: Path) -> None:
     published = workload.published_model(model, dataset)
     task = Task(
         dataset=str(dataset.folder),
-        fractions=Fractions(),
+        rule=Fractions(),
         part="test",
         strategy=STRATEGY,
         seed=workload.SEED,
