@@ -62,7 +62,11 @@ def kept_result(run: Run) -> Result | None:
         return None
     try:
         summary: dict[str, Any] = json.loads(files[0].read_text(encoding="utf-8"))
-        if summary["versions"] != _versions() or summary["failures"] or list(summary["strategies"]) != [*run.strategies]:
+        if (
+            summary["versions"] != _versions()
+            or summary["failures"]
+            or list(summary["strategies"]) != [*run.strategies]
+        ):
             return None
         return Result(summary, pd.read_parquet(files[1]), run.folder, reused=True)
     except (OSError, ValueError, KeyError, TypeError):  # whatever cannot be read is made again from the cells

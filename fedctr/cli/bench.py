@@ -84,7 +84,9 @@ def bench(
         return
     for option, restricted in (("--datasets", datasets), ("--models", models)):
         if restricted is not None:
-            raise FedctrError(f"{option} chooses among the experiments of a grid; give a file with axes, or {option[:-1]}")
+            raise FedctrError(
+                f"{option} chooses among the experiments of a grid; give a file with axes, or {option[:-1]}"
+            )
     if experiment:
         Experiment.of(values, str(experiment))
     _bench_one(Experiment.of(values | given, "bench"), as_json)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedctr.comparison import BASELINES
-from fedctr.grid.axis import Axis, label
+from fedctr.grid.axis import Axis
 from fedctr.grid.rows import Row, rows
 from fedctr.grid.tables import title_of
 from fedctr.grid.work import Outcome
@@ -29,7 +29,10 @@ STYLES = [
     ("#000000", "X"),
 ]
 _BUCKETS = "vs_no_fine_tuning.by_drift."
-_ABREAST = 4  # panels in a row, by drift
+_LIMITS = ("mean", "low", "high")
+_ABREAST = 3  # panels in a row, by drift
+_BANDS = 3  # more of them cannot be told apart
+_FEWEST = 20  # users of a bucket; the interval of fewer would set the scale for all
 
 
 def draw(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
@@ -59,52 +62,62 @@ def _along(axes: Sequence[Axis], found: list[Row], keys: list[str], title: str) 
     from matplotlib.figure import Figure  # takes a second to import, which other commands need not spend
 
     along = max(axes, key=lambda axis: (axis.numbers is not None, len(axis.values) if axis.numbers else 0))
-    others = [axis for axis in axes if axis is not along]
-    combinations = list(itertools.product(*(zip(axis.values, axis.short_labels, strict=True) for axis in others)))
-    down, across = (1, len(keys)) if len(combinations) == 1 else (len(keys), len(combinations))
+    others = [axis for axis in axes if axis is not along and len(axis.values) > 1]
+    combinations = list(itertools.product(*(zip(axis.labels, axis.short_labels, strict=True) for axis in others)))
+    several = len(combinations) > 1
+    down, across = (len(keys), len(combinations)) if several else (1, len(keys))
     figure = Figure(figsize=(max(9.0, 1.2 + 2.7 * across), 1.5 + 2.9 * down), layout="constrained")
-    panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey="row" if down > 1 else False)
+    panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey="row" if several else False)
     for (row, key), (column, combination) in itertools.product(enumerate(keys), enumerate(combinations)):
-        panel = panels[row][column] if len(combinations) > 1 else panels[0][row]
-        place = {axis.key: label(value) for axis, (value, _) in zip(others, combination, strict=True)}
-        here = [one for one in found if all(one[name] == text for name, text in place.items())]
-        _panel(panel, along, here, key)
-        where = ", ".join(f"{axis.title} {short}" for axis, (_, short) in zip(others, combination, strict=True))
-        if len(combinations) == 1 or column == 0:
-            panel.set_ylabel(f"{'user AUC ' if len(combinations) > 1 else 'change in user AUC, '}{LABELS[key]}")
-        if where and row == 0:
-            panel.set_title(where, fontsize=10, loc="left")
-        if row == down - 1:
+        panel = panels[row][column] if several else panels[0][row]
+        place = {axis.key: text for axis, (text, _) in zip(others, combination, strict=True)}
+        _panel(
+            panel,
+            along,
+            [one for one in found if all(one[f"axis.{name}"] == text for name, text in place.items())],
+            key,
+        )
+        if column == 0:
+            panel.set_ylabel(f"{'user AUC' if several else 'change in user AUC,'} {LABELS[key]}")
+        if row == 0 and several:
+            shown = (f"{axis.title}: {short}" for axis, (_, short) in zip(others, combination, strict=True))
+            panel.set_title(", ".join(shown), fontsize=9, loc="left")
+        if row == down - 1 or not several:
             panel.set_xlabel(along.title)
     _finish(figure, found, keys, title, "95 % intervals, not corrected")
     return figure
 
 
 def _panel(panel: "Axes", axis: Axis, found: list[Row], key: str) -> None:
-    """One line with its band for each strategy; bars with limits where the axis has no numbers."""
+    """One line for each strategy, with a band, or with bars side by side where bands would cover one another."""
     numbers = axis.numbers
     names = _names(found, [key])
+    logarithmic = numbers is not None and _spaced_by_ratio(numbers)
+    gap = _smallest_gap([math.log10(number) for number in numbers] if numbers and logarithmic else numbers or [0, 1])
     places = dict(zip(axis.labels, numbers or range(len(axis.values)), strict=True))
     for index, name in enumerate(names):
         colour, mark = _style(found, name)
         mine = [row for row in found if row["strategy"] == name and row.get(f"{key}.low") is not None]
-        mine.sort(key=lambda row: places[row[axis.key]])
-        x = [places[row[axis.key]] for row in mine]
-        mean, low, high = ([row[f"{key}.{limit}"] for row in mine] for limit in ("mean", "low", "high"))
-        if numbers:
-            panel.fill_between(x, low, high, color=colour, alpha=0.13, lw=0)
+        mine.sort(key=lambda row: places[row[f"axis.{axis.key}"]])
+        x = [places[row[f"axis.{axis.key}"]] for row in mine]
+        limits = [[row[f"{key}.{limit}"] for limit in _LIMITS] for row in mine]
+        if numbers and len(names) <= _BANDS:
+            mean, low, high = ([limit[which] for limit in limits] for which in range(3))
+            panel.fill_between(x, low, high, color=colour, alpha=0.15, lw=0)
             panel.plot(x, mean, color=colour, marker=mark, ms=5, lw=1.6)
         else:
-            _bars(panel, [place + _dodge(index, len(names)) for place in x], mean, low, high, colour, mark)
+            aside = _dodge(index, len(names))
+            moved = [10 ** (math.log10(place) + aside * gap) if logarithmic else place + aside * gap for place in x]
+            _bars(panel, moved, limits, colour, mark, line=1.2 if numbers else 0)
     panel.axhline(0, color="#666666", lw=1)
-    if numbers and _spaced_by_ratio(numbers):
+    if logarithmic:
         panel.set_xscale("log")
     panel.set_xticks(list(places.values()), axis.short_labels)
     panel.minorticks_off()
     if not numbers:
         panel.set_xlim(-0.5, len(places) - 0.5)
         if max(map(len, axis.short_labels)) * len(places) > 30:
-            panel.tick_params(axis="x", labelrotation=30)
+            panel.set_xticks(panel.get_xticks(), axis.short_labels, rotation=20, ha="right", rotation_mode="anchor")
     _plain(panel)
 
 
@@ -114,43 +127,43 @@ def _by_drift(axis: Axis, found: list[Row], buckets: list[str], title: str) -> "
 
     across = min(len(axis.values), _ABREAST)
     down = math.ceil(len(axis.values) / across)
-    figure = Figure(figsize=(max(9.0, 1.0 + 2.9 * across), 1.5 + 2.7 * down), layout="constrained")
+    figure = Figure(figsize=(max(9.0, 1.0 + 3.3 * across), 1.5 + 2.7 * down), layout="constrained")
     panels = figure.subplots(down, across, squeeze=False, sharey=True)
     names = _names(found, ["vs_no_fine_tuning"])
     for number, (text, short) in enumerate(zip(axis.labels, axis.short_labels, strict=True)):
         panel = panels[number // across][number % across]
-        here = {row["strategy"]: row for row in found if row[axis.key] == text}
+        here = {row["strategy"]: row for row in found if row[f"axis.{axis.key}"] == text}
         users = [
             max((row.get(f"{_BUCKETS}{bucket}.users") or 0 for row in here.values()), default=0) for bucket in buckets
         ]
         for index, name in enumerate(name for name in names if name in here):
-            limits = [
-                [here[name].get(f"{_BUCKETS}{bucket}.{limit}") for bucket in buckets]
-                for limit in ("mean", "low", "high")
-            ]
-            known = [place for place in range(len(buckets)) if None not in (limit[place] for limit in limits)]
+            limits = [[here[name].get(f"{_BUCKETS}{bucket}.{limit}") for limit in _LIMITS] for bucket in buckets]
+            known = [place for place, three in enumerate(limits) if None not in three and users[place] >= _FEWEST]
+            colour, mark = _style(found, name)
             x = [place + _dodge(index, len(names)) for place in known]
-            _bars(panel, x, *([limit[place] for place in known] for limit in limits), *_style(found, name))
+            _bars(panel, x, [limits[place] for place in known], colour, mark)
         panel.axhline(0, color="#666666", lw=1)
         panel.set_xticks(
             range(len(buckets)), [f"{bucket}\n{count:,}" for bucket, count in zip(buckets, users, strict=True)]
         )
         panel.set_xlim(-0.5, len(buckets) - 0.5)
-        panel.set_title(f"{short}", fontsize=10, loc="left")
+        panel.set_title(f"{axis.title}: {short}", fontsize=9, loc="left")
         panel.set_xlabel("|local CTR - global CTR|, users")
         if number % across == 0:
             panel.set_ylabel("change in user AUC")
         _plain(panel)
     for panel in panels.flat[len(axis.values) :]:
         panel.set_visible(False)
-    told = f"{title}, {LABELS['vs_no_fine_tuning']}, for each {axis.title}"
-    _finish(figure, found, ["vs_no_fine_tuning"], told, "95 % intervals, not corrected")
+    told = f"{title}, {LABELS['vs_no_fine_tuning']}, by |drift|"
+    note = f"95 % intervals, not corrected; none below {_FEWEST} users"
+    _finish(figure, found, ["vs_no_fine_tuning"], told, note)
     return figure
 
 
-def _bars(panel: "Axes", x: list[float], mean: Any, low: Any, high: Any, colour: str, mark: str) -> None:
-    panel.vlines(x, low, high, color=colour, lw=1.6)
-    panel.plot(x, mean, color=colour, marker=mark, ms=4.5, lw=0)
+def _bars(panel: "Axes", x: list[float], limits: list[list[Any]], colour: str, mark: str, line: float = 0) -> None:
+    """Means with their intervals, each of ``limits`` mean, low and high, and a line between the means."""
+    panel.vlines(x, [low for _, low, _ in limits], [high for _, _, high in limits], color=colour, lw=1.6)
+    panel.plot(x, [mean for mean, _, _ in limits], color=colour, marker=mark, ms=4.5, lw=line)
 
 
 def _finish(figure: "Figure", found: list[Row], keys: list[str], title: str, note: str) -> None:
@@ -204,8 +217,12 @@ def _buckets(found: Sequence[Row]) -> list[str]:
 
 
 def _dodge(index: int, count: int) -> float:
-    """How far aside a strategy's bar stands, so that none covers another."""
-    return (index - (count - 1) / 2) * 0.8 / max(count, 1)
+    """How far aside a strategy's bar stands, in shares of the gap to the neighbouring value."""
+    return (index - (count - 1) / 2) * 0.7 / max(count, 1)
+
+
+def _smallest_gap(numbers: Sequence[float]) -> float:
+    return min((after - before for before, after in itertools.pairwise(sorted(numbers))), default=1.0)
 
 
 def _spaced_by_ratio(numbers: Sequence[float]) -> bool:

@@ -220,7 +220,9 @@ def _check_paths(plan: Plan, paths: Values, given: Mapping[str, Any], file: Path
         if not isinstance(path, str):
             raise FedctrError(f"{file}: paths: {name}: expected a folder or an archive, found {path!r}")
         if "dataset" not in given and not any(name in (spec, parse(spec).name) for spec in datasets):
-            raise FedctrError(f"{file}: paths: no experiment has the data set {name!r}; they have {', '.join(datasets)}")
+            raise FedctrError(
+                f"{file}: paths: no experiment has the data set {name!r}; they have {', '.join(datasets)}"
+            )
 
 
 def _table(value: Any, where: str) -> Values:

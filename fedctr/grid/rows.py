@@ -12,10 +12,10 @@ def rows(outcomes: Sequence[Outcome]) -> list[Row]:
     """One row per experiment and strategy, in the order of the plan.
 
     Returns:
-        Each row has ``sweep``, every axis of the grid, ``folder``, ``status`` (``done``, ``failed`` or ``skipped``),
-        ``reason``, ``dataset``, ``model``, ``seeds``, ``users``, ``global_ctr``, ``strategy``, and all numbers of the
-        strategy's entry in ``summary.json``, nested ones with dots: ``vs_fine_tuning.by_drift.0-0.05.mean``. An
-        experiment or a strategy without numbers has a row without them.
+        Each row has ``sweep``, every axis of the grid as ``axis.KEY``, ``folder``, ``status`` (``done``, ``failed`` or
+        ``skipped``), ``reason``, ``dataset``, ``model``, ``seeds``, ``users``, ``global_ctr``, ``strategy``, and all
+        numbers of the strategy's entry in ``summary.json``, nested ones with dots, such as
+        ``vs_fine_tuning.by_drift.0-0.05.mean``. An experiment or a strategy without numbers has a row without them.
     """
     axes = dict.fromkeys(axis.key for outcome in outcomes for axis in outcome.sweep.axes)
     found: list[Row] = []
@@ -25,7 +25,7 @@ def rows(outcomes: Sequence[Outcome]) -> list[Row]:
             entry = summary["strategies"].get(strategy)
             row: Row = {
                 "sweep": outcome.sweep.name,
-                **{key: outcome.point.coordinates.get(key) for key in axes},
+                **{f"axis.{key}": outcome.point.coordinates.get(key) for key in axes},
                 "folder": str(experiment.out),
                 "status": "skipped" if outcome.skipped else "failed" if entry is None else "done",
                 "reason": outcome.skipped or (outcome.failed if entry is None else ""),

@@ -41,7 +41,7 @@ class Block:
         heading: of the columns: axes, then figures.
         lines: one for each experiment and strategy; an axis is empty where it repeats the line above.
         axes: how many columns are axes.
-        notes: what failed or was skipped, one line for each experiment.
+        notes: what failed, diverged or was skipped, one line each.
     """
 
     title: str
@@ -103,7 +103,16 @@ def latex(outcomes: Sequence[Outcome]) -> str:
                 ]
             )
         )
-    return "\n\n".join(["% \\usepackage{booktabs}", *parts, f"% {CAPTION}"]) + "\n"
+    return (
+        "\n\n".join(
+            [
+                "% \\usepackage{booktabs}",
+                *parts,
+                textwrap.fill(CAPTION, 120, initial_indent="% ", subsequent_indent="% "),
+            ]
+        )
+        + "\n"
+    )
 
 
 def comma_separated(outcomes: Sequence[Outcome]) -> str:
@@ -138,7 +147,9 @@ def _block(outcomes: Sequence[Outcome]) -> Block:
         same = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(before, place, strict=False)))
         shown = [""] * same + place[same:]
         status = "skipped" if outcome.skipped else "failed"
-        figures = [_figures(row) for row in rows([outcome])] if outcome.summary else [[status] + [""] * len(FIGURES[1:])]
+        figures = (
+            [_figures(row) for row in rows([outcome])] if outcome.summary else [[status] + [""] * len(FIGURES[1:])]
+        )
         for figure in figures:
             lines.append(shown + figure)
             shown = [""] * len(keys)
@@ -179,11 +190,16 @@ def _against(row: Row, baseline: str) -> str:
 
 
 def _notes(outcomes: Sequence[Outcome]) -> list[str]:
-    return [
-        f"{outcome.point.name} {'was skipped' if outcome.skipped else 'failed'}: {outcome.skipped or outcome.failed}"
-        for outcome in outcomes
-        if outcome.skipped or outcome.failed
-    ]
+    notes = []
+    for outcome in outcomes:
+        if outcome.skipped or outcome.failed:
+            became = "was skipped" if outcome.skipped else "failed"
+            notes.append(f"{outcome.point.name} {became}: {outcome.skipped or outcome.failed}")
+        entries = (outcome.summary or {"strategies": {}})["strategies"]
+        diverged = [f"{name} ({entry['diverged']:,})" for name, entry in entries.items() if entry["diverged"]]
+        if diverged:
+            notes.append(f"{outcome.point.name}: models that diverged count as AUC 0.5: {', '.join(diverged)}")
+    return notes
 
 
 def _tex(cell: str) -> str:

@@ -70,9 +70,7 @@ def run(plan: Plan, reporter: Reporter | None = None) -> list[Outcome]:
     return outcomes
 
 
-def _outcome(
-    sweep: Sweep, point: Point, reporter: Reporter, finished: str, out: Path
-) -> tuple[Outcome, bool]:
+def _outcome(sweep: Sweep, point: Point, reporter: Reporter, finished: str, out: Path) -> tuple[Outcome, bool]:
     """Run one experiment, and say whether it was finished already."""
     try:
         result = bench(point.experiment, reporter)
