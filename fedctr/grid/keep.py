@@ -1,7 +1,8 @@
 """The files of a grid: its tables, and a picture of each sweep."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
 
@@ -17,16 +18,23 @@ def keep(outcomes: Sequence[Outcome], out: Path) -> None:
     Raises:
         FedctrError: when a file cannot be written.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        for name, write in WRITERS.items():
+    for name, write in WRITERS.items():
+        with _writing(out / name):
+            out.mkdir(parents=True, exist_ok=True)
             fresh = out / f".{name}.part"
             fresh.write_text(write(outcomes), encoding="utf-8")
             fresh.replace(out / name)
+    with _writing(out):
         for _, some in groupby(outcomes, lambda outcome: outcome.sweep.name):
             draw(list(some), out)
+
+
+@contextmanager
+def _writing(file: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
-        raise FedctrError(f"{error.filename or out}: cannot be written ({error.strerror or error})") from error
+        raise FedctrError(f"{file}: cannot be written ({error.strerror or error})") from error
 
 
 def to_json(outcomes: Sequence[Outcome]) -> str:

@@ -129,6 +129,9 @@ def plan(values: Mapping[str, Any], given: Mapping[str, Any], file: Path) -> Pla
     Experiment.of(base, str(file))
     out = Path(given.get("out") or base.get("out") or Path("runs") / file.stem)
     paths = _table(values.get("paths", {}), f"{file}: paths")
+    for name, path in paths.items():
+        if not isinstance(path, str):
+            raise FedctrError(f"{file}: paths: {name}: expected a folder or an archive, found {path!r}")
     blocks = values.get("sweep", [])
     if "axes" in values and "sweep" in values:
         raise FedctrError(f"{file}: found both [axes] and [[sweep]]; make the axes a sweep with a name")
@@ -216,9 +219,7 @@ def _kept(sweeps: Sequence[Sweep], key: str, wanted: Sequence[str]) -> list[Swee
 
 def _check_paths(plan: Plan, paths: Values, given: Mapping[str, Any], file: Path) -> None:
     datasets = list(dict.fromkeys(point.experiment.dataset for point in plan.points))
-    for name, path in paths.items():
-        if not isinstance(path, str):
-            raise FedctrError(f"{file}: paths: {name}: expected a folder or an archive, found {path!r}")
+    for name in paths:
         if "dataset" not in given and not any(name in (spec, parse(spec).name) for spec in datasets):
             raise FedctrError(
                 f"{file}: paths: no experiment has the data set {name!r}; they have {', '.join(datasets)}"
