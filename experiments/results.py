@@ -1,14 +1,16 @@
-"""Writes what runs and grids have found as Markdown: python experiments/results.py RUN... > experiments/RESULTS.md.
+"""Writes what runs and grids have found to experiments/RESULTS.md: python experiments/results.py RUN...
 
-RUN is a run folder or the folder of a grid. Every sentence about a difference is made by rule from its interval.
-`experiments/notes.md`, if there is one, is put in front: it is written by hand, for what numbers cannot say.
+RUN is a run folder or the folder of a grid; pictures are copied to experiments/results/. Every sentence about a
+difference is made by rule from its interval. `experiments/notes.md`, if there is one, is put in front: it is written
+by hand, for what numbers cannot say.
 """
 
 import csv
 import json
-import os
+import shutil
 import sys
 import tomllib
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -18,13 +20,16 @@ from typing import Any
 from fedctr.data.loader import loaders
 from fedctr.errors import FedctrError
 from fedctr.registry import parse
+from fedctr.result_table import difference, number
 
 HERE = Path(__file__).parent
 BASELINES = {"vs_no_fine_tuning": "no fine-tuning", "vs_fine_tuning": "plain fine-tuning"}
+ITSELF = {"vs_no_fine_tuning": "no-fine-tuning", "vs_fine_tuning": "fine-tuning"}
+VERDICTS = ("shown better", "perhaps better", "not shown", "perhaps worse", "shown worse")
 RULE = (
-    "A difference is called *shown* if its interval excludes 0 after correction for all comparisons of its own "
-    "experiment, *likely* if only the uncorrected 95 % interval does, and *not shown* if that includes 0. With many "
-    "experiments side by side about one in twenty is called likely by chance."
+    "A difference is called *shown* if its 95 % interval still excludes 0 after correction for all comparisons of its "
+    "own experiment, *perhaps* if it does so before correction only, and *not shown* if it includes 0. Where nothing "
+    "differs, about one comparison in twenty is called *perhaps*; experiments are not corrected for one another."
 )
 
 
@@ -64,56 +69,73 @@ def read(folder: Path) -> Study:
     return Study(folder, rows, _table(summary), [folder / "comparison.png"])
 
 
-def render(studies: Sequence[Study], notes: str, where: Path) -> str:
-    """All studies as one page.
-
-    Args:
-        studies: in the order of the page.
-        notes: written by hand; may be empty.
-        where: the folder that the page will be in, for the addresses of pictures.
-    """
+def render(studies: Sequence[Study], notes: str = "") -> str:
+    """All studies as one page, in their order, after what was written by hand."""
     parts = ["# Results", "Written by `experiments/results.py` from the folders that it names.", notes.strip()]
     parts += ["## What was run", _what_was_run(studies), "## What the intervals say", RULE]
     for study in studies:
         parts += [f"### {study.folder.name}", *_verdicts(study)]
     parts.append("## Tables and pictures")
     for study in studies:
-        parts += [f"### `{study.folder}`", _origin(study), study.table.strip()]
-        parts += [f"![{picture.stem}]({os.path.relpath(picture, where)})" for picture in study.pictures]
+        parts += [f"### `{study.folder.name}`", _origin(study.rows), study.table.strip()]
+        parts += [f"![{picture.stem}](results/{study.folder.name}/{picture.name})" for picture in study.pictures]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def verdict(row: dict[str, Any], baseline: str) -> str | None:
-    """One sentence on one difference; None where nothing was compared."""
-    limits = [row.get(f"{baseline}.{limit}") for limit in ("mean", "low", "high", "corrected_low", "corrected_high")]
-    if row["status"] != "done" or any(limit in (None, "") for limit in limits):
+def judge(row: dict[str, Any], baseline: str) -> str | None:
+    """One of ``VERDICTS`` on one difference; None where nothing was compared."""
+    limits = [row.get(f"{baseline}.{limit}") for limit in ("low", "high", "corrected_low", "corrected_high")]
+    if row["status"] != "done" or row["strategy"] in ("no-fine-tuning", ITSELF[baseline]):
+        return None  # no fine-tuning against plain is the mirror image of plain against none
+    if any(limit in (None, "") for limit in limits):
         return None
-    mean, low, high, corrected_low, corrected_high = (float(limit) for limit in limits if limit is not None)
-    if low == high == 0:
-        return None  # a strategy against itself
-    word = "better" if mean > 0 else "worse"
+    low, high, corrected_low, corrected_high = (float(limit) for limit in limits if limit is not None)
+    better, likely, nothing, unlikely, worse = VERDICTS
     if corrected_low > 0 or corrected_high < 0:
-        said = f"excludes 0 after correction: {word}, shown"
-    elif low > 0 or high < 0:
-        said = f"excludes 0, but not after correction: {word}, likely"
-    else:
-        said = "includes 0: not shown"
+        return better if corrected_low > 0 else worse
+    if low > 0 or high < 0:
+        return likely if low > 0 else unlikely
+    return nothing
+
+
+def sentence(row: dict[str, Any], baseline: str) -> str:
+    """What one difference is, and what it shows."""
+    mean, low, high = (float(row[f"{baseline}.{limit}"]) for limit in ("mean", "low", "high"))
+    verdict = judge(row, baseline)
+    reason = "includes 0" if verdict == VERDICTS[2] else "excludes 0"
     return (
-        f"{row['strategy']} against {BASELINES[baseline]}: {mean:+.4f} [{low:+.4f}, {high:+.4f}] in user AUC over "
-        f"{int(row[f'{baseline}.users']):,} users; the interval {said}"
+        f"{row['strategy']} against {BASELINES[baseline]}, {_name(row)}: {mean:+.4f} [{low:+.4f}, {high:+.4f}] in user "
+        f"AUC over {int(row[f'{baseline}.users']):,} users, seeds: {row[f'{baseline}.seeds']}; the interval {reason}: {verdict}"
     )
 
 
 def _verdicts(study: Study) -> Iterator[str]:
-    """One list for each experiment."""
-    for _, some in groupby(study.rows, lambda row: row["folder"]):
+    """For each sweep, how often a strategy was better or worse, and every difference that is more than noise."""
+    for sweep, some in groupby(study.rows, lambda row: row.get("sweep", "")):
         rows = list(some)
-        if rows[0]["status"] != "done" and not any(verdict(row, key) for row in rows for key in BASELINES):
-            continue
-        told = [said for key in BASELINES for row in rows if (said := verdict(row, key))]
-        # No fine-tuning against plain is the mirror image of plain against none.
-        lines = [f"- {said}." for said in told if not said.startswith("no-fine-tuning ")]
-        yield f"**{_name(rows[0])}**\n\n" + ("\n".join(lines) or "- Nothing was compared.")
+        yield f"**{sweep or study.folder.name}.** {_origin(rows)}"
+        yield from _verdicts_of(rows)
+
+
+def _verdicts_of(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    judged = [(row, key, found) for key in BASELINES for row in rows if (found := judge(row, key))]
+    if not judged:
+        yield "Nothing was compared."
+        return
+    counts: dict[tuple[str, str], Counter[str]] = {}
+    for row, key, found in judged:
+        counts.setdefault((row["strategy"], BASELINES[key]), Counter())[found] += 1
+    lines = [f"| strategy | against | {' | '.join(VERDICTS)} |", f"| --- | --- |{' ---: |' * len(VERDICTS)}"]
+    for (strategy, baseline), counted in counts.items():
+        lines.append(f"| {strategy} | {baseline} | {' | '.join(str(counted[verdict]) for verdict in VERDICTS)} |")
+    yield "Number of experiments:\n\n" + "\n".join(lines)
+    # The question of the paper is answered for every experiment, whatever the answer.
+    told = [
+        f"- {sentence(row, key)}."
+        for row, key, found in judged
+        if found != VERDICTS[2] or (row["strategy"], key) == ("label-correction", "vs_fine_tuning")
+    ]
+    yield "\n".join(told) or "No interval excludes 0."
 
 
 def _what_was_run(studies: Sequence[Study]) -> str:
@@ -132,8 +154,8 @@ def _what_was_run(studies: Sequence[Study]) -> str:
     return "\n".join(lines)
 
 
-def _origin(study: Study) -> str:
-    real = {_is_real(row["dataset"]) for row in study.rows if row["status"] == "done"}
+def _origin(rows: Sequence[dict[str, Any]]) -> str:
+    real = {_is_real(row["dataset"]) for row in rows if row["status"] == "done"}
     return {(True,): "Real data.", (False,): "Generated data.", (False, True): "Real and generated data."}.get(
         tuple(sorted(real)), "Nothing was run."
     )
@@ -169,8 +191,6 @@ def _rows(summary: dict[str, Any], config: dict[str, Any], folder: Path) -> Iter
 
 
 def _table(summary: dict[str, Any]) -> str:
-    from fedctr.result_table import difference, number
-
     lines = [
         f"{summary['model']} on {summary['dataset']}, {summary['users']:,} users, {summary['seeds']} seeds",
         "",
@@ -179,7 +199,9 @@ def _table(summary: dict[str, Any]) -> str:
     ]
     for name, entry in summary["strategies"].items():
         against = [
-            "" if name == key.removeprefix("vs_").replace("_", "-") else difference(entry[key]).replace("*", "\\*")
+            ""
+            if name == key.removeprefix("vs_").replace("_", "-")
+            else difference(entry[key]).rstrip().replace("*", "\\*")
             for key in BASELINES
         ]
         figures = [number(entry["auc_user_mean"]), number(entry["gauc_impressions"]), *against]
@@ -187,18 +209,31 @@ def _table(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def main() -> None:
-    """Print the page; a folder that holds nothing is one line on standard error and exit code 2."""
-    if len(sys.argv) < 2:
-        sys.exit("usage: python experiments/results.py RUN... > experiments/RESULTS.md")
-    notes = HERE / "notes.md"
-    try:
-        studies = [read(Path(argument)) for argument in sys.argv[1:]]
-    except FedctrError as error:
-        print("results:", error, file=sys.stderr)
-        sys.exit(2)
-    print(render(studies, notes.read_text(encoding="utf-8") if notes.is_file() else "", HERE), end="")
+def write(folders: Sequence[Path], into: Path = HERE) -> Path:
+    """Write ``RESULTS.md`` and copy the pictures below ``results/``.
+
+    Raises:
+        FedctrError: when a folder holds nothing, or two have the same name.
+    """
+    studies = [read(folder.resolve()) for folder in folders]
+    for name, count in Counter(study.folder.name for study in studies).items():
+        if count > 1:
+            raise FedctrError(f"{name}: {count} folders have this name; rename one, their pictures would be mixed up")
+    notes = into / "notes.md"
+    page = into / "RESULTS.md"
+    page.write_text(render(studies, notes.read_text(encoding="utf-8") if notes.is_file() else ""), encoding="utf-8")
+    for study in studies:
+        (into / "results" / study.folder.name).mkdir(parents=True, exist_ok=True)
+        for picture in study.pictures:
+            shutil.copyfile(picture, into / "results" / study.folder.name / picture.name)
+    return page
 
 
 if __name__ == "__main__":
-    main()
+    if len(sys.argv) < 2:
+        sys.exit("usage: python experiments/results.py RUN...")
+    try:
+        print(write([Path(argument) for argument in sys.argv[1:]]))
+    except FedctrError as failure:
+        print("results:", failure, file=sys.stderr)
+        sys.exit(2)
