@@ -101,11 +101,12 @@ def judge(row: dict[str, Any], baseline: str) -> str | None:
 def sentence(row: dict[str, Any], baseline: str) -> str:
     """What one difference is, and what it shows."""
     mean, low, high = (float(row[f"{baseline}.{limit}"]) for limit in ("mean", "low", "high"))
+    users, seeds = int(row[f"{baseline}.users"]), row[f"{baseline}.seeds"]
     verdict = judge(row, baseline)
     reason = "includes 0" if verdict == VERDICTS[2] else "excludes 0"
     return (
         f"{row['strategy']} against {BASELINES[baseline]}, {_name(row)}: {mean:+.4f} [{low:+.4f}, {high:+.4f}] in user "
-        f"AUC over {int(row[f'{baseline}.users']):,} users, seeds: {row[f'{baseline}.seeds']}; the interval {reason}: {verdict}"
+        f"AUC over {users:,} users and {seeds} seeds: the interval {reason}: {verdict}"
     )
 
 

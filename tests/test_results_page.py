@@ -66,8 +66,8 @@ def test_there_is_no_conclusion_without_an_interval(results: ModuleType) -> None
 
 def test_a_sentence_says_how_much_over_how_many(results: ModuleType) -> None:
     assert results.sentence(row(-0.001, 0.005, -0.002, 0.006), "vs_fine_tuning") == (
-        "label-correction against plain fine-tuning, din on movielens-100k: +0.0030 [-0.0010, +0.0050] in user AUC over "
-        "810 users, seeds: 3; the interval includes 0: not shown"
+        "label-correction against plain fine-tuning, din on movielens-100k: +0.0030 [-0.0010, +0.0050] in user AUC "
+        "over 810 users and 3 seeds: the interval includes 0: not shown"
     )
 
 

@@ -19,15 +19,14 @@ def limits(mean: float) -> dict[str, Any]:
 
 def outcomes(*axes: Axis, strategies: tuple[str, ...] = STRATEGIES, summary: bool = True) -> list[Outcome]:
     against = {**limits(0.1), "by_drift": {"0-0.05": limits(0.2), "0.05-0.1": None}}
-    found = {"strategies": {name: {"vs_no_fine_tuning": against, "vs_fine_tuning": against} for name in strategies}}
-    for values in found["strategies"].values():
-        values |= {"diverged": 0}
+    entry = {"vs_no_fine_tuning": against, "vs_fine_tuning": against, "diverged": 0}
+    found: dict[str, Any] = {"users": 30, "global_ctr": 0.5, "strategies": dict.fromkeys(strategies, entry)}
     points = []
     for labels in itertools.product(*(axis.labels for axis in axes)):
         coordinates = {axis.key: text for axis, text in zip(axes, labels, strict=True)}
         points.append(Point(coordinates, Experiment(strategies=strategies)))
     sweep = Sweep("name", axes, tuple(points))
-    return [Outcome(sweep, point, {"users": 30, "global_ctr": 0.5, **found} if summary else None) for point in points]
+    return [Outcome(sweep, point, found if summary else None) for point in points]
 
 
 @pytest.mark.parametrize(
