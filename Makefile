@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test bench bench-install scale
+.PHONY: setup demo test bench bench-install scale results
 
 # A virtual environment with the tested versions; done again only when the project file or the versions change.
 setup: .venv/.ready
@@ -37,3 +37,7 @@ bench-install: setup
 # Up to a million users through the whole of fedctr; about 20 minutes on 2 cores.
 scale: setup
 	$(BIN)/python experiments/benchmarks/scale/scale.py
+
+# experiments/RESULTS.md from run folders and grids: make results RUNS="runs/paper runs/drift".
+results: setup
+	$(BIN)/python experiments/results.py $(RUNS)

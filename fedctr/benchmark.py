@@ -6,7 +6,7 @@ from fedctr.registry import import_unshadowed
 from fedctr.run import Run
 from fedctr.server import StoppedError, serve
 from fedctr.simulation import simulate
-from fedctr.summary import Result, conclude
+from fedctr.summary import Result, conclude, kept_result
 
 
 def bench(experiment: Experiment, reporter: Reporter | None = None) -> Result:
@@ -18,7 +18,7 @@ def bench(experiment: Experiment, reporter: Reporter | None = None) -> Result:
 
     Returns:
         Summary, per-user rows, the run folder, and the clients that failed, if any. A run whose folder holds the
-        same experiment goes on where it was stopped.
+        same experiment goes on where it was stopped; one that is finished is read again.
 
     Raises:
         FedctrError: for anything that the user can mend; results that were computed are in the run folder.
@@ -26,6 +26,8 @@ def bench(experiment: Experiment, reporter: Reporter | None = None) -> Result:
     """
     client = import_unshadowed("clients.client_app")
     run = Run.open(experiment, reporter or Silent())
+    if kept := kept_result(run):
+        return kept
     try:
         simulate(
             lambda grid: serve(grid, run),

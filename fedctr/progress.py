@@ -22,6 +22,9 @@ class Reporter(Protocol):
     def say(self, line: str) -> None:
         """Something worth a line of its own."""
 
+    def experiment(self, number: int, total: int, name: str, seconds_left: float | None) -> None:
+        """The next experiment of several begins, counted from 1; None while the time left is unknown."""
+
 
 class Silent:
     """Says nothing."""
@@ -36,6 +39,9 @@ class Silent:
         """Ignore it."""
 
     def say(self, line: str) -> None:
+        """Ignore it."""
+
+    def experiment(self, number: int, total: int, name: str, seconds_left: float | None) -> None:
         """Ignore it."""
 
 
@@ -54,6 +60,7 @@ class Terminal:
             console=self._console,
         )
         self._task: TaskID | None = None
+        self._experiments: TaskID | None = None
 
     def __enter__(self) -> "Terminal":
         if self._live:
@@ -85,3 +92,27 @@ class Terminal:
     def say(self, line: str) -> None:
         """Print a line above the bar."""
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def experiment(self, number: int, total: int, name: str, seconds_left: float | None) -> None:
+        """Move the bar of experiments and clear away those of the one before, or print a line."""
+        left = "" if seconds_left is None else f"about {_duration(seconds_left)} left"
+        if not self._live:
+            self.say(f"experiment {number} of {total}: {name}" + (f"; {left}" if left else ""))
+            return
+        for task in list(self._bar.task_ids):
+            if task != self._experiments:
+                self._bar.remove_task(task)
+        self._task = None
+        if self._experiments is None:
+            self._experiments = self._bar.add_task("", total=total, note="")
+        # The bar's own estimate looks back half a minute, over which most experiments do not end.
+        note = f"{left} in all" if left else ""
+        self._bar.update(self._experiments, description=f"experiment {number}: {name}", completed=number - 1, note=note)
+
+
+def _duration(seconds: float) -> str:
+    """Hours and minutes, or seconds below two minutes."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    minutes = round(seconds / 60)
+    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"

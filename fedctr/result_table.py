@@ -47,10 +47,10 @@ def render(summary: dict[str, Any]) -> str:
         table.add_row(
             escape(name),
             "" if entry["learning_rate"] is None else f"{entry['learning_rate']:g} x {entry['epochs']}",
-            *(_number(entry[figure]) for figure in ("auc_user_mean", "gauc_impressions", "log_loss")),
+            *(number(entry[figure]) for figure in ("auc_user_mean", "gauc_impressions", "log_loss")),
             "" if harmed is None or name == "no-fine-tuning" else f"{harmed:.0%}",
-            "" if name == "no-fine-tuning" else _difference(entry["vs_no_fine_tuning"]),
-            "" if name == "fine-tuning" else _difference(entry["vs_fine_tuning"]),
+            "" if name == "no-fine-tuning" else difference(entry["vs_no_fine_tuning"]),
+            "" if name == "fine-tuning" else difference(entry["vs_fine_tuning"]),
         )
     console = Console(width=FIGURES_WIDTH + names, record=True, file=None, color_system=None)
     with console.capture() as text:
@@ -65,18 +65,19 @@ def _diverged(summary: dict[str, Any]) -> str:
     return f" Models of some users and seeds diverged and count as AUC 0.5: {told}." if told else ""
 
 
-def _number(value: float | None, form: str = ".4f") -> str:
+def number(value: float | None, form: str = ".4f") -> str:
     """A figure, or a dash where there is none."""
     if value is None:
         return "-"
     return format(value, form) if abs(value) < 1000 else f"{value:.1e}"  # models that all but diverged
 
 
-def _difference(interval: dict[str, Any] | None) -> str:
+def difference(interval: dict[str, Any] | None) -> str:
+    """A difference with its limits, a star where the corrected ones exclude 0; empty where nothing was compared."""
     if interval is None:
         return ""
     if interval["low"] is None:
-        return f"{_number(interval['mean'], '+.4f')} "
+        return f"{number(interval['mean'], '+.4f')} "
     certain = interval["corrected_low"] > 0 or interval["corrected_high"] < 0
     star = "*" if certain else " "
     return f"{interval['mean']:+.4f} [{interval['low']:+.4f}, {interval['high']:+.4f}]{star}"

@@ -32,12 +32,14 @@ class Result:
         users: the content of ``users.parquet``.
         folder: the run folder.
         failures: clients that could not do a task; a strategy that one of them failed at is not in the summary.
+        reused: whether the run was finished already, so that nothing was computed.
     """
 
     summary: dict[str, Any]
     users: pd.DataFrame
     folder: Path
     failures: tuple[Failure, ...] = ()
+    reused: bool = False
 
     @property
     def complaint(self) -> str:
@@ -50,6 +52,25 @@ class Result:
     def table(self) -> str:
         """The strategies side by side, as text."""
         return render(self.summary)
+
+
+def kept_result(run: Run) -> Result | None:
+    """What a finished run found, if nothing has changed since; None where there is something left to do."""
+    files = [run.folder / name for name in ("summary.json", "users.parquet", "comparison.png")]
+    cells = [run.cell("test", spec, seed) for spec in run.strategies for seed in run.seeds]
+    if not all(file.is_file() for file in [*files, *cells]):
+        return None
+    try:
+        summary: dict[str, Any] = json.loads(files[0].read_text(encoding="utf-8"))
+        if (
+            summary["versions"] != _versions()
+            or summary["failures"]
+            or list(summary["strategies"]) != [*run.strategies]
+        ):
+            return None
+        return Result(summary, pd.read_parquet(files[1]), run.folder, reused=True)
+    except (OSError, ValueError, KeyError, TypeError):  # whatever cannot be read is made again from the cells
+        return None
 
 
 def conclude(run: Run) -> Result:
@@ -70,8 +91,7 @@ def conclude(run: Run) -> Result:
         "seeds": run.experiment.seeds,
         "strategies": compare(users[users["split"] == "test"], complete, global_ctr),
         "failures": [asdict(failure) for failure in run.failures],
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
-        | {"python": platform.python_version()},
+        "versions": _versions(),
     }
     for spec in complete:
         summary["strategies"][spec] |= _hyperparameters(run, spec)
@@ -82,6 +102,10 @@ def conclude(run: Run) -> Result:
     )
     run.write(run.folder / "comparison.png", lambda file: draw_comparison(summary, file))
     return Result(summary, users, run.folder, tuple(run.failures))
+
+
+def _versions() -> dict[str, str]:
+    return {name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()}
 
 
 def _rows(run: Run) -> pd.DataFrame:

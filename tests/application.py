@@ -76,11 +76,16 @@ def command(
     return subprocess.run(
         [FEDCTR, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, path)), "COLUMNS": "200"},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, path), *python_path()]), "COLUMNS": "200"},
         capture_output=True,
         text=True,
         timeout=timeout,
     )
+
+
+def python_path() -> list[str]:
+    """The folders by which this process finds the code that it tests, if it is not installed."""
+    return [folder for folder in os.environ.get("PYTHONPATH", "").split(os.pathsep) if folder]
 
 
 def users_of(folder: Path) -> pd.DataFrame:

@@ -134,3 +134,19 @@ def _alive(folder: Path) -> list[str]:
         except OSError:  # it has ended, or is none of ours
             continue
     return found
+
+
+def kill(folder: Path, arguments: Sequence[str], began: Path) -> str:
+    """Start ``fedctr ARGUMENTS``, kill it as a power cut would once a file is there; stderr up to then."""
+    with (folder / "stderr").open("w") as err:
+        process = subprocess.Popen(
+            [FEDCTR, *arguments], cwd=folder, stdout=subprocess.DEVNULL, stderr=err, start_new_session=True
+        )
+        try:
+            deadline = time.monotonic() + 100
+            while not began.exists() and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.02)
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait(timeout=60)
+    return (folder / "stderr").read_text()

@@ -4,11 +4,14 @@ import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fedctr.errors import FedctrError
+
+if TYPE_CHECKING:
+    from fedctr.config import Experiment
 
 
 def bench(
@@ -41,18 +44,24 @@ def bench(
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda, for fine-tuning. Untested on real GPUs.")] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; a run that was stopped goes on where it was.")] = None,
+    datasets: Annotated[
+        str | None, typer.Option(help="Of a grid, only the experiments with these data sets, separated by commas.")
+    ] = None,
+    models: Annotated[
+        str | None, typer.Option(help="Of a grid, only the experiments with these models, separated by commas.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")] = False,
 ) -> None:
     """Train a global model, fine-tune it on every user's device with every strategy, and compare.
 
     Learning rate and epochs are chosen for each strategy on validation; the test part is scored once.
+    A file with axes is a grid: all its experiments are run, and compared in one table.
 
     Example: fedctr bench --dataset movielens-100k --model din
     --strategies no-fine-tuning,fine-tuning,label-correction --seeds 3 --partitions 4 --out runs/first
     """
-    from fedctr.benchmark import bench as run
     from fedctr.config import Experiment
-    from fedctr.progress import Terminal
+    from fedctr.grid.plan import is_grid
 
     given: dict[str, Any] = {
         "dataset": dataset,
@@ -69,14 +78,27 @@ def bench(
     given = {key: value for key, value in given.items() if value is not None}
     # A stranger's module is looked for where the command was given, after everything that is installed.
     sys.path.append(str(Path.cwd()))
-    values: dict[str, Any] = {}
+    values = Experiment.read(experiment) if experiment else {}
+    if experiment and is_grid(values):
+        _bench_grid(values, given, experiment, datasets, models, as_json)
+        return
+    for option, restricted in (("--datasets", datasets), ("--models", models)):
+        if restricted is not None:
+            raise FedctrError(
+                f"{option} chooses among the experiments of a grid; give a file with axes, or {option[:-1]}"
+            )
     if experiment:
-        values = Experiment.read(experiment)
         Experiment.of(values, str(experiment))
-    resolved = Experiment.of(values | given, "bench")
+    _bench_one(Experiment.of(values | given, "bench"), as_json)
+
+
+def _bench_one(experiment: "Experiment", as_json: bool) -> None:
+    from fedctr.benchmark import bench as run
+    from fedctr.progress import Terminal
+
     # What a stranger's strategy prints must not get between the lines of a result.
     with redirect_stdout(sys.stderr), Terminal() as reporter:
-        result = run(resolved, reporter)
+        result = run(experiment, reporter)
     if as_json:
         typer.echo(json.dumps(result.summary, indent=1))
     else:
@@ -84,3 +106,28 @@ def bench(
         typer.echo(f"Run folder: {result.folder}")
     if result.complaint:
         raise FedctrError(result.complaint)
+
+
+def _bench_grid(
+    values: dict[str, Any], given: dict[str, Any], file: Path, datasets: str | None, models: str | None, as_json: bool
+) -> None:
+    from fedctr.grid.keep import keep, to_json
+    from fedctr.grid.plan import plan
+    from fedctr.grid.tables import text
+    from fedctr.grid.work import run
+    from fedctr.progress import Terminal
+    from fedctr.registry import split_specs
+
+    chosen = plan(values, given, file)
+    for key, option, wanted in (("dataset", "--datasets", datasets), ("model", "--models", models)):
+        chosen = chosen if wanted is None else chosen.only(key, split_specs(wanted), option)
+    with redirect_stdout(sys.stderr), Terminal() as reporter:
+        outcomes = run(chosen, reporter)
+        keep(outcomes, chosen.out)
+    if as_json:
+        typer.echo(to_json(outcomes), nl=False)
+    else:
+        typer.echo(text(outcomes))
+        typer.echo(f"Folder of the grid: {chosen.out}")
+    if any(outcome.failed for outcome in outcomes):
+        raise typer.Exit(1)
