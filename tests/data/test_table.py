@@ -95,6 +95,7 @@ class TestSkipping:
         assert reading.bad_rows == 5
         where = tmp_path / "t.txt"
         assert [example.partition(";")[0] for example in reading.examples] == [
+            f"{where}, line 6: byte 0xe9 is not utf-8 text",
             f"{where}, line 2: found 1 fields, expected 2 (name, score) in 'short'",
             f"{where}, line 3, field score: found 'x', expected a whole number from 0 to 9",
         ]
