@@ -111,13 +111,18 @@ class Cohort:
         dataset = features.dataset
         tables: dict[tuple[Side, str], Table] = {}
         user: dict[str, Bag] = {}
-        for field, columns in slices(dataset.schema.user_fields):
-            if reads is not None and ("user", field.name) not in reads:
+        for index, (field, columns) in enumerate(slices(dataset.schema.user_fields)):
+            unread = reads is not None and ("user", field.name) not in reads
+            # The id stays even if no table has it: a model that reads no other field learns from it how many users
+            # there are.
+            if unread and index > 0:
                 continue
             codes = dataset.user_codes[users][:, None, columns]
             real = np.ones(codes.shape[:2], dtype=bool)
             numbered = Numbered.of(field, PartCodes(codes, real), PartCodes(codes[:, :0], real[:, :0]))
-            tables["user", field.name], user[field.name] = numbered.table, numbered.train
+            user[field.name] = numbered.train
+            if not unread:
+                tables["user", field.name] = numbered.table
 
         (rows, mask), (scored_rows, scored_mask) = (_padded(features, users, which, block) for which in ("train", part))
         described = [

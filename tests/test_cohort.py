@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from fedctr import loop
 from fedctr.cohort import Cohort, block_of, gather, padded_length
+from fedctr.data.dataset import Schema
 from fedctr.data.partition import partition
 from fedctr.engine import fine_tune, working_set
 from fedctr.features import Features
@@ -130,7 +132,7 @@ def assert_equal_to_the_loop(
     """Compare the logits of both engines after each epoch, and that tuning did something."""
     moved = 0.0
     for users in gather(features, recipe.batch_size, lambda users, length: 32):
-        cohort = Cohort.build(features, users, "test", recipe.batch_size)
+        cohort = Cohort.build(features, users, "test", recipe.batch_size, published.model.reads)
         tuned = fine_tune(published, strategy, cohort, cohort.local(published), recipe)
         plain = [loop.fine_tune(published, strategy, features, int(user), recipe) for user in users]
         before = cohort.score(published.model, cohort.stack(published.model))
@@ -176,6 +178,17 @@ def test_a_user_may_have_a_field_of_several_values(model: str, scale: int) -> No
     features = features_of(TRAIN, TEST, scale=scale, interests=True)
     published = publish(model, features.dataset.schema)
     own = Features.build(features.dataset, features.split, features.users, published.model.history_length)
+    assert_equal_to_the_loop(published, FineTuning(), own, Recipe(3, 0.1, 2))
+
+
+@pytest.mark.parametrize("model", ["lr", *ODD_MODELS])
+def test_nothing_may_be_known_of_users_but_their_ids(model: str, features: Features) -> None:
+    dataset = features.dataset
+    schema = Schema(dataset.schema.user_fields[:1], dataset.schema.item_fields)
+    bare = replace(dataset, schema=schema, user_codes=dataset.user_codes[:, :1])
+    published = publish(model, schema)
+    own = Features.build(bare, features.split, features.users, published.model.history_length)
+    assert {side for side, _ in published.model.reads} == {"item"}
     assert_equal_to_the_loop(published, FineTuning(), own, Recipe(3, 0.1, 2))
 
 

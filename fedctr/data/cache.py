@@ -72,7 +72,8 @@ def files_of(loader: Loader) -> Path:
     if not loader.needs_files:
         raise FedctrError(f"data set {loader.name} is generated: there is nothing to fetch")
     if not loader.sources:
-        raise FedctrError(f"data set {loader.name} cannot be fetched: give its files with --path")
+        place = f" from {loader.home}" if loader.home else ""
+        raise FedctrError(f"data set {loader.name} cannot be fetched: get its files{place} and give them with --path")
     return obtain(loader.name, loader.sources, cache_folder() / "downloads" / loader.name)
 
 

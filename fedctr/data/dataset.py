@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -15,6 +16,7 @@ import pyarrow as pa
 from fedctr.errors import FedctrError
 
 Ints = npt.NDArray[np.int32]
+Integers = npt.NDArray[Any]
 FILES = ("schema.json", "users.arrow", "items.arrow", "samples.arrow")
 # Raise it when Dataset.save writes another form, so that older copies in a cache are built again.
 LAYOUT = 1
@@ -114,7 +116,7 @@ class Dataset:
             samples: user and item (rows of codes), label (0 or 1) and time (seconds), each (samples,).
         """
         user, item, label, time = samples
-        order = np.lexsort((item, time, user))
+        order = _order(user, time, item)
         counts = np.bincount(user, minlength=len(codes[0]))
         return cls(
             name,
@@ -232,6 +234,20 @@ def slices(fields: tuple[Field, ...]) -> Iterator[tuple[Field, slice]]:
     for field in fields:
         yield field, slice(start, start + field.values)
         start += field.values
+
+
+def _order(user: Integers, time: Integers, item: Integers) -> npt.NDArray[np.intp]:
+    """The rows by user, time and item; those that are equal in all three stay in their order."""
+    columns = [column - column.min() if len(column) else column for column in (user, time, item)]
+    spans = [int(column.max(initial=0)) + 1 for column in columns]
+    if math.prod(spans) >= 1 << 64:
+        return np.lexsort(columns[::-1])
+    # One key is sorted in a tenth of the time that three take.
+    key = columns[0].astype(np.uint64)
+    for column, span in zip(columns[1:], spans[1:], strict=True):
+        key *= np.uint64(span)
+        key += column.astype(np.uint64)
+    return np.argsort(key, kind="stable")
 
 
 def _rows(codes: Ints) -> pa.Array:

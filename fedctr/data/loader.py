@@ -23,6 +23,7 @@ class Loader(ABC):
         needs_files: False for a generator.
         sources: where the files can be fetched, the preferred first; empty when the user must bring them.
         split: the data set's own protocol, followed unless an experiment says otherwise.
+        home: the page where people get the files themselves; empty when there is none.
     """
 
     name: ClassVar[str]
@@ -30,6 +31,7 @@ class Loader(ABC):
     needs_files: ClassVar[bool] = True
     sources: ClassVar[tuple[Source, ...]] = ()
     split: ClassVar[SplitRule] = Fractions()
+    home: ClassVar[str] = ""
 
     @abstractmethod
     def read(self, path: Path | None, reading: Reading) -> Dataset:

@@ -4,14 +4,13 @@ F. M. Harper and J. A. Konstan: The MovieLens Datasets: History and Context. ACM
 Intelligent Systems 5(4), 2015. The data may not be redistributed: this file fetches and reads them, and holds
 none.
 
-A member of the family is a small subclass that names its layouts; a layout says what its three files look
-like and how genres and year are taken from the table of films.
+A member of the family is a small subclass that names its layouts, its scale and where it can be had.
 """
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,114 +18,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fedctr.data.bundle import Bundle
-from fedctr.data.coding import Whole, codes, flag_codes, ids, refuse_repeated, rows_of
+from fedctr.data.coding import MOST, Whole, codes, flag_codes, ids, refuse_repeated, rows_of
 from fedctr.data.dataset import Dataset, Field, Ints, Schema
 from fedctr.data.loader import Loader
+from fedctr.data.movielens_layouts import OF_1M, OF_20M, OF_100K, OF_RECBOLE, Layout
 from fedctr.data.reading import Reading
 from fedctr.data.source import Source, Web, Wheel
-from fedctr.data.table import Format, Table, blocks, read
+from fedctr.data.table import Table, blocks, read
 from fedctr.errors import FedctrError
 
-Flags = npt.NDArray[np.bool_]
+Described = tuple[Whole, tuple[Field, ...], Ints]  # ids in ascending order, and the codes of each
 _LATEST = 10**11  # seconds: the year 5138
 _POSITIVE = 4.0
 # The groups of MovieLens 1M begin at these ages: under 18, 18-24, 25-34, 35-44, 45-49, 50-55, 56 and over.
 _AGES = (18, 25, 35, 45, 50, 56)
-_GENRES = (
-    *("Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy"),
-    *("Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi", "Thriller", "War", "Western"),
-)
-# A film marked so has no known genre: that is a missing value, not one more genre.
-_NO_GENRE = "unknown"
 
 
-def _flagged_genres(films: Table) -> tuple[list[str], Flags]:
-    flags = [films.whole(genre, 0, 1).astype(bool) for genre in _GENRES]
-    return list(_GENRES), np.column_stack(flags)
-
-
-def _listed_genres(films: Table) -> tuple[list[str], Flags]:
-    listed = pc.split_pattern(films.columns["genres"], " ")
-    films_of = pc.list_parent_indices(listed).to_numpy()
-    positions, names = codes(listed.flatten())
-    flags = np.zeros((len(listed), len(names) + 1), dtype=bool)
-    flags[films_of, positions] = True
-    named = [name != _NO_GENRE for name in names]
-    return [name for name in names if name != _NO_GENRE], flags[:, 1:][:, named]
-
-
-def _title_year(films: Table) -> pa.StringArray:
-    # Not the release date of u.item, which is that of the United States, for some films decades later, and
-    # which the RecBole copy lacks.
-    found = pc.extract_regex(films.columns["title"], r"^.*\((?P<year>[0-9]{4})\)")
-    return pc.struct_field(found, "year")
-
-
-def _listed_year(films: Table) -> pa.StringArray:
-    # The copy took what the last parenthesis holds. One title ends in "(1995) (V)": its year is still in
-    # there.
-    listed = pc.extract_regex(films.columns["year"], r"^(?P<year>[0-9]{4})$")
-    return pc.coalesce(pc.struct_field(listed, "year"), _title_year(films))
-
-
-@dataclass(frozen=True)
-class Layout:
-    """One way in which the family is laid out in files.
-
-    Attributes:
-        ratings: has the columns user, item, rating and time.
-        films: has the column item, and what ``genres`` and ``year`` need.
-        users: has the columns user, age, gender and occupation.
-        genres: the names of the genres, and which film has which, bool (films, genres).
-        year: strings (films,), null where unknown.
-    """
-
-    ratings: Format
-    films: Format
-    users: Format
-    genres: Callable[[Table], tuple[list[str], Flags]]
-    year: Callable[[Table], pa.StringArray]
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The bare names of the three files."""
-        return self.ratings.file, self.films.file, self.users.file
-
-
-_OFFICIAL = Layout(
-    ratings=Format("u.data", "\t", ("user", "item", "rating", "time")),
-    films=Format(
-        "u.item",
-        "|",
-        ("item", "title", "release date", "video release date", "address", _NO_GENRE, *_GENRES),
-        encoding="latin-1",
-    ),
-    users=Format("u.user", "|", ("user", "age", "gender", "occupation", "zip code")),
-    genres=_flagged_genres,
-    year=_title_year,
-)
-_RECBOLE = Layout(
-    ratings=Format(
-        "ml-100k.inter",
-        "\t",
-        ("user", "item", "rating", "time"),
-        header="user_id:token\titem_id:token\trating:float\ttimestamp:float",
-    ),
-    films=Format(
-        "ml-100k.item",
-        "\t",
-        ("item", "title", "year", "genres"),
-        header="item_id:token\tmovie_title:token_seq\trelease_year:token\tclass:token_seq",
-    ),
-    users=Format(
-        "ml-100k.user",
-        "\t",
-        ("user", "age", "gender", "occupation", "zip code"),
-        header="user_id:token\tage:token\tgender:token\toccupation:token\tzip_code:token",
-    ),
-    genres=_listed_genres,
-    year=_listed_year,
-)
+def _archive(name: str, size: int, sha256: str) -> Web:
+    return Web(f"{name}.zip", size, sha256, f"https://files.grouplens.org/datasets/movielens/{name}.zip")
 
 
 @dataclass(frozen=True)
@@ -140,9 +49,12 @@ class MovieLens(Loader):
 
     layouts: ClassVar[tuple[Layout, ...]]
     scale: ClassVar[tuple[float, float]]
+    home: ClassVar[str] = "https://grouplens.org/datasets/movielens/"
 
     def read(self, path: Path | None, reading: Reading) -> Dataset:
         """Read a folder or an archive.
+
+        Where the files describe no users, these are the users who rated something.
 
         Raises:
             FedctrError: for a missing or truncated file, and for a malformed row unless these are skipped, with file,
@@ -150,18 +62,15 @@ class MovieLens(Loader):
         """
         assert path is not None, "only generators are read without a path"
         bundle, layout = self._find(path)
-        users, films = read(bundle, layout.users, reading), read(bundle, layout.films, reading)
-        user_ids, user_fields, user_codes = _user_codes(users)
-        item_ids, item_fields, item_codes = _film_codes(layout, films)
-        parts = []
-        for ratings in blocks(bundle, layout.ratings, reading):
-            user = rows_of(ratings, "user", user_ids, users.where)
-            item = rows_of(ratings, "item", item_ids, films.where)
-            positive = ratings.number("rating", *self.scale) >= _POSITIVE
-            time = ratings.whole("time", 0, _LATEST)
-            parts.append(ratings.kept(user, item, positive, time, ratings.lines))
-        user, item, positive, time, lines = (np.concatenate(column) for column in zip(*parts, strict=True))
-        every = Table(ratings.where, {}, lines, bundle.fallback, reading)
+        users = _user_codes(read(bundle, layout.users, reading)) if layout.users else None
+        item_ids, item_fields, item_codes = _film_codes(layout, read(bundle, layout.films, reading))
+        known = (users[0] if users else None, item_ids)
+        user, item, positive, time, lines = self._ratings(bundle, layout, known, reading)
+        if not users:
+            users = _bare_user_codes(np.unique(user))
+            user = np.searchsorted(users[0], user).astype(np.int32)
+        user_ids, user_fields, user_codes = users
+        every = Table(bundle.where(layout.ratings.file), {}, lines, bundle.fallback, reading)
         refuse_repeated(every, user, item, time, (user_ids, item_ids))
         return Dataset.arranged(
             self.name,
@@ -171,8 +80,25 @@ class MovieLens(Loader):
             every.kept(user, item, positive, time),
         )
 
+    def _ratings(
+        self, bundle: Bundle, layout: Layout, known: tuple[Whole | None, Whole], reading: Reading
+    ) -> Iterator[npt.NDArray[Any]]:
+        """Users (rows, or ids if none are known), films (rows), labels, times and lines of all good ratings."""
+        user_ids, item_ids = known
+        parts = []
+        for ratings in blocks(bundle, layout.ratings, reading):
+            if layout.users and user_ids is not None:
+                user = rows_of(ratings, "user", user_ids, bundle.where(layout.users.file))
+            else:
+                user = ratings.whole("user", 1, MOST).astype(np.int32)
+            item = rows_of(ratings, "item", item_ids, bundle.where(layout.films.file))
+            positive = ratings.number("rating", *self.scale) >= _POSITIVE
+            time = ratings.whole("time", 0, _LATEST)
+            parts.append(ratings.kept(user, item, positive, time, ratings.lines))
+        return (np.concatenate(column) for column in zip(*parts, strict=True))
+
     def inputs(self, path: Path) -> list[Path]:
-        """The archive, or the three files of the folder."""
+        """The archive, or the files of the folder that are read."""
         bundle, layout = self._find(path)
         return bundle.paths(layout.files)
 
@@ -191,15 +117,10 @@ class MovieLens100K(MovieLens):
     """100,000 ratings of 1,682 films by 943 users, 1997 to 1998."""
 
     name: ClassVar[str] = "movielens-100k"
-    layouts: ClassVar[tuple[Layout, ...]] = (_OFFICIAL, _RECBOLE)
+    layouts: ClassVar[tuple[Layout, ...]] = (OF_100K, OF_RECBOLE)
     scale: ClassVar[tuple[float, float]] = (1, 5)
     sources: ClassVar[tuple[Source, ...]] = (
-        Web(
-            file="ml-100k.zip",
-            size=4_924_029,
-            sha256="50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229",
-            url="https://files.grouplens.org/datasets/movielens/ml-100k.zip",
-        ),
+        _archive("ml-100k", 4_924_029, "50d2a982c66986937beb9ffb3aa76efe955bf3d5c6b761f4e3a7cd717c6a3229"),
         # RecBole ships a copy of the three files as example data.
         Wheel(
             file="recbole-1.2.1-py3-none-any.whl",
@@ -210,7 +131,67 @@ class MovieLens100K(MovieLens):
     )
 
 
-def _user_codes(users: Table) -> tuple[Whole, tuple[Field, ...], Ints]:
+@dataclass(frozen=True)
+class MovieLens1M(MovieLens):
+    """1,000,209 ratings of 3,883 films by 6,040 users, 2000 to 2003."""
+
+    name: ClassVar[str] = "movielens-1m"
+    layouts: ClassVar[tuple[Layout, ...]] = (OF_1M,)
+    scale: ClassVar[tuple[float, float]] = (1, 5)
+    sources: ClassVar[tuple[Source, ...]] = (
+        _archive("ml-1m", 5_917_549, "a6898adb50b9ca05aa231689da44c217cb524e7ebd39d264c56e2832f2c54e20"),
+    )
+
+
+@dataclass(frozen=True)
+class _HalfStars(MovieLens):
+    """The members that came later: half stars, and nothing is known of the users."""
+
+    layouts: ClassVar[tuple[Layout, ...]] = (OF_20M,)
+    scale: ClassVar[tuple[float, float]] = (0.5, 5)
+
+
+@dataclass(frozen=True)
+class MovieLens20M(_HalfStars):
+    """20,000,263 ratings of 27,278 films by 138,493 users, 1995 to 2015."""
+
+    name: ClassVar[str] = "movielens-20m"
+    sources: ClassVar[tuple[Source, ...]] = (
+        _archive("ml-20m", 198_702_078, "96f243c338a8665f6bcc89c53edf6ee39162a846940de6b7c8c48aeada765ff3"),
+    )
+
+
+@dataclass(frozen=True)
+class MovieLens25M(_HalfStars):
+    """25,000,095 ratings of 62,423 films by 162,541 users, 1995 to 2019."""
+
+    name: ClassVar[str] = "movielens-25m"
+    sources: ClassVar[tuple[Source, ...]] = (
+        _archive("ml-25m", 261_978_986, "8b21cfb7eb1706b4ec0aac894368d90acf26ebdfb6aced3ebd4ad5bd1eb9c6aa"),
+    )
+
+
+@dataclass(frozen=True)
+class MovieLens32M(_HalfStars):
+    """32,000,204 ratings of 87,585 films by 200,948 users, 1995 to 2023."""
+
+    name: ClassVar[str] = "movielens-32m"
+    sources: ClassVar[tuple[Source, ...]] = (
+        _archive("ml-32m", 238_950_008, "e4a68655d7386b8f95f2f2424b2ff975dfdd15ffd59e0d864a14dca43e99d6ee"),
+    )
+
+
+@dataclass(frozen=True)
+class MovieLensLatestSmall(_HalfStars):
+    """100,836 ratings of 9,742 films by 610 users, 1996 to 2018."""
+
+    name: ClassVar[str] = "movielens-latest-small"
+    sources: ClassVar[tuple[Source, ...]] = (
+        _archive("ml-latest-small", 978_202, "696d65a3dfceac7c45750ad32df2c259311949efec81f0f144fdfb91ebc9e436"),
+    )
+
+
+def _user_codes(users: Table) -> Described:
     age = np.searchsorted(_AGES, users.whole("age", 1, 120), side="right") + 1
     user_ids, rows = ids(users, "user")
     gender, genders = codes(users.columns["gender"])
@@ -225,7 +206,11 @@ def _user_codes(users: Table) -> tuple[Whole, tuple[Field, ...], Ints]:
     return user_ids, fields, np.column_stack(columns).astype(np.int32)
 
 
-def _film_codes(layout: Layout, films: Table) -> tuple[Whole, tuple[Field, ...], Ints]:
+def _bare_user_codes(user_ids: Whole) -> Described:
+    return user_ids, (Field("user", len(user_ids) + 1),), np.arange(1, len(user_ids) + 1, dtype=np.int32)[:, None]
+
+
+def _film_codes(layout: Layout, films: Table) -> Described:
     genres, names = flag_codes(*layout.genres(films))
     year, years = codes(layout.year(films))
     item_ids, rows = ids(films, "item")

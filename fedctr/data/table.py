@@ -1,5 +1,6 @@
 """Delimited text read block by block at full speed, with every fault traced to its file, line and field."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
@@ -98,23 +99,37 @@ class Table:
     def whole(self, name: str, low: int, high: int) -> npt.NDArray[np.int64]:
         """A column of whole numbers, int64 (rows,); anything else, or outside ``low..high``, is refused."""
         # At most 18 digits always fit into 64 bits.
-        return self._numbers(name, r"^-?[0-9]{1,18}$", pa.int64(), low, high, f"a whole number from {low} to {high}")
+        return self._numbers(name, 18, "-?", "", pa.int64(), low, high, f"a whole number from {low} to {high}")
 
     def number(self, name: str, low: float, high: float) -> npt.NDArray[np.float64]:
         """A column of plain decimal numbers, float64 (rows,); anything else (NaN too), or outside, is refused."""
         expected = f"a number from {low:g} to {high:g}"
-        return self._numbers(name, r"^[0-9]{1,9}(\.[0-9]{1,9})?$", pa.float64(), low, high, expected)
+        return self._numbers(name, 9, "", r"(\.[0-9]{1,9})?", pa.float64(), low, high, expected)
 
     def _numbers(
-        self, name: str, pattern: str, kind: pa.DataType, low: float, high: float, expected: str
+        self, name: str, digits: int, before: str, after: str, kind: pa.DataType, low: float, high: float, expected: str
     ) -> npt.NDArray[Any]:
         column = self.columns[name]
-        matching = pc.match_substring_regex(column, pattern)
-        good = matching.to_numpy(zero_copy_only=False)
-        readable = column if good.all() else pc.if_else(matching, column, "0")
-        numbers: npt.NDArray[Any] = pc.cast(readable, kind).to_numpy()
+        good = np.ones(len(column), dtype=bool)
+        if not _are_digits(column, digits):
+            matching = pc.match_substring_regex(column, f"^{before}[0-9]{{1,{digits}}}{after}$")
+            good = matching.to_numpy(zero_copy_only=False)
+            column = column if good.all() else pc.if_else(matching, column, "0")
+        numbers: npt.NDArray[Any] = pc.cast(column, kind).to_numpy()
         self.require(name, good & (numbers >= low) & (numbers <= high), expected)
         return numbers
+
+
+def _are_digits(column: pa.StringArray, most: int) -> bool:
+    """Whether every text is 1 to ``most`` digits: true of nearly all columns, and far quicker than a pattern."""
+    _, offsets, text = column.buffers()
+    if not len(column) or text is None:
+        return False
+    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    lengths = np.diff(ends)
+    # Below "0" the difference wraps round to a large number.
+    digits = np.frombuffer(text, np.uint8)[ends[0] : ends[-1]] - np.uint8(ord("0")) < 10
+    return bool(lengths.min() >= 1 and lengths.max() <= most and digits.all())
 
 
 def read(bundle: Bundle, form: Format, reading: Reading) -> Table:
@@ -154,8 +169,8 @@ def blocks(bundle: Bundle, form: Format, reading: Reading) -> Iterator[Table]:
         if piece is None:
             yield Table(where, dict.fromkeys(form.columns, _NONE), np.array([], np.int64), bundle.fallback, reading)
             continue
-        text = _utf8(piece, form, where, line, bundle.fallback, reading)
-        columns, lines = _columns(text, form, where, line, bundle.fallback, reading)
+        text, lines = _sound(piece, form, where, line, bundle.fallback, reading)
+        columns, lines = _columns(text, lines, form, where, bundle.fallback, reading)
         yield Table(where, columns, lines, bundle.fallback, reading)
         line += piece.count(b"\n") + 1
 
@@ -176,36 +191,58 @@ def _pieces(bundle: Bundle, form: Format, reading: Reading) -> Iterator[bytes]:
         yield rest
 
 
-def _utf8(piece: bytes, form: Format, where: str, first_line: int, fallback: str, reading: Reading) -> bytes:
-    try:
-        text = piece.decode(form.encoding)
-        return piece if form.encoding == "utf-8" else text.encode()
-    except UnicodeDecodeError as error:
-        if reading.on_bad_row == "stop":
-            line = first_line + piece.count(b"\n", 0, error.start)
-            found = f"byte 0x{piece[error.start]:02x} is not {form.encoding} text"
-            raise FedctrError(f"{where}, line {line}: {found}; {_remedy(fallback)}") from error
-    # Lines that are no text become rows of a single field, which are bad ones.
-    return b"\n".join(
-        line.decode(form.encoding, "backslashreplace").encode()
-        if _is_text(line, form.encoding)
-        else line.decode(form.encoding, "backslashreplace").replace(form.separator, " ").encode()
-        for line in piece.split(b"\n")
-    )
+def _sound(
+    piece: bytes, form: Format, where: str, first_line: int, fallback: str, reading: Reading
+) -> tuple[bytes, Lines]:
+    """The text in UTF-8, without lines that a parser would not take for one row each; and the numbers of the others."""
+    lines = np.arange(first_line, first_line + piece.count(b"\n") + 1)
+    if not _is_suspect(piece, form):
+        return piece if form.encoding == "utf-8" else piece.decode(form.encoding).encode(), lines
+    rows = piece.split(b"\n")
+    problems = [_problem(row, form) for row in rows]
+    bad = [row for row, problem in enumerate(problems) if problem]
+    if bad:
+        what = f"{where}, line {lines[bad[0]]}: {problems[bad[0]]}"
+        reading.refuse(FedctrError(f"{what}; {_remedy(fallback)}"), len(bad))
+    good = [row.decode(form.encoding).encode() for row, problem in zip(rows, problems, strict=True) if not problem]
+    return b"\n".join(good), np.delete(lines, bad)
 
 
-def _is_text(line: bytes, encoding: str) -> bool:
+def _is_suspect(piece: bytes, form: Format) -> bool:
+    if form.quoted and b'"' in piece:
+        return True
+    if piece.count(b"\r") != piece.count(b"\r\n") + piece.endswith(b"\r"):
+        return True
     try:
-        line.decode(encoding)
+        piece.decode(form.encoding)
     except UnicodeDecodeError:
-        return False
-    return True
+        return True
+    return False
+
+
+def _problem(line: bytes, form: Format) -> str:
+    """Why one line is no row, or nothing."""
+    try:
+        text = line.decode(form.encoding)
+    except UnicodeDecodeError as error:
+        return f"byte 0x{line[error.start]:02x} is not {form.encoding} text"
+    text = text.removesuffix("\r")
+    if "\r" in text:
+        return "a carriage return within the line"
+    if form.quoted and '"' in text:
+        separator = re.escape(form.separator)
+        field = f'(?:"(?:[^"]|"")*"|[^"{separator}]*)'
+        if not re.fullmatch(f"{field}(?:{separator}{field})*", text):
+            return f"a quote out of place in {_short(text)}"
+    return ""
 
 
 def _columns(
-    text: bytes, form: Format, where: str, first_line: int, fallback: str, reading: Reading
+    text: bytes, lines: Lines, form: Format, where: str, fallback: str, reading: Reading
 ) -> tuple[dict[str, pa.StringArray], Lines]:
-    """The fields of whole lines, and the line number of each row."""
+    """The fields of whole lines that have these numbers, and the line number of each row."""
+    if not len(lines):
+        return dict.fromkeys(form.columns, _NONE), lines
     separator = form.separator.encode()
     if len(separator) > 1:
         text, separator = text.replace(separator, _UNIT), _UNIT
@@ -219,7 +256,7 @@ def _columns(
     def fault() -> FedctrError:
         found = bad[0].text.replace(_UNIT.decode(), form.separator)
         return FedctrError(
-            f"{where}, line {bad[0].number - 1 + first_line}: found {bad[0].actual_columns} fields, expected "
+            f"{where}, line {lines[bad[0].number - 1]}: found {bad[0].actual_columns} fields, expected "
             f"{bad[0].expected_columns} ({', '.join(form.columns)}) in {_short(found)}; {_remedy(fallback)}"
         )
 
@@ -241,11 +278,10 @@ def _columns(
         if not bad:
             raise FedctrError(f"{where}: {error}; {_remedy(fallback)}") from error
         raise fault() from error
-    lines = np.arange(first_line, first_line + text.count(b"\n"))
     if bad:
         reading.refuse(fault(), len(bad))
-        lines = np.delete(lines, [row.number - 1 for row in bad])
-    return {name: table[name].combine_chunks() for name in form.columns}, lines
+    kept = np.delete(lines, [row.number - 1 for row in bad]) if bad else lines
+    return {name: table[name].combine_chunks() for name in form.columns}, kept
 
 
 def _remedy(fallback: str) -> str:

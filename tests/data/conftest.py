@@ -1,4 +1,4 @@
-"""A MovieLens of three users and four films in the official format, quirks included."""
+"""A MovieLens of three users and four films in the official formats, quirks included."""
 
 import zipfile
 from collections.abc import Callable
@@ -65,6 +65,43 @@ def recbole(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def official_1m(tmp_path: Path) -> Path:
+    """The same ratings in the format of ml-1m, where an age is the first of its group and an occupation a number."""
+    folder = tmp_path / "ml-1m"
+    folder.mkdir()
+    (folder / "ratings.dat").write_text("".join(line.replace("\t", "::") + "\n" for line in RATINGS))
+    (folder / "movies.dat").write_bytes(
+        "9::Misérables, Les (1995)::Drama|Musical\n"
+        "10::Toy Story (1995)::Animation|Children's|Comedy\n"
+        "2::unknown::unknown\n"
+        "30::Great: Giving (1994) (V)::Children's|Animation\n".encode("latin-1")
+    )
+    (folder / "users.dat").write_text("2::F::50::0::94043\n10::M::1::10::T8H1N\n1::M::18::20::85711-1234\n")
+    return folder
+
+
+@pytest.fixture
+def official_20m(tmp_path: Path) -> Path:
+    """The same ratings in the format of ml-20m and later, but for a half star more on some."""
+    folder = tmp_path / "ml-20m"
+    folder.mkdir()
+    (folder / "ratings.csv").write_text(
+        "userId,movieId,rating,timestamp\n1,9,5.0,881250949\n1,10,3.5,881250949\n1,30,4.0,881250900\n"
+        "2,2,0.5,878887116\n10,9,4.5,891717742\n"
+    )
+    (folder / "movies.csv").write_text(
+        "movieId,title,genres\n"
+        "2,Untitled,(no genres listed)\n"
+        '9,"Misérables, Les (1995)",Drama|Musical\n'
+        "10,Toy Story (1995) ,Animation|Children's|Comedy\n"
+        '30,"""Great"" Giving (1994) (V)",Animation|Children\'s\n',
+        encoding="utf-8",
+    )
+    (folder / "tags.csv").write_text("userId,movieId,tag,timestamp\n")
+    return folder
+
+
+@pytest.fixture
 def zipped() -> Callable[[Path], Path]:
     """Packs a folder as the official archive is packed: one folder within."""
 
@@ -72,7 +109,7 @@ def zipped() -> Callable[[Path], Path]:
         path = folder.with_suffix(".zip")
         with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
             for file in sorted(folder.iterdir()):
-                archive.write(file, f"ml-100k/{file.name}")
+                archive.write(file, f"{folder.name}/{file.name}")
         return path
 
     return pack

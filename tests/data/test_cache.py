@@ -136,8 +136,12 @@ def test_files_for_a_generator_are_refused(tmp_path: Path) -> None:
 
 def test_a_data_set_without_a_source_asks_for_its_files(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(MovieLens100K, "sources", ())
-    with pytest.raises(FedctrError, match="movielens-100k cannot be fetched: give its files with --path"):
+    with pytest.raises(FedctrError) as caught:
         open_dataset("movielens-100k")
+    assert str(caught.value) == (
+        "data set movielens-100k cannot be fetched: "
+        "get its files from https://grouplens.org/datasets/movielens/ and give them with --path"
+    )
 
 
 def test_without_a_path_the_stored_download_is_read(

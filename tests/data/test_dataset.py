@@ -64,6 +64,36 @@ def test_what_is_saved_is_opened_bit_for_bit(tmp_path: Path, dataset: Dataset) -
     assert opened.content_hash == dataset.content_hash == replace(opened).content_hash
 
 
+@given(
+    samples=st.lists(
+        st.tuples(st.integers(0, 3), st.integers(0, 2), st.sampled_from([0, 1, 7, 10**11, 1 << 62])), max_size=30
+    ),
+    far=st.booleans(),
+)
+def test_samples_in_any_order_are_sorted_by_user_and_time_and_item(
+    samples: list[tuple[int, int, int]], far: bool
+) -> None:
+    rows = [(user, item, time if far else time % 97) for user, item, time in samples]
+    user, item, time = (np.array([row[side] for row in rows], np.int64) for side in range(3))
+    label = np.arange(len(rows)) % 2
+    nobody = np.zeros((4, 1), np.int32)
+    arranged = Dataset.arranged(
+        "any", Schema((Field("user", 5),), (Field("item", 5),)), (pa.array([]), pa.array([])), (nobody, nobody),
+        (user.astype(np.int32), item.astype(np.int32), label, time),
+    )  # fmt: skip
+    # Python's sort leaves what is equal in its order, and so must this.
+    expected = sorted(
+        zip(*zip(*rows, strict=True), label.tolist(), strict=True) if rows else [], key=_by_user_time_item
+    )
+    assert arranged.offsets.tolist() == [sum(row[0] < user for row in expected) for user in range(5)]
+    found = zip(arranged.item.tolist(), arranged.time.tolist(), arranged.label.tolist(), strict=True)
+    assert list(found) == [row[1:] for row in expected]
+
+
+def _by_user_time_item(row: tuple[int, ...]) -> tuple[int, int, int]:
+    return row[0], row[2], row[1]
+
+
 def test_an_opened_data_set_is_mapped_not_copied(small: Dataset, tmp_path: Path) -> None:
     small.save(tmp_path)
     before = pa.total_allocated_bytes()

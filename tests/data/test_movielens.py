@@ -10,13 +10,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fedctr.data.dataset import Dataset, slices
-from fedctr.data.movielens import MovieLens100K
-from fedctr.data.reading import Reading
+from fedctr.data.loader import loaders
+from fedctr.data.movielens import MovieLens, MovieLens1M, MovieLens20M, MovieLens100K
+from fedctr.data.reading import OnBadRow, Reading
 from fedctr.errors import FedctrError
 from tests.data.conftest import FILMS, film
 
 Pack = Callable[[Path], Path]
-LOADER = MovieLens100K()
+LOADER, LOADER_1M, LOADER_20M = MovieLens100K(), MovieLens1M(), MovieLens20M()
+MEMBERS = (
+    *("movielens-100k", "movielens-1m", "movielens-20m", "movielens-25m", "movielens-32m"),
+    "movielens-latest-small",
+)
 
 
 def codes(dataset: Dataset, side: str, field: str) -> list[list[int]]:
@@ -31,9 +36,9 @@ def replace_line(path: Path, line: int, text: str) -> None:
     path.write_text("\n".join(lines), "latin-1")
 
 
-def refusal(path: Path) -> str:
+def refusal(path: Path, loader: MovieLens = LOADER) -> str:
     with pytest.raises(FedctrError) as caught:
-        LOADER.read(path, Reading())
+        loader.read(path, Reading())
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -105,6 +110,13 @@ class TestReading:
         assert [path.name for path in LOADER.inputs(official)] == ["u.data", "u.item", "u.user"]
         archive = zipped(official)
         assert LOADER.inputs(archive) == [archive]
+
+
+def test_the_family_is_found_by_name_and_each_has_its_own_archive() -> None:
+    family = {name: loader for name, loader in loaders.classes().items() if issubclass(loader, MovieLens)}
+    assert tuple(sorted(family, key=MEMBERS.index)) == MEMBERS
+    archives = [loader.sources[0].file for loader in family.values()]
+    assert sorted(archives) == sorted(f"{name.replace('movielens', 'ml')}.zip" for name in MEMBERS)
 
 
 class TestRealData:
@@ -221,25 +233,37 @@ class TestFaults:
         assert "ml-100k/u.item: cannot be read" in refusal(path)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+LAYOUTS: dict[str, tuple[MovieLens, str]] = {
+    "official": (LOADER, "|"),
+    "recbole": (LOADER, "\t"),
+    "official_1m": (LOADER_1M, "::"),
+    "official_20m": (LOADER_20M, '"'),
+}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("on_bad_row", ["stop", "skip"])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_whatever_is_damaged_gives_a_data_set_or_one_clear_line(
-    official: Path, zipped: Pack, data: st.DataObject
+    request: pytest.FixtureRequest, layout: str, on_bad_row: OnBadRow, zipped: Pack, data: st.DataObject
 ) -> None:
-    archive = zipped(official)
-    victim = data.draw(st.sampled_from([*sorted(official.iterdir()), archive]))
+    loader, mark = LAYOUTS[layout]
+    folder: Path = request.getfixturevalue(layout)
+    archive = zipped(folder)
+    victim = data.draw(st.sampled_from([*sorted(folder.iterdir()), archive]))
     content = victim.read_bytes()
     start = data.draw(st.integers(0, len(content)))
     stop = data.draw(st.integers(start, min(start + 8, len(content))))
-    put = data.draw(st.binary(max_size=8) | st.sampled_from([b"\n", b"\t", b"|", b"\r", b"1", b"\x00"]))
+    put = data.draw(st.binary(max_size=8) | st.sampled_from([b"\n", b"\t", b",", b"\r", b"1", b"\x00", mark.encode()]))
     with tempfile.TemporaryDirectory() as scratch:
-        for file in official.iterdir():
+        for file in folder.iterdir():
             (Path(scratch) / file.name).write_bytes(file.read_bytes())
         damaged = Path(scratch) / victim.name
         damaged.write_bytes(content[:start] + put + content[stop:])
         dataset: Dataset | None
         try:
-            dataset = LOADER.read(damaged if victim == archive else Path(scratch), Reading())
+            dataset = loader.read(damaged if victim == archive else Path(scratch), Reading(on_bad_row))
         except FedctrError as error:
             said, dataset = str(error), None
     if dataset is None:

@@ -1,7 +1,9 @@
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -59,6 +61,14 @@ def test_anything_else_is_no_number(table: Write, value: str) -> None:
             getattr(table(f"a|1\nb|{value}\nc|x\n"), method)("score", 0, 5)
 
 
+@given(st.lists(st.sampled_from(["0", "7", "007", "-3", "0x1f", "5" * 18, "5" * 19, "", "/", ":", "٣"]), min_size=1))
+def test_a_number_is_the_same_number_whatever_stands_beside_it(values: list[str]) -> None:
+    found = Table("t", {"n": pa.array(values).slice(1)}, np.arange(len(values) - 1), "do without", Reading("skip"))
+    numbers = found.whole("n", -3, 10**18)
+    kept = [value for value in values[1:] if re.fullmatch("-?[0-9]{1,18}", value)]
+    assert found.kept(numbers)[0].tolist() == [int(value) for value in kept]
+
+
 def test_the_first_of_several_faults_is_named_with_the_whole_message(table: Write, tmp_path: Path) -> None:
     with pytest.raises(FedctrError) as caught:
         table("a|1\nb|9\nc|x\nd|7\n").require("score", np.array([True, False, True, False]), "less")
@@ -84,6 +94,45 @@ def test_only_blank_lines_are_an_empty_file(table: Write) -> None:
         table("\n\r\n\n")
 
 
+class TestLinesThatAreNoRow:
+    @pytest.mark.parametrize(
+        ("line", "problem"),
+        [
+            (b"b|\r2", "a carriage return within the line"),
+            (b"\rb|2", "a carriage return within the line"),
+            (b"b|2\r\r", "a carriage return within the line"),
+            (b'"b|2', "a quote out of place in '\"b|2'"),
+            (b'b"|2', "a quote out of place in 'b\"|2'"),
+            (b'x"b|"2', "a quote out of place in 'x\"b|\"2'"),
+            (b'"b"c|2', "a quote out of place in '\"b\"c|2'"),
+            (b"b\xe9|2", "byte 0xe9 is not utf-8 text"),
+        ],
+    )
+    @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
+    def test_they_are_bad_rows_and_the_others_keep_their_lines(
+        self, tmp_path: Path, line: bytes, problem: str, end: bytes
+    ) -> None:
+        (tmp_path / "t.txt").write_bytes(end.join([b"a|1", line, b'"c|""d"|3', b"e|4", b""]))
+        bundle, form = Bundle(tmp_path, "t.txt", "do without"), Format("t.txt", "|", ("name", "score"), quoted=True)
+        with pytest.raises(FedctrError, match=re.escape(f"t.txt, line 2: {problem}; mend it, pass --on-bad-row skip")):
+            read(bundle, form, Reading())
+        reading = Reading("skip")
+        found = read(bundle, form, reading)
+        assert found.columns["name"].to_pylist() == ["a", 'c|"d', "e"]
+        assert (found.whole("score", 0, 9).tolist(), found.lines.tolist()) == ([1, 3, 4], [1, 3, 4])
+        assert reading.bad_rows == 1
+
+    def test_a_block_may_hold_no_row_at_all(self, tmp_path: Path) -> None:
+        (tmp_path / "t.txt").write_bytes(b'"a|1\n"b|2\n')
+        form = Format("t.txt", "|", ("name", "score"), quoted=True)
+        reading = Reading("skip")
+        assert len(read(Bundle(tmp_path, "t.txt", "do without"), form, reading).lines) == 0
+        assert reading.bad_rows == 2
+
+    def test_fields_that_are_not_quoted_may_hold_any_number_of_quotes(self, table: Write) -> None:
+        assert table('"a|1\nb"|2\n').columns["name"].to_pylist() == ['"a', 'b"']
+
+
 class TestSkipping:
     def test_bad_rows_are_left_out_and_counted_with_the_first_of_each_fault(self, tmp_path: Path) -> None:
         (tmp_path / "t.txt").write_bytes(b"a|1\nshort\nc|x\nlong|2|3\ne|5\nf\xe9|7\ng|9\nh|11\n\n")
@@ -95,6 +144,7 @@ class TestSkipping:
         assert reading.bad_rows == 5
         where = tmp_path / "t.txt"
         assert [example.partition(";")[0] for example in reading.examples] == [
+            f"{where}, line 6: byte 0xe9 is not utf-8 text",
             f"{where}, line 2: found 1 fields, expected 2 (name, score) in 'short'",
             f"{where}, line 3, field score: found 'x', expected a whole number from 0 to 9",
         ]
