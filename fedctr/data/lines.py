@@ -32,8 +32,8 @@ _HARMLESS = "0"
 _STRINGS = re.compile(
     r"""((?:[^'"]++|'[^'"\\\r\n\0]*+')*+)("(?:[^"\\\r\n\0]|\\[^\r\n\0])*+"|'(?:[^'\\\r\n\0]|\\[^\r\n\0])*+')?"""
 )
-# Names that stand for a value in JSON but not in Python.
-_JSON_ONLY = ("true", "false", "null", "NaN", "Infinity")
+# What stands for a value in JSON, or for a blank, but not in Python.
+_JSON_ONLY = ("true", "false", "null", "NaN", "Infinity", "\r", "\n")
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def literal(text: str) -> Any:
     Raises:
         ValueError: when it is none.
     """
-    if not any(name in text for name in _JSON_ONLY):
+    if not any(token in text for token in _JSON_ONLY):
         try:
             return json.loads(_STRINGS.sub(_as_json, text))
         except (ValueError, RecursionError):
@@ -189,7 +189,7 @@ def _parsed(line: bytes, form: Format) -> dict[str, Any] | _Fault:
         except ValueError:
             if not form.literal:
                 raise
-            value = literal(text)
+            value = literal(text.strip())
     except (ValueError, RecursionError) as error:
         kind = "JSON object" if not form.literal else "JSON object or Python literal"
         detail = "too deep" if isinstance(error, RecursionError) else error
