@@ -32,6 +32,8 @@ _HARMLESS = "0"
 _STRINGS = re.compile(
     r"""((?:[^'"]++|'[^'"\\\r\n\0]*+')*+)("(?:[^"\\\r\n\0]|\\[^\r\n\0])*+"|'(?:[^'\\\r\n\0]|\\[^\r\n\0])*+')?"""
 )
+# Escapes that ``repr`` never writes.
+_UNUSUAL = re.compile(r"""\\[^\\'"nrtxuU]""")
 # What stands for a value in JSON, or for a blank, but not in Python.
 _JSON_ONLY = ("true", "false", "null", "NaN", "Infinity", "\r", "\n")
 
@@ -86,18 +88,23 @@ def literal(text: str) -> Any:
         ValueError: when it is none.
     """
     if not any(token in text for token in _JSON_ONLY):
+        plain = '"' not in text and "\\" not in text
         try:
-            return json.loads(_STRINGS.sub(_as_json, text))
+            return json.loads(text.replace("'", '"') if plain else _STRINGS.sub(_as_json, text))
         except (ValueError, RecursionError):
             pass  # it may be a literal nevertheless: the slow way decides
     return _evaluated(text)
 
 
 def _as_json(match: re.Match[str]) -> str:
-    plain, string = match[1].replace("'", '"'), match[2]
+    code, string = match[1].replace("'", '"'), match[2]
     if string is None:
-        return plain
-    return plain + json.dumps(_evaluated(string) if "\\" in string else string[1:-1], ensure_ascii=False)
+        return code
+    value = string[1:-1]
+    if "\\" in value:
+        usual = value.isascii() and not _UNUSUAL.search(value)
+        value = value.encode().decode("unicode_escape") if usual else _evaluated(string)
+    return code + json.dumps(value, ensure_ascii=False)
 
 
 def _evaluated(text: str) -> Any:

@@ -17,7 +17,12 @@ FORM = Format("t.json", {"id": "text", "stars": "number"}, {"time": "whole", "pa
 LITERAL = Format("t.json", {"id": "text"}, {"path": "path"}, literal=True)
 
 VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text() | st.binary(max_size=3),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text()
+    | st.binary(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
     max_leaves=12,
 )
@@ -107,14 +112,14 @@ class TestReading:
                 optional={
                     "time": st.none() | st.integers(-(10**17), 10**17),
                     "path": st.none() | st.lists(st.text(st.characters(codec="utf-8"), max_size=3), max_size=3),
-                    "else": VALUES.filter(lambda value: not isinstance(value, bytes) and "b'" not in repr(value)),
+                    "else": VALUES,
                 },
             ),
             min_size=1,
         )
     )
     def test_the_fast_way_finds_what_the_exact_way_finds(self, tmp_path: Path, rows: list[dict[str, Any]]) -> None:
-        content = "\n".join(json.dumps(row) for row in rows).encode()
+        content = "\n".join(json.dumps(row, default=str) for row in rows).encode()
         fast, exact = columns(tmp_path, content), columns(tmp_path, content + b"\n\n")
         assert [[row[0], float(row[1]), *row[2:]] for row in fast] == [
             [row[0], float(row[1]), *row[2:]] for row in exact

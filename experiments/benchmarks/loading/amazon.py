@@ -8,6 +8,7 @@ import gzip
 import json
 import sys
 from collections.abc import Iterator
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy.typing as npt
 Whole = npt.NDArray[np.int64]
 CORE = 5
 DAY = 86_400
+_EPOCH = date(1970, 1, 1).toordinal()
 _FIRST_DAY, _LAST_DAY = 11_000, 16_270  # 2000 to 2014
 _LOYAL = 0.7  # share of a user's reviews in his or her few favourite categories
 _FAVOURITES = 3
@@ -89,13 +91,14 @@ def _reviews(rng: np.random.Generator, user: Whole, item: Whole, names: list[str
     quality = rng.normal(4.2, 0.6, int(item.max()) + 1)
     rating = np.clip(np.rint(quality[item] + rng.normal(0, 0.9, len(item))), 1, 5).astype(int)
     day = rng.integers(_FIRST_DAY, _LAST_DAY, len(item))
+    dates = {when: f"{date.fromordinal(_EPOCH + when):%m %-d, %Y}" for when in range(_FIRST_DAY, _LAST_DAY)}
     text = rng.integers(len(texts), size=len(item))
     for row in zip(user.tolist(), item.tolist(), rating.tolist(), day.tolist(), text.tolist(), strict=True):
         person, product, stars, when, prose = row
         yield (
             f'{{"reviewerID": "{names[person]}", "asin": "{asins[product]}", "reviewerName": "N. N. \\"Nemo\\"", '
             f'"helpful": [0, {stars}], "reviewText": {texts[prose]}, "overall": {stars}.0, "summary": "{stars} stars", '
-            f'"unixReviewTime": {when * DAY}, "reviewTime": "01 2, 2010"}}\n'
+            f'"unixReviewTime": {when * DAY}, "reviewTime": "{dates[when]}"}}\n'
         )
 
 
@@ -112,7 +115,7 @@ def _meta(rng: np.random.Generator, asins: list[str], category: Whole) -> Iterat
         if text % 10 < 7:
             described["description"] = texts[text % len(texts)]
         described["categories"] = [["Electronics", f"Department {leaf % 20}", f"Category {leaf}"]]
-        described["title"] = f'Product {asins[place]}, 7" & more'
+        described["title"] = f'Product {asins[place]}, {price % 30}" wide' if start % 4 == 0 else "Plain & simple"
         if price % 10 < 7:
             described["price"] = price % 100_000 / 100
         if bought % 10 < 8:
