@@ -22,11 +22,15 @@ def words(seed: int, stage: str, users: npt.NDArray[np.int64], count: int) -> Wo
     Returns:
         uint64 (users, count).
     """
+    return words_at(seed, stage, users[:, None], np.arange(count))
+
+
+def words_at(seed: int, stage: str, users: npt.NDArray[np.int64], places: npt.NDArray[np.int64]) -> Words:
+    """Single words of :func:`words`: the one at each place of each user, both broadcast against each other."""
     state = _mix(np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64))
     for byte in stage.encode():
         state = _mix(state ^ np.uint64(byte))
-    per_user = _mix(state ^ users.astype(np.uint64))
-    return _mix(per_user[:, None] ^ np.arange(count, dtype=np.uint64))
+    return _mix(_mix(state ^ users.astype(np.uint64)) ^ places.astype(np.uint64))
 
 
 def permutations(

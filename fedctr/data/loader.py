@@ -21,12 +21,14 @@ class Loader(ABC):
         version: raise it when the same files would be read into other content; it is part of the cache key.
         needs_files: False for a generator.
         sources: where the files can be fetched, the preferred first; empty when the user must bring them.
+        home: the page where people get the files.
     """
 
     name: ClassVar[str]
     version: ClassVar[int] = 1
     needs_files: ClassVar[bool] = True
     sources: ClassVar[tuple[Source, ...]] = ()
+    home: ClassVar[str] = ""
 
     @abstractmethod
     def read(self, path: Path | None, reading: Reading) -> Dataset:
