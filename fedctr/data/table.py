@@ -56,6 +56,7 @@ class Table:
         lines: line number of each row, counted from 1, int64 (rows,).
         fallback: what the user can do but mend the file or skip the row; it ends every error.
         reading: what becomes of bad rows.
+        unit: what is counted in ``lines``, for errors.
         good: bool (rows,), False for the rows that were found bad.
     """
 
@@ -64,6 +65,7 @@ class Table:
     lines: Lines
     fallback: str
     reading: Reading
+    unit: str = "line"
     good: Bools = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,7 +89,7 @@ class Table:
         fresh = np.flatnonzero(self.good & ~good)
         if len(fresh):
             row = int(fresh[0])
-            what = f"{self.where}, line {self.lines[row]}, field {name}: {problem(row)}"
+            what = f"{self.where}, {self.unit} {self.lines[row]}, field {name}: {problem(row)}"
             self.good[fresh] = False
             self.reading.refuse(FedctrError(f"{what}; {_remedy(self.fallback)}"), len(fresh))
 
