@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from pyarrow import csv
 
 from fedctr.data.bundle import Bundle
+from fedctr.data.quotes import left_open, spoilt
 from fedctr.data.reading import Reading
 from fedctr.errors import FedctrError
 
@@ -240,6 +241,16 @@ def _columns(
     if len(separator) > 1:
         text, separator = text.replace(separator, _UNIT), _UNIT
     text += b"\n"
+    if b"\r" in text:
+        # To Arrow any return ends a row. One without a newline is made visible, for it does not belong there.
+        text = text.replace(b"\r\n", b"\n").replace(b"\r", b"\\r")
+    if form.quoted and b'"' in text:
+        for place, line in left_open(text, separator):
+            if reading.on_bad_row == "stop":
+                found = f"line {first_line + place}: a quote is left open in {_short(line)}"
+                raise FedctrError(f"{where}, {found}; {_remedy(fallback)}")
+            text = spoilt(text, separator)
+            break
     bad: list[csv.InvalidRow] = []
 
     def invalid(row: csv.InvalidRow) -> str:

@@ -129,3 +129,34 @@ class TestBlocks:
         form = Format("t.csv", ",", ("film", "title"), quoted=True)
         found = read(Bundle(tmp_path, "t.csv", "do without"), form, Reading())
         assert found.columns["title"].to_pylist() == ["American President, The (1995)", '"Great" Giving']
+
+    def test_a_return_without_a_newline_is_part_of_its_field(self, tmp_path: Path) -> None:
+        (tmp_path / "t.txt").write_bytes(b"\ra|1\r\nb|2\r3\r\n")
+        found = read(Bundle(tmp_path, "t.txt", "do without"), Format("t.txt", "|", ("name", "score")), Reading())
+        assert found.columns["name"].to_pylist() == [r"\ra", "b"]
+        with pytest.raises(FedctrError, match=r"t.txt, line 2, field score: found '2\\\\r3'"):
+            found.whole("score", 0, 9)
+
+    @pytest.mark.parametrize("line", ['2,"open', '2,"a""', '"2,b', '2"3,"x'])
+    def test_a_quote_that_is_left_open_spoils_its_own_line_only(self, tmp_path: Path, line: str) -> None:
+        (tmp_path / "t.csv").write_text(f'1,a"b\n{line}\n3,"c"\n')
+        form = Format("t.csv", ",", ("film", "title"), quoted=True)
+        with pytest.raises(FedctrError, match=r"t.csv, line 2: a quote is left open in '.*'; mend it, pass"):
+            read(Bundle(tmp_path, "t.csv", "do without"), form, Reading())
+        reading = Reading("skip")
+        found = read(Bundle(tmp_path, "t.csv", "do without"), form, reading)
+        assert (found.columns["title"].to_pylist(), found.lines.tolist()) == (['a"b', "c"], [1, 3])
+        assert reading.bad_rows == 1
+
+
+def test_missing_values_are_told_apart(table: Write) -> None:
+    found = table("a|\nb|7\nc|NULL\n")
+    assert found.whole("score", 0, 9, missing=("", "NULL")).tolist() == [-1, 7, -1]
+    assert np.isnan(found.number("score", 0, 9, missing=("", "NULL"))).tolist() == [True, False, True]
+    with pytest.raises(FedctrError, match="line 3, field score: found 'NULL'"):
+        found.whole("score", 0, 9, missing=("",))
+
+
+def test_scientific_numbers_have_signs_and_exponents(table: Write) -> None:
+    found = table("a|-1.5e2\nb|+3.\nc|7E-1\n").number("score", -1e9, 1e9, scientific=True)
+    assert found.tolist() == [-150, 3, 0.7]
