@@ -74,9 +74,16 @@ class Described:
         matrices = [np.arange(1, len(number_of) + 1)[:, None]]
         for name, column in self._columns.items():
             coded, cardinality = column.codes(number_of)
-            fields.append(Field(name, cardinality, values=coded.shape[1]))
+            fields.append(Field(self._field(name, fields), cardinality, values=coded.shape[1]))
             matrices.append(coded)
         return texts.take(pa.array(np.flatnonzero(used))), rows, tuple(fields), np.hstack(matrices).astype(np.int32)
+
+    def _field(self, column: str, others: list[Field]) -> str:
+        # Models keep their tables under these names: no dot may be in one, nor may it be a word of PyTorch's own.
+        name = f"{self.identity}_{column.replace('.', '_')}"
+        while any(name == other.name for other in others):
+            name += "'"
+        return name
 
 
 class _Column:

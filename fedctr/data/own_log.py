@@ -102,14 +102,10 @@ class OwnLog(Loader):
         users, items = (
             Described(identity, side.columns) for identity, side in (("user", mapping.users), ("item", mapping.items))
         )
-        within = [d for d, (side, _) in zip((users, items), found.sides, strict=True) if side.file is None]
-        wanted = [
-            mapping.user,
-            mapping.item,
-            mapping.time,
-            mapping.label,
-            *(name for d in within for name in d.columns),
-        ]
+        sides = list(zip((users, items), found.sides, strict=True))
+        within = [described for described, (side, _) in sides if side.file is None]
+        wanted = [mapping.user, mapping.item, mapping.time, mapping.label]
+        wanted += [name for described in within for name in described.columns]
         parts = []
         for table in self.tables(found, found.samples, wanted, reading):
             user, item = users.number(table, mapping.user), items.number(table, mapping.item)
@@ -119,7 +115,7 @@ class OwnLog(Loader):
                     described.learn(table, ids)
             parts.append(table.kept(user.astype(np.int32), item.astype(np.int32), label, time))
         user, item, label, time = (np.concatenate(column) for column in zip(*parts, strict=True))
-        for described, (side, id_column) in zip((users, items), found.sides, strict=True):
+        for described, (side, id_column) in sides:
             if side.file is not None:
                 for table in self.tables(found, side.file, [id_column, *described.columns], reading):
                     described.learn(table, described.number(table, id_column))
@@ -196,7 +192,7 @@ def _text(column: pa.Array) -> pa.StringArray:
 
 def _find(path: Path) -> _Found:
     wanted = f"{FILE} and the files that it names"
-    bundle, samples, mapping_file = Bundle(path, wanted, "see fedctr/data/own_log.py"), None, FILE
+    bundle, samples, mapping_file = Bundle(path, wanted, "see 'Your own log' in README.md"), None, FILE
     if not path.is_dir() and bundle.missing([FILE]) and path.suffix != ".zip":
         [samples] = bundle.files
         mapping_file = f"{Path(samples).stem}.toml"
@@ -204,7 +200,7 @@ def _find(path: Path) -> _Found:
         if bundle.paths([samples]) != [path]:
             raise FedctrError(f"{path}: there is also {bundle.where(samples)}; keep one of them")
     if bundle.missing([mapping_file]):
-        raise FedctrError(f"{bundle.where(mapping_file)}: not found; write it as README.md shows, to say what is what")
+        raise FedctrError(f"{bundle.where(mapping_file)}: not found; write it as README.md shows")
     where = bundle.where(mapping_file)
     mapping = Mapping.parse(b"".join(bundle.chunks(mapping_file, Reading())), where)
     if samples is not None and mapping.samples not in (None, samples):

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedctr.data.negatives import sample
+from fedctr.data.negatives import Whole, sample
 from fedctr.errors import FedctrError
 from fedctr.randomness import words
 
@@ -14,8 +14,9 @@ Pairs = list[tuple[int, int]]
 PAIRS = st.lists(st.tuples(st.integers(0, USERS - 1), st.integers(0, ITEMS - 1)), max_size=20)
 
 
-def columns(pairs: Pairs) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], ...]:
-    return tuple(np.array(column, np.int64) for column in (zip(*pairs, strict=True) if pairs else ((), ())))
+def columns(pairs: Pairs) -> tuple[Whole, Whole]:
+    both = np.array(pairs, np.int64).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
 
 
 def one_user_at_a_time(pairs: Pairs, per_positive: int, popularity: bool, seed: int, seen: Pairs) -> list[list[int]]:
