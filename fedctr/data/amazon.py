@@ -25,7 +25,7 @@ from fedctr.data.bundle import Bundle
 from fedctr.data.coding import Numbering, codes
 from fedctr.data.dataset import Dataset, Field, Ints, Schema
 from fedctr.data.loader import Loader
-from fedctr.data.negatives import draw
+from fedctr.data.negatives import sample
 from fedctr.data.reading import Reading
 from fedctr.data.table import Table
 from fedctr.errors import FedctrError
@@ -239,10 +239,11 @@ class Amazon(Loader):
         """User, item, label and time."""
         if self.positives == "ratings":
             return reviews.user, reviews.item, reviews.rating >= _POSITIVE, reviews.time
-        count = len(reviews.user)
-        popularity = np.bincount(reviews.item, minlength=len(reviews.item_ids))
-        weights = popularity if self.sampling == "popularity" else np.ones_like(popularity)
-        drawn = draw(reviews.user, reviews.item, reviews.user_ids, weights, self.negatives, self.seed)
+        count, items = len(reviews.user), len(reviews.item_ids)
+        popularity = self.sampling == "popularity"
+        drawn = sample(
+            reviews.user, reviews.item, reviews.user_ids, items, self.negatives, popularity, self.seed
+        ).reshape(-1)
         return (
             np.concatenate([reviews.user, np.repeat(reviews.user, self.negatives)]),
             np.concatenate([reviews.item, drawn]),

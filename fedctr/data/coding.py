@@ -142,3 +142,60 @@ def refuse_repeated(table: Table, user: Positions | Rows, item: Positions | Rows
         return f"duplicate of line {table.lines[first]}: {pair}, {when}"
 
     table.refuse("item", ~repeated, problem)
+
+
+def whole_codes(values: Whole, missing: int) -> tuple[Positions, int]:
+    """Codes of a categorical column of whole numbers.
+
+    Args:
+        values: int64 (rows,).
+        missing: stands for a missing value.
+
+    Returns:
+        Codes (rows,), 0 where missing, else 1, 2, ... in the order of the distinct values; and one more than the
+        highest.
+    """
+    distinct = np.unique(values[values != missing])
+    return np.where(values == missing, 0, np.searchsorted(distinct, values) + 1), len(distinct) + 1
+
+
+def quantile_codes(values: npt.NDArray[np.float64], buckets: int) -> tuple[Positions, int]:
+    """Codes of a column of numbers, cut at its own quantiles.
+
+    Args:
+        values: float64 (rows,), NaN where missing.
+        buckets: how many, of about as many values each; equal values share one, so there may be fewer.
+
+    Returns:
+        Codes (rows,), 0 where missing, else 1, 2, ... from the least to the greatest; and one more than the highest.
+    """
+    missing = np.isnan(values)
+    known = values[~missing]
+    if len(known) == 0:
+        return np.zeros(len(values), np.intp), 1
+    edges = np.unique(np.quantile(known, np.arange(1, buckets) / buckets, method="inverted_cdf"))
+    edges = edges[edges < known.max()]
+    # A bucket includes its upper edge, so each edge, being one of the values, makes none empty.
+    return np.where(missing, 0, np.searchsorted(edges, values, side="left") + 1), len(edges) + 2
+
+
+def list_codes(values: pa.StringArray, separator: str) -> tuple[Positions, int]:
+    """Codes of a multi-valued column that is given as one text per row.
+
+    Args:
+        values: strings (rows,), the values of a row with a separator between them; blank ones are missing.
+        separator: not empty.
+
+    Returns:
+        Codes (rows, most values of a row, at least 1), ascending and then padded with 0, each value of a row once; and
+        one more than the highest.
+    """
+    listed = pc.split_pattern(values, separator)
+    rows = pc.list_parent_indices(listed).to_numpy().astype(np.int64)
+    position, distinct = codes(pc.utf8_trim_whitespace(listed.flatten()))
+    pairs = np.unique((rows * (len(distinct) + 1) + position)[position > 0])
+    row, code = np.divmod(pairs, len(distinct) + 1)
+    counts = np.bincount(row, minlength=len(values))
+    padded = np.zeros((len(values), max(1, counts.max(initial=0))), dtype=np.intp)
+    padded[row, np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)] = code
+    return padded, len(distinct) + 1

@@ -19,6 +19,7 @@ from fedctr.errors import FedctrError
 Bools = npt.NDArray[np.bool_]
 Lines = npt.NDArray[np.int64]
 _NONE = pa.array([], pa.string())
+_PLAIN = r"^[0-9]{1,9}(\.[0-9]{1,9})?$"
 _UNIT = b"\x1f"  # stands for a separator of several characters, which Arrow does not know
 
 
@@ -56,6 +57,7 @@ class Table:
         lines: line number of each row, counted from 1, int64 (rows,).
         fallback: what the user can do but mend the file or skip the row; it ends every error.
         reading: what becomes of bad rows.
+        unit: what is counted in ``lines``, for errors.
         good: bool (rows,), False for the rows that were found bad.
     """
 
@@ -64,6 +66,7 @@ class Table:
     lines: Lines
     fallback: str
     reading: Reading
+    unit: str = "line"
     good: Bools = field(init=False)
 
     def __post_init__(self) -> None:
@@ -87,7 +90,7 @@ class Table:
         fresh = np.flatnonzero(self.good & ~good)
         if len(fresh):
             row = int(fresh[0])
-            what = f"{self.where}, line {self.lines[row]}, field {name}: {problem(row)}"
+            what = f"{self.where}, {self.unit} {self.lines[row]}, field {name}: {problem(row)}"
             self.good[fresh] = False
             self.reading.refuse(FedctrError(f"{what}; {_remedy(self.fallback)}"), len(fresh))
 
@@ -96,27 +99,55 @@ class Table:
         column = self.columns[name]
         self.refuse(name, good, lambda row: f"found {_short(column[row].as_py())}, expected {expected}")
 
-    def whole(self, name: str, low: int, high: int) -> npt.NDArray[np.int64]:
-        """A column of whole numbers, int64 (rows,); anything else, or outside ``low..high``, is refused."""
-        # At most 18 digits always fit into 64 bits.
-        return self._numbers(name, 18, "-?", "", pa.int64(), low, high, f"a whole number from {low} to {high}")
+    def whole(self, name: str, low: int, high: int, missing: tuple[str, ...] = ()) -> npt.NDArray[np.int64]:
+        """A column of whole numbers, int64 (rows,); anything else, or outside ``low..high``, is refused.
 
-    def number(self, name: str, low: float, high: float) -> npt.NDArray[np.float64]:
-        """A column of plain decimal numbers, float64 (rows,); anything else (NaN too), or outside, is refused."""
+        The texts that stand for a missing value become ``low - 1``.
+        """
+        expected = f"a whole number from {low} to {high}"
+        # At most 18 digits always fit into 64 bits.
+        return self._numbers(name, r"^-?[0-9]{1,18}$", 18, pa.int64(), low, high, expected, missing, low - 1)
+
+    def number(
+        self, name: str, low: float, high: float, missing: tuple[str, ...] = (), scientific: bool = False
+    ) -> npt.NDArray[np.float64]:
+        """A column of decimal numbers, float64 (rows,); anything else (NaN too), or outside, is refused.
+
+        Args:
+            name: the column.
+            low: the least that is accepted.
+            high: the most that is accepted.
+            missing: the texts that stand for a missing value; they become NaN.
+            scientific: accept signs and exponents too.
+        """
         expected = f"a number from {low:g} to {high:g}"
-        return self._numbers(name, 9, "", r"(\.[0-9]{1,9})?", pa.float64(), low, high, expected)
+        pattern = r"^[-+]?[0-9]{1,30}(\.[0-9]{0,30})?([eE][-+]?[0-9]{1,2})?$" if scientific else _PLAIN
+        return self._numbers(name, pattern, 9, pa.float64(), low, high, expected, missing, np.nan)
 
     def _numbers(
-        self, name: str, digits: int, before: str, after: str, kind: pa.DataType, low: float, high: float, expected: str
+        self,
+        name: str,
+        pattern: str,
+        digits: int,
+        kind: pa.DataType,
+        low: float,
+        high: float,
+        expected: str,
+        missing: tuple[str, ...],
+        absent: float,
     ) -> npt.NDArray[Any]:
-        column = self.columns[name]
+        column = readable = self.columns[name]
         good = np.ones(len(column), dtype=bool)
         if not _are_digits(column, digits):
-            matching = pc.match_substring_regex(column, f"^{before}[0-9]{{1,{digits}}}{after}$")
+            matching = pc.match_substring_regex(column, pattern)
             good = matching.to_numpy(zero_copy_only=False)
-            column = column if good.all() else pc.if_else(matching, column, "0")
-        numbers: npt.NDArray[Any] = pc.cast(column, kind).to_numpy()
-        self.require(name, good & (numbers >= low) & (numbers <= high), expected)
+            readable = column if good.all() else pc.if_else(matching, column, "0")
+        numbers: npt.NDArray[Any] = pc.cast(readable, kind).to_numpy()
+        good = good & (numbers >= low) & (numbers <= high)
+        if missing:
+            gone = pc.is_in(column, pa.array(missing)).to_numpy(zero_copy_only=False)
+            numbers, good = np.where(gone, numbers.dtype.type(absent), numbers), good | gone
+        self.require(name, good, expected)
         return numbers
 
 

@@ -287,7 +287,8 @@ class TestNegatives:
     def test_who_has_reviewed_everything_leaves_nothing_to_draw(self, of_2014: Path) -> None:
         pack(of_2014 / "reviews_Electronics_5.json.gz", reviews_2014([REVIEWS[0], REVIEWS[1]]))
         assert refusal(Amazon2014(), of_2014) == (
-            "user A2 has all 2 items: no negative is left to draw; pass positives=ratings"
+            "negatives: 1 users, the first of them A2, have met every item, so that none is left to draw; "
+            "draw from more items, or leave these users out"
         )
 
 

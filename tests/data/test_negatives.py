@@ -6,86 +6,97 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedctr.data.negatives import draw
+from fedctr.data.negatives import Whole, _numbers, sample
 from fedctr.errors import FedctrError
-from fedctr.randomness import Words
+from fedctr.randomness import words
 
-# Each user's items, of 6; nobody has all.
-COLLECTIONS = st.lists(st.sets(st.integers(0, 5), max_size=5), min_size=1, max_size=6)
-WEIGHTS = st.lists(st.integers(1, 5), min_size=6, max_size=6)
+USERS, ITEMS = 4, 6
 
 
-def drawn(
-    collections: list[set[int]], weights: list[int], count: int = 1, seed: int = 0, names: list[str] | None = None
-) -> list[list[int]]:
-    """What each user gets."""
-    user = np.array([user for user, items in enumerate(collections) for _ in items], np.int64)
-    item = np.array([item for items in collections for item in sorted(items)], np.int64)
-    ids = pa.array(names or [f"user {number}" for number in range(len(collections))], pa.string())
-    found = draw(user, item, ids, np.array(weights, np.int64), count, seed)
-    assert len(found) == count * len(user)
-    owner = np.repeat(user, count)
-    return [found[owner == number].tolist() for number in range(len(collections))]
+def ids(users: int) -> pa.StringArray:
+    return pa.array([f"u{user}" for user in range(users)])
 
 
-@given(COLLECTIONS, WEIGHTS, st.integers(1, 4), st.integers(0, 9))
-def test_never_an_item_of_the_user_and_the_ratio_is_exact(
-    collections: list[set[int]], weights: list[int], count: int, seed: int
+Pairs = list[tuple[int, int]]
+PAIRS = st.lists(st.tuples(st.integers(0, USERS - 1), st.integers(0, ITEMS - 1)), max_size=20)
+
+
+def columns(pairs: Pairs) -> tuple[Whole, Whole]:
+    both = np.array(pairs, np.int64).reshape(-1, 2)
+    return both[:, 0], both[:, 1]
+
+
+def one_user_at_a_time(pairs: Pairs, per_positive: int, popularity: bool, seed: int, seen: Pairs) -> list[list[int]]:
+    """The same by hand: write out each user's tickets, and let one word choose among them."""
+    clicks = Counter(item for _, item in pairs)
+    places: Counter[int] = Counter()
+    drawn = []
+    for user, _ in pairs:
+        met = {item for who, item in [*pairs, *seen] if who == user}
+        tickets = [item for item in range(ITEMS) if item not in met for _ in range(clicks[item] if popularity else 1)]
+        if not tickets:
+            raise FedctrError("none left")
+        own = words(seed, "negatives", _numbers(ids(USERS))[[user]], (places[user] + 1) * per_positive)[
+            0, -per_positive:
+        ]
+        drawn.append([tickets[int(word) % len(tickets)] for word in own])
+        places[user] += 1
+    return drawn
+
+
+@given(
+    pairs=PAIRS, seen=PAIRS, per_positive=st.integers(1, 3), popularity=st.booleans(), seed=st.integers(0, 2**31)
+)  # fmt: skip
+def test_it_equals_a_plain_loop_over_users(
+    pairs: Pairs, seen: Pairs, per_positive: int, popularity: bool, seed: int
 ) -> None:
-    for has, gets in zip(collections, drawn(collections, weights, count, seed), strict=True):
-        assert len(gets) == count * len(has)
-        assert not has & set(gets)
-        assert set(gets) <= set(range(6))
+    user, item = columns(pairs)
+    arguments = (ids(USERS), ITEMS, per_positive, popularity, seed, columns(seen))
+    try:
+        expected = one_user_at_a_time(pairs, per_positive, popularity, seed, seen)
+    except FedctrError:
+        with pytest.raises(FedctrError, match="have met every item"):
+            sample(user, item, *arguments)
+        return
+    found = sample(user, item, *arguments)
+    assert found.shape == (len(pairs), per_positive)
+    assert found.tolist() == expected
 
 
-@given(COLLECTIONS, WEIGHTS, st.integers(0, 5), st.integers(0, 9))
-def test_a_user_gets_the_same_whoever_else_is_there(
-    others: list[set[int]], weights: list[int], place: int, seed: int
-) -> None:
-    place = min(place, len(others))
-    names = [f"user {number}" for number in range(len(others))]
-    alone = drawn([{1, 4}], weights, 2, seed, ["me"])[0]
-    among = drawn([*others[:place], {1, 4}, *others[place:]], weights, 2, seed, [*names[:place], "me", *names[place:]])
-    assert among[place] == alone
+def test_wherever_the_work_is_cut_the_draws_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    user, item = rng.integers(0, 30, 400), rng.integers(0, 50, 400)
+    whole = sample(user, item, ids(30), 50, 3, True, 7)
+    monkeypatch.setattr("fedctr.data.negatives._AT_ONCE", 10)
+    assert (sample(user, item, ids(30), 50, 3, True, 7) == whole).all()
 
 
-@given(WEIGHTS, st.sets(st.integers(0, 5), min_size=1, max_size=5), st.data())
-def test_every_point_of_what_remains_leads_to_its_item(weights: list[int], has: set[int], data: st.DataObject) -> None:
-    # The oracle writes the line out: every item as often as it weighs, without what the user has.
-    line = [item for item in range(6) if item not in has for _ in range(weights[item])]
-    word = data.draw(st.integers(0, 2**64 - 1))
-
-    def fixed(seed: int, stage: str, users: object, count: int) -> Words:
-        return np.full((len(has), 1), word, np.uint64)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fedctr.data.negatives.words", fixed)
-        assert drawn([has], weights) == [[line[word % len(line)]] * len(has)]
+def test_a_users_uniform_draws_depend_on_no_other_user() -> None:
+    rng = np.random.default_rng(0)
+    user, item = rng.integers(0, 30, 400), rng.integers(0, 50, 400)
+    whole, alone = sample(user, item, ids(30), 50, 2, False, 7), user == 3
+    assert (sample(user[alone], item[alone], ids(30), 50, 2, False, 7) == whole[alone]).all()
 
 
-def test_items_are_drawn_in_proportion_to_their_weights() -> None:
-    users = 20_000
-    counts = Counter(item for gets in drawn([{0}] * users, [9, 1, 3, 6, 5, 5]) for item in gets)
-    assert set(counts) == {1, 2, 3, 4, 5}
-    for item, weight in enumerate([1, 3, 6, 5, 5], start=1):
-        share = weight / 20
-        assert abs(counts[item] / users - share) < 5 * np.sqrt(share * (1 - share) / users)
+def test_items_come_up_alike_or_by_their_clicks() -> None:
+    # The first user has met item 0 alone. Items 1 and 2 have one and three clicks of the others.
+    user, item = np.array([0] * 9000 + [1, 2, 3, 4]), np.array([0] * 9000 + [1, 2, 2, 2])
+    alike = np.bincount(sample(user, item, ids(5), 3, 1, False, 1)[:9000, 0], minlength=3) / 9000
+    assert alike == pytest.approx([0, 1 / 2, 1 / 2], abs=0.02)
+    by_clicks = np.bincount(sample(user, item, ids(5), 3, 1, True, 1)[:9000, 0], minlength=3) / 9000
+    assert by_clicks == pytest.approx([0, 1 / 4, 3 / 4], abs=0.02)
 
 
-def test_another_seed_draws_others() -> None:
-    assert drawn([{0}] * 50, [1] * 6, seed=1) != drawn([{0}] * 50, [1] * 6, seed=2)
+def test_who_has_met_every_item_is_named() -> None:
+    with pytest.raises(FedctrError, match=r"negatives: 1 users, the first of them u1, have met every item"):
+        sample(np.array([1, 1, 0]), np.array([0, 1, 0]), ids(3), 2, 1, False, 0)
 
 
-def test_users_with_the_same_items_draw_by_themselves() -> None:
-    assert len({tuple(gets) for gets in drawn([{0, 1, 2}] * 20, [1] * 6)}) > 1
-
-
-def test_who_has_everything_leaves_nothing_to_draw() -> None:
-    with pytest.raises(FedctrError) as caught:
-        drawn([{0}, {0, 1, 2}], [1, 1, 1])
-    assert str(caught.value) == "user user 1 has all 3 items: no negative is left to draw; pass positives=ratings"
+def test_who_has_met_every_item_but_has_no_positive_is_no_obstacle() -> None:
+    seen = (np.array([1, 1]), np.array([0, 1]))
+    assert sample(np.array([0]), np.array([0]), ids(2), 2, 1, False, 0, seen).tolist() == [[1]]
 
 
 def test_without_positives_nothing_is_drawn() -> None:
-    assert drawn([], []) == []
-    assert drawn([set()], [1]) == [[]]
+    nothing = np.array([], np.int64)
+    assert sample(nothing, nothing, ids(2), 2, 3, True, 0).shape == (0, 3)

@@ -179,3 +179,16 @@ class TestBlocks:
         form = Format("t.csv", ",", ("film", "title"), quoted=True)
         found = read(Bundle(tmp_path, "t.csv", "do without"), form, Reading())
         assert found.columns["title"].to_pylist() == ["American President, The (1995)", '"Great" Giving']
+
+
+def test_missing_values_are_told_apart(table: Write) -> None:
+    found = table("a|\nb|7\nc|NULL\n")
+    assert found.whole("score", 0, 9, missing=("", "NULL")).tolist() == [-1, 7, -1]
+    assert np.isnan(found.number("score", 0, 9, missing=("", "NULL"))).tolist() == [True, False, True]
+    with pytest.raises(FedctrError, match="line 3, field score: found 'NULL'"):
+        found.whole("score", 0, 9, missing=("",))
+
+
+def test_scientific_numbers_have_signs_and_exponents(table: Write) -> None:
+    found = table("a|-1.5e2\nb|+3.\nc|7E-1\n").number("score", -1e9, 1e9, scientific=True)
+    assert found.tolist() == [-150, 3, 0.7]
