@@ -35,8 +35,27 @@ from tests.engine import (
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-MODELS = ("lr[user_id=true]", "wide-deep[hidden=[32,16],history=5]", "din[history=5]")
-ODD_MODELS = ("wide-deep[embedding=5,hidden=[13,7],history=3]", "din[embedding=3,hidden=[9,5],attention=7,history=4]")
+MODELS = (
+    "lr[user_id=true]",
+    "wide-deep[hidden=[32,16],history=5]",
+    "din[history=5]",
+    "fm[history=5]",
+    "deepfm[hidden=[32,16],history=5]",
+    "pnn[hidden=[32,16],history=5]",
+    "dcn-v2[hidden=[32,16],history=5]",
+    "autoint[history=5]",
+    "dien[history=5]",
+)
+ODD_MODELS = (
+    "wide-deep[embedding=5,hidden=[13,7],history=3]",
+    "din[embedding=3,hidden=[9,5],attention=7,history=4]",
+    "fm[embedding=5,history=3]",
+    "deepfm[embedding=5,hidden=[13,7],history=3]",
+    "pnn[embedding=5,hidden=[13,7],history=3]",
+    "dcn-v2[embedding=3,cross=3,hidden=[13,7],history=4]",
+    "autoint[embedding=5,layers=3,heads=3,head=3,history=3]",
+    "dien[embedding=3,hidden=[9,5],history=4]",
+)
 VARIANTS = ("shift", "smoothed", "anchored")
 SHELF = (
     *strategies.classes(),
