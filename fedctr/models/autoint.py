@@ -44,7 +44,7 @@ class AutoInt(Model):
         super().__init__(schema)
         check_sizes(embedding=embedding, layers=layers, heads=heads, head=head, history=history)
         self.history_length = history
-        self.heads = heads
+        self.heads, self.head = heads, head
         self.user = Embeddings("user", schema.user_fields, embedding, identity=user_id)
         self.item = Embeddings("item", schema.item_fields, embedding)
         self.fields = (self.user.width + 2 * self.item.width) // embedding
@@ -55,14 +55,14 @@ class AutoInt(Model):
     def forward(self, batch: Batch) -> Tensor:
         """Logits (users, samples)."""
         x = beside(self.user(batch.user), self.item(batch.item), self.item(batch.mean_click))
-        users, samples, _ = x.shape
-        x = x.view(users, samples * self.fields, -1)
+        users, samples, width = x.shape
+        x = x.view(users, samples * self.fields, width // self.fields)
         for layer in self.layers:
-            parts = layer(x).view(users * samples, self.fields, 4, self.heads, -1)
+            parts = layer(x).view(users * samples, self.fields, 4, self.heads, self.head)
             # One matrix for each sample and head, (fields, head).
             query, key, value = parts[:, :, :3].permute(2, 0, 3, 1, 4).flatten(1, 2).unbind()
             attention = torch.bmm(query, key.transpose(1, 2)).softmax(-1)
-            seen = torch.bmm(attention, value).unflatten(0, (-1, self.heads)).transpose(1, 2)
-            x = (parts[:, :, 3] + seen).relu().reshape(users, samples * self.fields, -1)
-        logits: Tensor = self.output(x.view(users, samples, -1)).squeeze(-1)
+            seen = torch.bmm(attention, value).unflatten(0, (users * samples, self.heads)).transpose(1, 2)
+            x = (parts[:, :, 3] + seen).relu().reshape(users, samples * self.fields, self.heads * self.head)
+        logits: Tensor = self.output(x.unflatten(1, (samples, self.fields)).flatten(2)).squeeze(-1)
         return logits

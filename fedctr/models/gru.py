@@ -10,13 +10,13 @@ from fedctr.models.layers import Linear
 
 
 class GRU(nn.Module):
-    """``h' = (1 - a u) h + a u n`` from ``h = 0`` on, where, of input ``x`` and state ``h``,
+    """A gated recurrent unit that is told how much each place may change its state.
 
+    The state is 0 at first; ``x`` makes ``h' = (1 - a u) h + a u n`` of state ``h``, where ``a`` is the place's share,
     ``r, u = sigmoid(W x + b + U h)`` and ``n = tanh(W x + b + r * (U h))``, with parameters of their own each.
 
-    The share ``a`` says how much a place may change the state. If it is 1 everywhere, this is the unit of Cho et al.
-    (EMNLP 2014, arXiv 1406.1078); with weights of attention it is AUGRU (arXiv 1809.03672, section 4.3). Where it is
-    0, the state remains.
+    With shares of 1 this is the unit of Cho et al. (EMNLP 2014, arXiv 1406.1078), but that the reset gate acts after
+    the product; with weights of attention it is AUGRU (arXiv 1809.03672, section 4.3). With 0, the state remains.
 
     Args:
         inputs: width of the input.

@@ -42,6 +42,7 @@ class PNN(Model):
         super().__init__(schema)
         check_sizes(embedding=embedding, hidden=hidden, history=history)
         self.history_length = history
+        self.size = embedding
         self.user = Embeddings("user", schema.user_fields, embedding, identity=user_id)
         self.item = Embeddings("item", schema.item_fields, embedding)
         self.fields = (self.user.width + 2 * self.item.width) // embedding
@@ -52,8 +53,8 @@ class PNN(Model):
     def forward(self, batch: Batch) -> Tensor:
         """Logits (users, samples)."""
         user, item, history = self.user(batch.user), self.item(batch.item), self.item(batch.mean_click)
-        vectors = beside(user, item, history).unflatten(-1, (self.fields, -1)).flatten(0, 1)
+        vectors = beside(user, item, history).unflatten(-1, (self.fields, self.size)).flatten(0, 1)
         products = torch.bmm(vectors, vectors.transpose(1, 2)).flatten(1).index_select(1, self.pairs)
-        x = torch.cat([item, history, products.view(*item.shape[:2], -1)], dim=-1)
+        x = torch.cat([item, history, products.unflatten(0, item.shape[:2])], dim=-1)
         logits: Tensor = self.deep(x, user).squeeze(-1)
         return logits

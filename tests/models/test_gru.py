@@ -29,13 +29,16 @@ def test_where_every_place_counts_it_is_the_unit_of_pytorch(unit: GRU) -> None:
     """Which keeps what is new by one less the update, so that gate has the opposite sign."""
     theirs, x = torch.nn.GRU(INPUTS, SIZE, batch_first=True).double(), drawn(USERS, LENGTH, SAMPLES, INPUTS)
     sign = torch.tensor([1.0] * SIZE + [-1.0] * SIZE + [1.0] * SIZE, dtype=torch.float64)
-    with torch.no_grad():
-        assert unit.read.bias is not None
-        unit.read.bias.normal_()
-        theirs.weight_ih_l0.copy_(unit.read.weight * sign[:, None])
-        theirs.weight_hh_l0.copy_(unit.recall.weight * sign[:, None])
-        theirs.bias_ih_l0.copy_(unit.read.bias * sign)
-        theirs.bias_hh_l0.zero_()
+    state = {name: torch.randn_like(value) for name, value in unit.state_dict().items()}
+    unit.load_state_dict(state)
+    theirs.load_state_dict(
+        {
+            "weight_ih_l0": state["read.weight"] * sign[:, None],
+            "weight_hh_l0": state["recall.weight"] * sign[:, None],
+            "bias_ih_l0": state["read.bias"] * sign,
+            "bias_hh_l0": torch.zeros_like(sign),
+        }
+    )
     expected, _ = theirs(x.transpose(1, 2).flatten(0, 1))
     found = states_of(unit, x, torch.ones(USERS, LENGTH, SAMPLES, dtype=torch.float64))
     torch.testing.assert_close(found.transpose(1, 2).flatten(0, 1), expected)

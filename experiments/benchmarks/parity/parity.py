@@ -1,8 +1,8 @@
 """Our globally trained models against a library's of the same kind.
 
-Trains lr, wide-deep and din with fedctr and with DeepCTR-Torch (https://github.com/shenweichen/DeepCTR-Torch) on the
-same MovieLens-100K split, features and budget, and prints a Markdown table of the test metrics of both. It exits with
-an error if one of ours is worse by more than noise.
+Trains models with fedctr and with DeepCTR-Torch (https://github.com/shenweichen/DeepCTR-Torch) on the same
+MovieLens-100K split, features and budget, and prints a Markdown table of the test metrics of both. It exits with an
+error if one of ours is worse by more than noise.
 """
 
 import argparse
@@ -10,7 +10,7 @@ import contextlib
 import io
 import sys
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,20 +24,19 @@ from fedctr.data.cache import open_dataset
 from fedctr.data.dataset import Dataset, Field, slices
 from fedctr.data.split import Fractions, Part, Split, split
 from fedctr.features import Features, Histories
-from fedctr.models.din import DIN
-from fedctr.models.model import Model
-from fedctr.models.wide_deep import WideDeep
+from fedctr.models.model import models
 from fedctr.statistics import Interval, paired_difference
 
 # When imported, the library looks for a newer version of itself on the network, which a benchmark should not.
 sys.modules["deepctr_torch.utils"] = types.SimpleNamespace(check_version=lambda version: None)  # type: ignore[assignment]
 from deepctr_torch import models as library_models  # noqa: E402
 from deepctr_torch.callbacks import EarlyStopping  # noqa: E402
-from deepctr_torch.inputs import SparseFeat, VarLenSparseFeat  # noqa: E402
+from deepctr_torch.inputs import SparseFeat, VarLenSparseFeat, get_varlen_pooling_list, varlen_embedding_lookup  # noqa: E402
 
 Rows = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Columns = list[SparseFeat | VarLenSparseFeat]
+Options = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -91,10 +90,11 @@ def fields(dataset: Dataset) -> tuple[Field, ...]:
 
 
 def inputs(dataset: Dataset, parts: Split, rows: Rows, history: int) -> dict[str, npt.NDArray[Any]]:
-    """The coded features of some rows, as DeepCTR-Torch wants them: one array for each column."""
+    """The coded features of some rows, as DeepCTR-Torch wants them: one array for each column, oldest click first."""
     owner = np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))[rows]
     past = Histories.build(dataset, parts, range(dataset.users), history).of(rows)
-    clicks = np.where(past >= 0, dataset.item[past] + 1, 0)
+    clicks = np.where(past >= 0, dataset.item[past] + 1, 0)[:, ::-1]
+    clicks = np.take_along_axis(clicks, np.argsort(clicks == 0, axis=1, kind="stable"), axis=1)
     found = {"clicks": (clicks > 0).sum(1)}
     for field, columns in list(slices(dataset.schema.user_fields))[1:]:
         found[field.name] = dataset.user_codes[owner, columns]
@@ -117,74 +117,142 @@ def history_column(field: Field, embedding: int, history: int) -> VarLenSparseFe
     return VarLenSparseFeat(one, history * field.values, "mean", "clicks" if field.values == 1 else None)
 
 
-def all_columns(dataset: Dataset, embedding: int, history: int) -> Columns:
-    """User, item and history."""
-    return [column(field, embedding) for field in fields(dataset)] + [
-        history_column(field, embedding, history) for field in dataset.schema.item_fields
+def first_order(dataset: Dataset, options: Options) -> Columns:
+    """User and item, for weights of their own."""
+    return [column(field, 1) for field in fields(dataset)]
+
+
+def embedded(dataset: Dataset, options: Options) -> Columns:
+    """User, item and history, for embeddings."""
+    size = options["embedding"]
+    return [column(field, size) for field in fields(dataset)] + [
+        history_column(field, size, options["history"]) for field in dataset.schema.item_fields
     ]
 
 
-def library_lr(dataset: Dataset, seed: int) -> Any:
-    """Wide & Deep without the deep part."""
-    return library_models.WDL([column(field, 1) for field in fields(dataset)], [], l2_reg_linear=0, seed=seed)
+def none(dataset: Dataset, options: Options) -> Columns:
+    """No columns."""
+    return []
 
 
-def library_wide_deep(dataset: Dataset, seed: int) -> Any:
-    """As wide-deep."""
-    options = defaults(WideDeep)
-    return library_models.WDL(
-        [column(field, 1) for field in fields(dataset)],
-        all_columns(dataset, options["embedding"], options["history"]),
-        dnn_hidden_units=options["hidden"],
-        l2_reg_linear=0,
-        l2_reg_embedding=0,
-        seed=seed,
-    )
+def attended(dataset: Dataset, options: Options) -> list[str]:
+    """Fields of the item that the library can attend by: those of one value."""
+    return [field.name for field in dataset.schema.item_fields if field.values == 1]
 
 
-def library_din(dataset: Dataset, seed: int) -> Any:
-    """As din, but that it attends by item and year only, genres of the history being averaged."""
-    options = defaults(DIN)
-    return library_models.DIN(
-        all_columns(dataset, options["embedding"], options["history"]),
-        [field.name for field in dataset.schema.item_fields if field.values == 1],
-        dnn_hidden_units=options["hidden"],
-        att_hidden_size=(options["attention"],),
-        att_activation="relu",
-        l2_reg_embedding=0,
-        seed=seed,
-    )
+class DIEN(library_models.DIEN):  # type: ignore[misc]
+    """The library's, but that its MLP also reads fields of several values, which it leaves out."""
+
+    def _pooled(self) -> Columns:
+        return [column for column in self.varlen_sparse_feature_columns if column.length_name is None]
+
+    def _compute_dnn_dim(self) -> int:
+        width: int = super()._compute_dnn_dim() + sum(column.embedding_dim for column in self._pooled())
+        return width
+
+    def _get_deep_input_emb(self, X: torch.Tensor) -> torch.Tensor:
+        vectors = varlen_embedding_lookup(X, self.embedding_dict, self.feature_index, self._pooled())
+        pooled = get_varlen_pooling_list(vectors, X, self.feature_index, self._pooled(), self.device)
+        return torch.cat([super()._get_deep_input_emb(X), *(vector.squeeze(1) for vector in pooled)], dim=1)
 
 
-LIBRARY: dict[str, Callable[[Dataset, int], Any]] = {
-    "lr": library_lr,
-    "wide-deep": library_wide_deep,
-    "din": library_din,
+def autoint(linear: Columns, columns: Columns, **keywords: Any) -> Any:
+    """The library's, but that its last layer counts a table that two fields share twice, where it fails otherwise."""
+    model = library_models.AutoInt(linear, columns, **keywords)
+    model.dnn_linear = torch.nn.Linear(sum(column.embedding_dim for column in columns), 1, bias=False)
+    return model
+
+
+@dataclass(frozen=True)
+class Library:
+    """How the library is asked for a model of the kind of ours.
+
+    Attributes:
+        model: makes it.
+        reads: its positional arguments, of the data set and the default options of our model.
+        keywords: its keywords, of our options.
+    """
+
+    model: Callable[..., Any]
+    reads: tuple[Callable[[Dataset, Options], list[Any]], ...]
+    keywords: Callable[[Options], dict[str, Any]]
+
+    def build(self, dataset: Dataset, options: Options, seed: int) -> Any:
+        """A fresh model, without penalties of its own."""
+        reads = [columns(dataset, options) for columns in self.reads]
+        model = self.model(*reads, seed=seed, **self.keywords(options))
+        model.regularization_weight.clear()
+        return model
+
+
+def same_hidden(options: Options) -> dict[str, Any]:
+    """Hidden layers as ours."""
+    return {"dnn_hidden_units": options["hidden"]}
+
+
+LIBRARY = {
+    "lr": Library(library_models.WDL, (first_order, none), lambda options: {}),
+    "fm": Library(library_models.DeepFM, (first_order, embedded), lambda options: {"dnn_hidden_units": ()}),
+    "wide-deep": Library(library_models.WDL, (first_order, embedded), same_hidden),
+    "deepfm": Library(library_models.DeepFM, (first_order, embedded), same_hidden),
+    "pnn": Library(library_models.PNN, (embedded,), same_hidden),
+    "din": Library(
+        library_models.DIN,
+        (embedded, attended),
+        lambda options: {
+            **same_hidden(options),
+            "att_hidden_size": (options["attention"],),
+            "att_activation": "relu",
+        },
+    ),
+    "dien": Library(
+        DIEN,
+        (embedded, attended),
+        lambda options: {**same_hidden(options), "gru_type": "AUGRU", "att_hidden_units": (16,)},
+    ),
+    "dcn-v2": Library(
+        library_models.DCN,
+        (none, embedded),
+        lambda options: {
+            **same_hidden(options),
+            "cross_num": options["cross"],
+            "cross_parameterization": "matrix",
+        },
+    ),
+    "autoint": Library(
+        autoint,
+        (none, embedded),
+        lambda options: {
+            "dnn_hidden_units": (),
+            "att_layer_num": options["layers"],
+            "att_head_num": options["heads"],
+        },
+    ),
 }
-
-
-def defaults(model: type[Model]) -> dict[str, Any]:
-    """The options of our model."""
-    return dict(model.__init__.__kwdefaults__ or {})
 
 
 def start_as_ours(model: torch.nn.Module) -> None:
     """Draw initial parameters from our distributions; the library's are so small that its training starts late."""
     for module in model.modules():
-        if isinstance(module, torch.nn.Embedding):
-            torch.nn.init.normal_(module.weight, std=0.01)
-        elif isinstance(module, torch.nn.Linear):
-            torch.nn.init.xavier_uniform_(module.weight)
-            if module.bias is not None:
-                torch.nn.init.zeros_(module.bias)
+        for name, parameter in module.named_parameters(recurse=False):
+            if isinstance(module, torch.nn.Embedding):
+                torch.nn.init.normal_(parameter, std=0.01)
+            elif "bias" in name or parameter.dim() == 1:
+                torch.nn.init.zeros_(parameter)
+            else:  # a matrix, several of them, or one for each of three gates below one another
+                for matrix in (
+                    parameter.chunk(3) if "_ih" in name or "_hh" in name else parameter.view(-1, *parameter.shape[-2:])
+                ):
+                    torch.nn.init.xavier_uniform_(matrix)
 
 
 def library(name: str, dataset: Dataset, parts: Split, training: CloudTraining, seed: int, as_shipped: bool) -> Floats:
     """Logits of the test part by the library's model."""
-    model = LIBRARY[name](dataset, seed)
+    options: Options = dict(models.find(name).__init__.__kwdefaults__ or {})
+    model = LIBRARY[name].build(dataset, options, seed)
     if not as_shipped:
         start_as_ours(model)
-    history = defaults(DIN)["history"]
+    history = options.get("history", 1)
     # The library sums the loss over a batch where we average, so that the same decay is that many times larger.
     decay = training.weight_decay * training.batch_size
     adam = torch.optim.Adam(model.parameters(), lr=training.learning_rate, weight_decay=decay)
