@@ -59,9 +59,9 @@ class AutoInt(Model):
         x = x.view(users, samples * self.fields, width // self.fields)
         for layer in self.layers:
             parts = layer(x).view(users * samples, self.fields, 4, self.heads, self.head)
-            # One matrix for each sample and head, (fields, head).
+            # One matrix for each sample and head, (fields, head). Keys come first: softmax over few at the end is slow.
             query, key, value = parts[:, :, :3].permute(2, 0, 3, 1, 4).flatten(1, 2).unbind()
-            attention = torch.bmm(query, key.transpose(1, 2)).softmax(-1)
+            attention = torch.bmm(key, query.transpose(1, 2)).softmax(1).transpose(1, 2)
             seen = torch.bmm(attention, value).unflatten(0, (users * samples, self.heads)).transpose(1, 2)
             x = (parts[:, :, 3] + seen).relu().reshape(users, samples * self.fields, self.heads * self.head)
         logits: Tensor = self.output(x.unflatten(1, (samples, self.fields)).flatten(2)).squeeze(-1)

@@ -26,7 +26,8 @@ class GRU(nn.Module):
     def __init__(self, inputs: int, size: int) -> None:
         super().__init__()
         self.read = Linear(inputs, 3 * size, parts=3)
-        self.recall = Linear(size, 3 * size, bias=False, parts=3)
+        self.gate = Linear(size, 2 * size, bias=False, parts=2)
+        self.renew = Linear(size, size, bias=False)
 
     def forward(self, read: Tensor, shares: Tensor) -> Tensor:
         """The states after each place.
@@ -38,60 +39,67 @@ class GRU(nn.Module):
         Returns:
             float32 (users, length, samples, size).
         """
-        weight, descent = self.recall.weight, Descent.entered()
+        weights, descent = (self.gate.weight, self.renew.weight), Descent.entered()
         if descent:
-            descent.uses(weight)
-        if weight.dim() == 2:
-            weight = weight.expand(len(read), -1, -1)
-        states: Tensor = _States.apply(descent, read, shares, weight)  # type: ignore[no-untyped-call]
+            descent.uses(*weights)
+        own = (weight if weight.dim() == 3 else weight.expand(len(read), -1, -1) for weight in weights)
+        states: Tensor = _States.apply(descent, read, shares, *own)  # type: ignore[no-untyped-call]
         return states
 
 
 class _States(torch.autograd.Function):
-    """All places at once: autograd would add up a gradient of the weight for each."""
+    """All places at once: autograd would add up a gradient of the weights for each."""
 
     @staticmethod
-    def forward(ctx: Any, descent: Descent | None, read: Tensor, shares: Tensor, weight: Tensor) -> Tensor:
+    def forward(ctx: Any, descent: Descent | None, read: Tensor, shares: Tensor, gate: Tensor, renew: Tensor) -> Tensor:
         users, length, samples, width = read.shape
         size = width // 3
         states = read.new_zeros(users, length + 1, samples, size)  # the first is the one to begin with
-        gating, renewing = weight[:, : 2 * size].transpose(1, 2), weight[:, 2 * size :].transpose(1, 2)
         made = []
         for place in range(length):
             here, before = read[:, place], states[:, place]
-            gates = torch.baddbmm(here[..., : 2 * size], before, gating).sigmoid_()
-            recalled = torch.bmm(before, renewing)
+            gates = torch.baddbmm(here[..., : 2 * size], before, gate.transpose(1, 2)).sigmoid_()
+            recalled = torch.bmm(before, renew.transpose(1, 2))
             reset, update = gates.split(size, dim=-1)
             fresh = torch.addcmul(here[..., 2 * size :], reset, recalled).tanh_()
             moved = update * shares[:, place].unsqueeze(-1)
             torch.addcmul(before, moved, fresh - before, out=states[:, place + 1])
             made += [gates, recalled, fresh, moved]
-        ctx.descent, ctx.weight = descent, weight
+        ctx.descent, ctx.weights = descent, (gate, renew)
         ctx.save_for_backward(states, shares, *made)
         return states[:, 1:]
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         states, shares, *made = ctx.saved_tensors
-        _, needs_read, needs_shares, needs_weight = ctx.needs_input_grad
+        (gate, renew), descent = ctx.weights, ctx.descent
+        _, needs_read, needs_shares, needs_gate, needs_renew = ctx.needs_input_grad
         users, length, samples, size = gradient.shape
-        of_read, of_recall = (gradient.new_empty(users, length, samples, 3 * size) for _ in range(2))
+        of_read, of_recalled = gradient.new_empty(users, length, samples, 3 * size), torch.empty_like(gradient)
         of_shares = torch.empty_like(shares) if needs_shares else None
         of_state = gradient.new_zeros(users, samples, size)
         for place in reversed(range(length)):
             gates, recalled, fresh, moved = made[4 * place : 4 * place + 4]
             reset, update = gates.split(size, dim=-1)
+            of_reset, of_update, of_fresh = of_read[:, place].split(size, dim=-1)
+            of_gates, of_product = of_read[:, place, :, : 2 * size], of_recalled[:, place]
             of_state += gradient[:, place]
             of_moved = of_state * (fresh - states[:, place])
-            of_fresh = torch.ops.aten.tanh_backward(of_state * moved, fresh)
-            of_update = of_moved * shares[:, place].unsqueeze(-1)
-            of_gates = torch.ops.aten.sigmoid_backward(torch.cat([of_fresh * recalled, of_update], dim=-1), gates)
-            of_read[:, place] = torch.cat([of_gates, of_fresh], dim=-1)
-            of_recall[:, place] = torch.cat([of_gates, of_fresh * reset], dim=-1)
+            torch.mul(of_moved, shares[:, place].unsqueeze(-1), out=of_update)
+            torch.ops.aten.tanh_backward(of_state * moved, fresh, grad_input=of_fresh)
+            torch.mul(of_fresh, recalled, out=of_reset)
+            torch.mul(of_fresh, reset, out=of_product)
+            torch.ops.aten.sigmoid_backward(of_gates, gates, grad_input=of_gates)
             if of_shares is not None:
-                of_shares[:, place] = (of_moved * update).sum(-1)
-            of_state = torch.addcmul(of_state, of_state, moved, value=-1).baddbmm_(of_recall[:, place], ctx.weight)
-        of_weight = None
-        if needs_weight:
-            of_weight = weight_gradient(ctx.descent, ctx.weight, of_recall.flatten(1, 2), states[:, :-1].flatten(1, 2))
-        return None, of_read if needs_read else None, of_shares, of_weight
+                torch.sum(of_moved.mul_(update), -1, out=of_shares[:, place])
+            of_state.addcmul_(of_state, moved, value=-1)
+            of_state.baddbmm_(of_gates, gate).baddbmm_(of_product, renew)
+        before = states[:, :-1].flatten(1, 2)
+        found = [
+            weight_gradient(descent, weight, of_weight.flatten(1, 2), before) if needed else None
+            for needed, weight, of_weight in (
+                (needs_gate, gate, of_read[..., : 2 * size]),
+                (needs_renew, renew, of_recalled),
+            )
+        ]
+        return None, of_read if needs_read else None, of_shares, *found

@@ -22,11 +22,10 @@ class TestDIEN(Contract):
 
         def unit(name: str, x: Tensor, before: Tensor, share: float) -> Tensor:
             read = state[f"{name}.read.weight"] @ x + state[f"{name}.read.bias"]
-            recalled = state[f"{name}.recall.weight"] @ before
-            (reset, update, fresh), (to_reset, to_update, to_fresh) = read.chunk(3), recalled.chunk(3)
-            share_moved = share * torch.sigmoid(update + to_update)
-            new = torch.tanh(fresh + torch.sigmoid(reset + to_reset) * to_fresh)
-            return (1 - share_moved) * before + share_moved * new
+            gates = torch.sigmoid(read[: 2 * len(before)] + state[f"{name}.gate.weight"] @ before)
+            reset, update = gates.chunk(2)
+            fresh = torch.tanh(read[2 * len(before) :] + reset * (state[f"{name}.renew.weight"] @ before))
+            return (1 - share * update) * before + share * update * fresh
 
         for logit, user, item, clicks in scene.samples():
             shown = scene.vector("item", item, "item")

@@ -34,7 +34,7 @@ def test_where_every_place_counts_it_is_the_unit_of_pytorch(unit: GRU) -> None:
     theirs.load_state_dict(
         {
             "weight_ih_l0": state["read.weight"] * sign[:, None],
-            "weight_hh_l0": state["recall.weight"] * sign[:, None],
+            "weight_hh_l0": torch.cat([state["gate.weight"], state["renew.weight"]]) * sign[:, None],
             "bias_ih_l0": state["read.bias"] * sign,
             "bias_hh_l0": torch.zeros_like(sign),
         }
@@ -54,31 +54,35 @@ def test_a_place_that_counts_for_nothing_leaves_the_state(unit: GRU) -> None:
     assert not torch.isclose(states[:, 3], states[:, 2]).any()
 
 
+def stacked(unit: GRU) -> dict[str, Tensor]:
+    """Weights on the state of their own for every user."""
+    return {name: drawn(USERS, *unit.get_parameter(name).shape) for name in ("gate.weight", "renew.weight")}
+
+
 def test_its_gradients_are_right(unit: GRU) -> None:
-    inputs = drawn(USERS, LENGTH, SAMPLES, 3 * SIZE), drawn(USERS, LENGTH, SAMPLES)
-    weight = drawn(USERS, 3 * SIZE, SIZE)
+    inputs, own = (drawn(USERS, LENGTH, SAMPLES, 3 * SIZE), drawn(USERS, LENGTH, SAMPLES)), stacked(unit)
 
-    def stacked(read: Tensor, shares: Tensor, own: Tensor) -> Tensor:
-        states: Tensor = functional_call(unit, {"recall.weight": own}, (read, shares))
-        return states
+    def states(read: Tensor, shares: Tensor, *weights: Tensor) -> Tensor:
+        found: Tensor = functional_call(unit, dict(zip(own, weights, strict=False)), (read, shares))
+        return found
 
-    assert torch.autograd.gradcheck(stacked, (*inputs, weight))
-    assert torch.autograd.gradcheck(lambda read, shares: unit(read, shares), inputs)
+    assert torch.autograd.gradcheck(states, (*inputs, *own.values()), fast_mode=True)
+    assert torch.autograd.gradcheck(states, inputs, fast_mode=True)
 
 
 @pytest.mark.parametrize("times", [1, 2])
-def test_in_a_descent_it_moves_a_weight_that_is_used_once(times: int, unit: GRU) -> None:
-    read, shares = drawn(USERS, LENGTH, SAMPLES, 3 * SIZE), drawn(USERS, LENGTH, SAMPLES)
-    start, moved = (torch.full((USERS, 3 * SIZE, SIZE), 0.5, dtype=torch.float64, requires_grad=True) for _ in range(2))
+def test_in_a_descent_it_moves_weights_that_are_used_once(times: int, unit: GRU) -> None:
+    inputs, start = (drawn(USERS, LENGTH, SAMPLES, 3 * SIZE), drawn(USERS, LENGTH, SAMPLES)), stacked(unit)
+    moved = {name: value.detach().clone().requires_grad_() for name, value in start.items()}
 
-    def loss(weight: Tensor) -> Tensor:
-        used = [functional_call(unit, {"recall.weight": weight}, (read, shares)) for _ in range(times)]
-        return torch.stack(used).square().sum()
+    def loss(weights: dict[str, Tensor]) -> Tensor:
+        return torch.stack([functional_call(unit, weights, inputs) for _ in range(times)]).square().sum()
 
-    (gradient,) = torch.autograd.grad(loss(start), start)
+    gradients = torch.autograd.grad(loss(start), list(start.values()))
     with Descent(0.1):
         total = loss(moved)
     total.backward()
-    assert (moved.grad is None) == (times == 1)
-    found = moved.detach() if moved.grad is None else moved.detach() - 0.1 * moved.grad
-    torch.testing.assert_close(found, start.detach() - 0.1 * gradient)
+    for (name, value), gradient in zip(moved.items(), gradients, strict=True):
+        assert (value.grad is None) == (times == 1)
+        found = value.detach() if value.grad is None else value.detach() - 0.1 * value.grad
+        torch.testing.assert_close(found, start[name].detach() - 0.1 * gradient)

@@ -6,8 +6,7 @@ error if one of ours is worse by more than noise.
 """
 
 import argparse
-import contextlib
-import io
+import copy
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -17,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 
 from fedctr import metrics
 from fedctr.cloud import CloudTraining, publish
@@ -30,13 +30,13 @@ from fedctr.statistics import Interval, paired_difference
 # When imported, the library looks for a newer version of itself on the network, which a benchmark should not.
 sys.modules["deepctr_torch.utils"] = types.SimpleNamespace(check_version=lambda version: None)  # type: ignore[assignment]
 from deepctr_torch import models as library_models  # noqa: E402
-from deepctr_torch.callbacks import EarlyStopping  # noqa: E402
 from deepctr_torch.inputs import SparseFeat, VarLenSparseFeat, get_varlen_pooling_list, varlen_embedding_lookup  # noqa: E402
 
 Rows = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Columns = list[SparseFeat | VarLenSparseFeat]
 Options = Mapping[str, Any]
+PARTS: tuple[Part, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -150,10 +150,10 @@ class DIEN(library_models.DIEN):  # type: ignore[misc]
         width: int = super()._compute_dnn_dim() + sum(column.embedding_dim for column in self._pooled())
         return width
 
-    def _get_deep_input_emb(self, X: torch.Tensor) -> torch.Tensor:
-        vectors = varlen_embedding_lookup(X, self.embedding_dict, self.feature_index, self._pooled())
-        pooled = get_varlen_pooling_list(vectors, X, self.feature_index, self._pooled(), self.device)
-        return torch.cat([super()._get_deep_input_emb(X), *(vector.squeeze(1) for vector in pooled)], dim=1)
+    def _get_deep_input_emb(self, x: torch.Tensor) -> torch.Tensor:
+        vectors = varlen_embedding_lookup(x, self.embedding_dict, self.feature_index, self._pooled())
+        pooled = get_varlen_pooling_list(vectors, x, self.feature_index, self._pooled(), self.device)
+        return torch.cat([super()._get_deep_input_emb(x), *(vector.squeeze(1) for vector in pooled)], dim=1)
 
 
 def autoint(linear: Columns, columns: Columns, **keywords: Any) -> Any:
@@ -246,34 +246,44 @@ def start_as_ours(model: torch.nn.Module) -> None:
                     torch.nn.init.xavier_uniform_(matrix)
 
 
+def matrix(model: Any, columns: Mapping[str, npt.NDArray[Any]]) -> torch.Tensor:
+    """Inputs as the library's models read them: all columns side by side, float32 (rows, columns)."""
+    found = [columns[name].reshape(len(columns[name]), -1) for name in model.feature_index]
+    return torch.from_numpy(np.concatenate(found, axis=1).astype(np.float32))
+
+
 def library(name: str, dataset: Dataset, parts: Split, training: CloudTraining, seed: int, as_shipped: bool) -> Floats:
-    """Logits of the test part by the library's model."""
+    """Logits of the test part by the library's model, trained as :func:`fedctr.cloud.publish` trains ours."""
     options: Options = dict(models.find(name).__init__.__kwdefaults__ or {})
     model = LIBRARY[name].build(dataset, options, seed)
     if not as_shipped:
         start_as_ours(model)
-    history = options.get("history", 1)
-    # The library sums the loss over a batch where we average, so that the same decay is that many times larger.
-    decay = training.weight_decay * training.batch_size
-    adam = torch.optim.Adam(model.parameters(), lr=training.learning_rate, weight_decay=decay)
-    model.compile(adam, "binary_crossentropy", metrics=["binary_crossentropy"])
-    stopping = EarlyStopping(
-        "val_binary_crossentropy", patience=training.patience, mode="min", restore_best_weights=True
-    )
-    train, validation = rows_of(parts, "train"), rows_of(parts, "validation")
-    with contextlib.redirect_stdout(io.StringIO()):
-        model.fit(
-            inputs(dataset, parts, train, history),
-            dataset.label[train].astype(np.float32),
-            batch_size=training.batch_size,
-            epochs=training.epochs,
-            verbose=0,
-            validation_data=(inputs(dataset, parts, validation, history), dataset.label[validation]),
-            callbacks=[stopping],
-        )
-    model.load_state_dict(stopping.best_weights)  # the library restores them only when it stopped early
-    chances = model.predict(inputs(dataset, parts, rows_of(parts, "test"), history), 8192)[:, 0].clip(1e-7, 1 - 1e-7)
-    logits: Floats = np.log(chances / (1 - chances))
+    x, labels = {}, {}
+    for part in PARTS:
+        rows = rows_of(parts, part)
+        x[part] = matrix(model, inputs(dataset, parts, rows, options.get("history", 1)))
+        labels[part] = torch.from_numpy(dataset.label[rows].astype(np.float32))
+
+    def chances(part: Part) -> torch.Tensor:
+        model.eval()
+        with torch.no_grad():
+            return torch.cat([model(chunk).squeeze(1) for chunk in x[part].split(8192)]).clamp(1e-7, 1 - 1e-7)
+
+    adam = torch.optim.Adam(model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
+    best, best_epoch, best_state = float("inf"), 0, {}
+    for epoch in range(1, training.epochs + 1):
+        model.train()
+        for batch in torch.randperm(len(x["train"])).split(training.batch_size):
+            adam.zero_grad()
+            F.binary_cross_entropy(model(x["train"][batch]).squeeze(1), labels["train"][batch]).backward()
+            adam.step()
+        loss = float(F.binary_cross_entropy(chances("validation"), labels["validation"]))
+        if loss < best:
+            best, best_epoch, best_state = loss, epoch, copy.deepcopy(model.state_dict())
+        elif epoch - best_epoch >= training.patience:
+            break
+    model.load_state_dict(best_state)
+    logits: Floats = chances("test").double().logit().numpy()
     return logits
 
 
