@@ -228,7 +228,7 @@ def looked_up(spec: str, scene: Scene, world: str) -> list[Shape]:
     return [*means, (BATCH, tags, 5)] if world == "whole" else means
 
 
-def others(spec: str) -> list[tuple[int, int, Shape]]:
+def others(spec: str) -> Sequence[tuple[int, int, Shape]]:
     """How often, how many matrices at once, and sizes of each product that is no layer's or look-up's, by hand."""
     if spec == DIN:  # the sum over clicks
         return [(3, 1, (BATCH, LENGTH, 9))]

@@ -59,8 +59,9 @@ class AutoInt(Model):
         x = x.view(users, samples * self.fields, width // self.fields)
         for layer in self.layers:
             parts = layer(x).view(users * samples, self.fields, 4, self.heads, self.head)
-            # One matrix for each sample and head, (fields, head). Keys come first: softmax over few at the end is slow.
+            # One matrix for each sample and head, (fields, head).
             query, key, value = parts[:, :, :3].permute(2, 0, 3, 1, 4).flatten(1, 2).unbind()
+            # Softmax takes several times as long over a short last axis, so the keys come before the queries.
             attention = torch.bmm(key, query.transpose(1, 2)).softmax(1).transpose(1, 2)
             seen = torch.bmm(attention, value).unflatten(0, (users * samples, self.heads)).transpose(1, 2)
             x = (parts[:, :, 3] + seen).relu().reshape(users, samples * self.fields, self.heads * self.head)
