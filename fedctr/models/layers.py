@@ -5,6 +5,7 @@ Inputs always have a leading user axis. A shared parameter has the shape that Py
 """
 
 from collections.abc import Collection, Iterable
+from functools import reduce
 from typing import Any, Literal, cast
 
 import torch
@@ -98,9 +99,9 @@ def second_order(size: int, *sides: Tensor) -> Tensor:
     Returns:
         float32 (users, samples).
     """
-    total = sum(side.unflatten(-1, (side.shape[-1] // size, size)).sum(2) for side in sides)
-    squares = sum(side.square().sum(-1) for side in sides)
-    return (cast(Tensor, total).square().sum(-1) - squares) / 2
+    total = reduce(torch.add, [side.unflatten(-1, (side.shape[-1] // size, size)).sum(2) for side in sides])
+    squares = reduce(torch.add, [side.square().sum(-1) for side in sides])
+    return (total.square().sum(-1) - squares) / 2
 
 
 class Linear(nn.Module):
