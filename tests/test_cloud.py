@@ -70,7 +70,20 @@ def same_weights(first: Published, second: Published) -> bool:
 # -------------------------------------------------------------------------------------------- the model
 
 
-@pytest.mark.parametrize("spec", ["lr", "din[history=5]", "wide-deep[hidden=[16],history=5]"])
+@pytest.mark.parametrize(
+    "spec",
+    [
+        "lr",
+        "din[history=5]",
+        "wide-deep[hidden=[16],history=5]",
+        "fm[history=5]",
+        "deepfm[hidden=[16],history=5]",
+        "pnn[hidden=[16],history=5]",
+        "dcn-v2[hidden=[16],history=5]",
+        "autoint[history=5]",
+        "dien[history=5]",
+    ],
+)
 def test_a_seed_determines_the_model(spec: str, train: Train, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, _ = train(spec=spec)
     torch.manual_seed(99)  # what others draw does not matter

@@ -37,8 +37,27 @@ from tests.engine import (
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
-MODELS = ("lr[user_id=true]", "wide-deep[hidden=[32,16],history=5]", "din[history=5]")
-ODD_MODELS = ("wide-deep[embedding=5,hidden=[13,7],history=3]", "din[embedding=3,hidden=[9,5],attention=7,history=4]")
+MODELS = (
+    "lr[user_id=true]",
+    "wide-deep[hidden=[32,16],history=5]",
+    "din[history=5]",
+    "fm[history=5]",
+    "deepfm[hidden=[32,16],history=5]",
+    "pnn[hidden=[32,16],history=5]",
+    "dcn-v2[hidden=[32,16],history=5]",
+    "autoint[heads=3,head=4,history=5]",
+    "dien[history=5]",
+)
+ODD_MODELS = (
+    "wide-deep[embedding=5,hidden=[13,7],history=3]",
+    "din[embedding=3,hidden=[9,5],attention=7,history=4]",
+    "fm[embedding=5,history=3]",
+    "deepfm[embedding=5,hidden=[13,7],history=3]",
+    "pnn[embedding=5,hidden=[13,7],history=3]",
+    "dcn-v2[embedding=3,cross=3,hidden=[13,7],history=4]",
+    "autoint[embedding=5,layers=3,heads=3,head=3,history=3]",
+    "dien[embedding=3,hidden=[9,5],history=4]",
+)
 VARIANTS = ("shift", "smoothed", "anchored")
 SHELF = (
     *strategies.classes(),
@@ -305,7 +324,19 @@ def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
         assert_same_bits(in_order(clients), whole, f"{count} partitions")
 
 
-@pytest.mark.parametrize("model", ["lr", "wide-deep[embedding=3,hidden=[4],history=2]"])
+@pytest.mark.parametrize(
+    "model",
+    [
+        "lr",
+        "wide-deep[embedding=3,hidden=[4],history=2]",
+        "fm[embedding=3,history=2]",
+        "deepfm[embedding=3,hidden=[4],history=2]",
+        "pnn[embedding=3,hidden=[4],history=2]",
+        "dcn-v2[embedding=3,hidden=[4],history=2]",
+        "autoint[embedding=3,head=3,history=2]",
+        "dien[embedding=3,hidden=[4],history=2]",
+    ],
+)
 def test_a_full_cohort_gives_the_bits_of_small_ones(model: str) -> None:
     # Vector instructions take 32 users' own numbers at once, and the remaining eight one by one.
     features = features_of([3 + user % 29 for user in range(40)], [2] * 40, history=2)
@@ -418,6 +449,12 @@ def test_the_working_set_holds_at_least_a_users_weights(spec: str, features: Fea
         ("wide-deep[hidden=[16],history=5]", "wide-deep[hidden=[16,16],history=5]"),
         ("wide-deep[embedding=4,history=5]", "wide-deep[embedding=8,history=5]"),
         ("din[attention=8,history=5]", "din[attention=16,history=5]"),
+        ("fm[embedding=4,history=5]", "fm[embedding=8,history=5]"),
+        ("deepfm[hidden=[16],history=5]", "deepfm[hidden=[16,16],history=5]"),
+        ("pnn[hidden=[16],history=5]", "pnn[hidden=[32],history=5]"),
+        ("dcn-v2[cross=1,history=5]", "dcn-v2[cross=2,history=5]"),
+        ("autoint[layers=1,history=5]", "autoint[layers=2,history=5]"),
+        ("dien[embedding=4,history=5]", "dien[embedding=8,history=5]"),
         ("lr", "lr[user_id=true]"),
     ],
 )

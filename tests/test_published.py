@@ -13,7 +13,18 @@ from tests.engine import cut, publish, world
 
 DATASET = world([6, 7])
 FEATURES = Features.build(DATASET, cut(DATASET, [4, 5]), range(2), 5)
-SPECS = ("lr", "lr[user_id=true]", "wide-deep[embedding=5,hidden=[13,7],history=5]", "din[history=5]")
+SPECS = (
+    "lr",
+    "lr[user_id=true]",
+    "wide-deep[embedding=5,hidden=[13,7],history=5]",
+    "din[history=5]",
+    "fm[history=5]",
+    "deepfm[embedding=5,hidden=[13,7],history=5]",
+    "pnn[embedding=5,hidden=[13,7],history=5]",
+    "dcn-v2[cross=3,hidden=[13,7],history=5]",
+    "autoint[layers=3,history=5]",
+    "dien[history=5]",
+)
 
 
 def logits(published: Published) -> torch.Tensor:

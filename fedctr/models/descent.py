@@ -46,6 +46,11 @@ class Descent:
         if self._token is not None:
             _current.reset(self._token)
 
+    @staticmethod
+    def entered() -> "Descent | None":
+        """The descent that layers are in the midst of."""
+        return _current.get()
+
     def uses(self, *weights: Tensor | None) -> None:
         """Note that a layer uses these weights."""
         self._uses.update(_storage(weight) for weight in weights if weight is not None)
@@ -65,7 +70,7 @@ def look_up(places: Sequence[Places], tables: Sequence[Tensor]) -> Tensor:
     Returns:
         float32 (users, places, total size).
     """
-    found: Tensor = _LookUp.apply(_current.get(), places, *tables)  # type: ignore[no-untyped-call]
+    found: Tensor = _LookUp.apply(Descent.entered(), places, *tables)  # type: ignore[no-untyped-call]
     return found
 
 
@@ -81,7 +86,7 @@ def chain(x: Tensor, constant: Tensor | None, layers: Sequence[tuple[Tensor, Ten
         float32 (users, samples, outputs of the last layer).
     """
     flat = [parameter for layer in layers for parameter in layer]
-    descent = _current.get()
+    descent = Descent.entered()
     stacked = all(weight.dim() == 3 and (bias is None or bias.dim() == 2) for weight, bias in layers)
     if descent and stacked and any(parameter is not None and parameter.requires_grad for parameter in flat):
         descent.uses(*flat)
@@ -92,6 +97,21 @@ def chain(x: Tensor, constant: Tensor | None, layers: Sequence[tuple[Tensor, Ten
         x = _linear(x, weight, bias)
         x = x + constant if constant is not None and not index else x
     return x
+
+
+def weight_gradient(descent: Descent | None, weight: Tensor, gradient: Tensor, x: Tensor) -> Tensor | None:
+    """The gradient of each user's weight; None if the descent moves the weight along it at once.
+
+    Args:
+        descent: that was entered when the layer was used.
+        weight: float32 (users, outputs, inputs).
+        gradient: of what the layer gave, float32 (users, samples, outputs).
+        x: what it read, float32 (users, samples, inputs).
+    """
+    if descent and descent.rate is not None and descent.moves(weight):
+        weight.baddbmm_(gradient.transpose(1, 2), x, alpha=-descent.rate)
+        return None
+    return _aligned_product(gradient.transpose(1, 2), x)
 
 
 class _LookUp(torch.autograd.Function):
@@ -148,10 +168,7 @@ class _Chain(torch.autograd.Function):
             if index or needs_x:
                 before = torch.bmm(gradient, weight)
             if needs[2 * index]:
-                if ctx.descent.moves(weight):
-                    weight.baddbmm_(gradient.transpose(1, 2), x, alpha=-ctx.descent.rate)
-                else:
-                    found[2 * index] = _aligned_product(gradient.transpose(1, 2), x)
+                found[2 * index] = weight_gradient(ctx.descent, weight, gradient, x)
             if needs[2 * index + 1]:
                 if ctx.descent.moves(bias):
                     bias.sub_(gradient.sum(1), alpha=ctx.descent.rate)

@@ -5,6 +5,7 @@ Inputs always have a leading user axis. A shared parameter has the shape that Py
 """
 
 from collections.abc import Collection, Iterable
+from functools import reduce
 from typing import Any, Literal, cast
 
 import torch
@@ -73,15 +74,54 @@ def pool(vectors: Tensor, places: Tensor, weights: Tensor) -> Tensor:
     return torch.bmm(matrix.scatter_add(2, places, weights), vectors)
 
 
+def beside(user: Tensor, *rest: Tensor) -> Tensor:
+    """The user's vectors beside those of each sample.
+
+    Args:
+        user: float32 (users, samples or 1, width).
+        rest: each float32 (users, samples, width of its own).
+
+    Returns:
+        float32 (users, samples, total width).
+    """
+    return torch.cat([user.expand(-1, rest[0].shape[1], -1), *rest], dim=-1)
+
+
+def second_order(size: int, *sides: Tensor) -> Tensor:
+    """The sum of the inner products of all pairs of fields.
+
+    Half of the square of the fields' sum less their squares: linear in the number of fields (Rendle 2010, lemma 3.1).
+
+    Args:
+        size: of one field's vector.
+        sides: vectors of fields side by side, each float32 (users, samples or 1, width of its own).
+
+    Returns:
+        float32 (users, samples).
+    """
+    total = reduce(torch.add, [side.unflatten(-1, (side.shape[-1] // size, size)).sum(2) for side in sides])
+    squares = reduce(torch.add, [side.square().sum(-1) for side in sides])
+    pairs: Tensor = (total.square().sum(-1) - squares) / 2
+    return pairs
+
+
 class Linear(nn.Module):
-    """``x W' + b``; weight ``([users,] outputs, inputs)``, bias ``([users,] outputs)``."""
+    """``x W' + b``; weight ``([users,] outputs, inputs)``, bias ``([users,] outputs)``.
+
+    Args:
+        inputs: width of the input.
+        outputs: width of the output.
+        bias: whether there is one.
+        parts: how many layers of equal width stand in this one, each of which begins as it would alone.
+    """
 
     weight: Tensor
     bias: Tensor | None
 
-    def __init__(self, inputs: int, outputs: int, *, bias: bool = True) -> None:
+    def __init__(self, inputs: int, outputs: int, *, bias: bool = True, parts: int = 1) -> None:
         super().__init__()
-        self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(outputs, inputs)))
+        weights = [nn.init.xavier_uniform_(torch.empty(outputs // parts, inputs)) for _ in range(parts)]
+        self.weight = nn.Parameter(torch.cat(weights))
         self.bias = nn.Parameter(torch.zeros(outputs)) if bias else None
 
     def forward(self, x: Tensor) -> Tensor:

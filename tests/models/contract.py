@@ -218,7 +218,7 @@ class Contract:
         for name, value in moved.items():
             found = value.detach() if value.grad is None else value.detach() - 0.1 * value.grad
             torch.testing.assert_close(found, scene.stacked[name] - 0.1 * gradients[name], rtol=0, atol=1e-9, msg=name)
-            assert (value.grad is None) == (name != "bias"), name  # logistic regression adds its bias by itself
+            assert (value.grad is None) == (name != "bias"), name  # a model adds a bias of its own by itself
 
     def test_a_schema_that_knows_users_by_their_id_alone_will_do(self, scene: "Scene") -> None:
         dataset = scene.features.dataset
@@ -290,6 +290,18 @@ class Scene:
                 present = [state[key][codes[place]] for place in places if codes[place]]
                 found.append(torch.stack(present).mean(0) if present else state[key].new_zeros(state[key].shape[1]))
         return torch.cat(found) if found else torch.zeros(0, dtype=torch.float64)
+
+    def fields(self, user: list[int], item: list[int], clicks: list[list[int]]) -> list[Tensor]:
+        """The embeddings of the fields of user, item and mean history, one by one."""
+        size = next(iter(self.model.get_submodule("item.tables").children())).get_parameter("weight").shape[1]
+        joint = torch.cat([self.vector("user", user, "user"), self.shown(item, clicks)])
+        return list(joint.split(size))
+
+    def shown(self, item: list[int], clicks: list[list[int]]) -> Tensor:
+        """The embeddings of an item beside the mean of those of its history."""
+        vector = self.vector("item", item, "item")
+        past = [self.vector("item", click, "item") for click in clicks]
+        return torch.cat([vector, torch.stack(past).mean(0) if past else torch.zeros_like(vector)])
 
     def mlp(self, prefix: str, x: Tensor, constant: Tensor) -> Tensor:
         """Linear layers with ReLU between them, from their weights; the first reads a constant beside its input."""

@@ -5,7 +5,7 @@ from torch.func import functional_call
 
 from fedctr.data.dataset import Field
 from fedctr.models.batch import Bag, Coded
-from fedctr.models.layers import MLP, Embeddings, Linear, check_sizes, pick, pool
+from fedctr.models.layers import MLP, Embeddings, Linear, beside, check_sizes, pick, pool, second_order
 
 FIELDS = (Field("id", 6), Field("kind", 4), Field("tags", 5, values=3))
 COLUMNS = {"id": slice(0, 1), "kind": slice(1, 2), "tags": slice(2, 5)}
@@ -72,6 +72,27 @@ def test_linear_is_a_product_plus_a_bias() -> None:
     parameters = {"weight": torch.tensor([[[1.0, 2.0]], [[3.0, 4.0]]]), "bias": torch.tensor([[10.0], [20.0]])}
     x = torch.tensor([[[1.0, 1.0]], [[1.0, 1.0]]])
     assert functional_call(layer, parameters, (x,)).tolist() == [[[13.0]], [[27.0]]]
+
+
+def test_parts_of_a_layer_begin_as_layers_of_their_own() -> None:
+    bound = (6 / (300 + 100)) ** 0.5  # Glorot and Bengio's, of 300 inputs and 100 outputs
+    for part in Linear(300, 400, parts=4).weight.chunk(4):
+        assert 0.99 * bound < part.abs().max() <= bound
+
+
+def test_the_user_stands_beside_each_sample() -> None:
+    user, first, second = torch.tensor([[[1.0]]]), torch.tensor([[[2.0], [3.0]]]), torch.tensor([[[4.0], [5.0]]])
+    assert beside(user, first, second).tolist() == [[[1.0, 2.0, 4.0], [1.0, 3.0, 5.0]]]
+    each = torch.tensor([[[1.0], [9.0]]])
+    assert beside(each, first).tolist() == [[[1.0, 2.0], [9.0, 3.0]]]
+    assert torch.equal(beside(torch.zeros(1, 1, 0), first), first)
+
+
+def test_the_second_order_is_the_inner_products_of_all_pairs_of_fields() -> None:
+    user, shown = torch.tensor([[[1.0, 2.0]]]), torch.tensor([[[3.0, 4.0, 5.0, 6.0], [0.0, 1.0, 1.0, 0.0]]])
+    # 1*3 + 2*4 = 11, 1*5 + 2*6 = 17, 3*5 + 4*6 = 39; of the second sample 2, 1 and 0.
+    assert second_order(2, user, shown).tolist() == [[67.0, 3.0]]
+    assert second_order(2, torch.zeros(1, 1, 0), shown).tolist() == [[39.0, 0.0]]
 
 
 def test_mlp_has_relu_between_its_layers_and_not_after_the_last() -> None:

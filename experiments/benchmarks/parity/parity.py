@@ -1,43 +1,25 @@
 """Our globally trained models against a library's of the same kind.
 
-Trains lr, wide-deep and din with fedctr and with DeepCTR-Torch (https://github.com/shenweichen/DeepCTR-Torch) on the
-same MovieLens-100K split, features and budget, and prints a Markdown table of the test metrics of both. It exits with
-an error if one of ours is worse by more than noise.
+Trains models with fedctr and with DeepCTR-Torch (https://github.com/shenweichen/DeepCTR-Torch) on the same
+MovieLens-100K split, features and budget, and prints a Markdown table of the test metrics of both. It exits with an
+error if one of ours is worse by more than noise.
 """
 
 import argparse
-import contextlib
-import io
 import sys
-import types
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from library import LIBRARY, Floats, library, rows_of
 
 from fedctr import metrics
 from fedctr.cloud import CloudTraining, publish
 from fedctr.data.cache import open_dataset
-from fedctr.data.dataset import Dataset, Field, slices
-from fedctr.data.split import Fractions, Part, Split, split
-from fedctr.features import Features, Histories
-from fedctr.models.din import DIN
-from fedctr.models.model import Model
-from fedctr.models.wide_deep import WideDeep
+from fedctr.data.dataset import Dataset
+from fedctr.data.split import Fractions, Split, split
+from fedctr.features import Features
 from fedctr.statistics import Interval, paired_difference
-
-# When imported, the library looks for a newer version of itself on the network, which a benchmark should not.
-sys.modules["deepctr_torch.utils"] = types.SimpleNamespace(check_version=lambda version: None)  # type: ignore[assignment]
-from deepctr_torch import models as library_models  # noqa: E402
-from deepctr_torch.callbacks import EarlyStopping  # noqa: E402
-from deepctr_torch.inputs import SparseFeat, VarLenSparseFeat  # noqa: E402
-
-Rows = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float64]
-Columns = list[SparseFeat | VarLenSparseFeat]
 
 
 @dataclass(frozen=True)
@@ -52,11 +34,6 @@ class Result:
     def user_auc(self) -> Floats:
         """Mean over users, (seeds,)."""
         return np.array([metrics.auc_user_mean(auc) for auc in self.auc_by_user.T])
-
-
-def rows_of(parts: Split, part: Part) -> Rows:
-    """Rows of one part, by user."""
-    return np.concatenate([np.arange(first, stop) for first, stop in zip(*parts.bounds(part), strict=True)])
 
 
 def evaluate(dataset: Dataset, parts: Split, logits_by_seed: list[Floats]) -> Result:
@@ -82,130 +59,6 @@ def ours(name: str, dataset: Dataset, parts: Split, training: CloudTraining, see
     rows = rows_of(parts, "test")
     with torch.no_grad():
         logits: Floats = model(features.batch(rows[None], owner[rows][None]))[0].numpy().astype(np.float64)
-    return logits
-
-
-def fields(dataset: Dataset) -> tuple[Field, ...]:
-    """What both sides read of user and item; the user's id is left out."""
-    return dataset.schema.user_fields[1:] + dataset.schema.item_fields
-
-
-def inputs(dataset: Dataset, parts: Split, rows: Rows, history: int) -> dict[str, npt.NDArray[Any]]:
-    """The coded features of some rows, as DeepCTR-Torch wants them: one array for each column."""
-    owner = np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))[rows]
-    past = Histories.build(dataset, parts, range(dataset.users), history).of(rows)
-    clicks = np.where(past >= 0, dataset.item[past] + 1, 0)
-    found = {"clicks": (clicks > 0).sum(1)}
-    for field, columns in list(slices(dataset.schema.user_fields))[1:]:
-        found[field.name] = dataset.user_codes[owner, columns]
-    for field, columns in slices(dataset.schema.item_fields):
-        found[field.name] = dataset.item_codes[dataset.item[rows], columns]
-        found[f"hist_{field.name}"] = dataset.described[clicks][..., columns].reshape(len(rows), -1)
-    return found
-
-
-def column(field: Field, embedding: int) -> SparseFeat | VarLenSparseFeat:
-    """A field of the user or the shown item; several values are averaged."""
-    one = SparseFeat(field.name, field.cardinality, embedding)
-    return one if field.values == 1 else VarLenSparseFeat(one, field.values, "mean")
-
-
-def history_column(field: Field, embedding: int, history: int) -> VarLenSparseFeat:
-    """A field of the earlier clicks; it shares the table of the shown item."""
-    one = SparseFeat(f"hist_{field.name}", field.cardinality, embedding, embedding_name=field.name)
-    # Several values have no common length: there, the library skips every code 0 instead.
-    return VarLenSparseFeat(one, history * field.values, "mean", "clicks" if field.values == 1 else None)
-
-
-def all_columns(dataset: Dataset, embedding: int, history: int) -> Columns:
-    """User, item and history."""
-    return [column(field, embedding) for field in fields(dataset)] + [
-        history_column(field, embedding, history) for field in dataset.schema.item_fields
-    ]
-
-
-def library_lr(dataset: Dataset, seed: int) -> Any:
-    """Wide & Deep without the deep part."""
-    return library_models.WDL([column(field, 1) for field in fields(dataset)], [], l2_reg_linear=0, seed=seed)
-
-
-def library_wide_deep(dataset: Dataset, seed: int) -> Any:
-    """As wide-deep."""
-    options = defaults(WideDeep)
-    return library_models.WDL(
-        [column(field, 1) for field in fields(dataset)],
-        all_columns(dataset, options["embedding"], options["history"]),
-        dnn_hidden_units=options["hidden"],
-        l2_reg_linear=0,
-        l2_reg_embedding=0,
-        seed=seed,
-    )
-
-
-def library_din(dataset: Dataset, seed: int) -> Any:
-    """As din, but that it attends by item and year only, genres of the history being averaged."""
-    options = defaults(DIN)
-    return library_models.DIN(
-        all_columns(dataset, options["embedding"], options["history"]),
-        [field.name for field in dataset.schema.item_fields if field.values == 1],
-        dnn_hidden_units=options["hidden"],
-        att_hidden_size=(options["attention"],),
-        att_activation="relu",
-        l2_reg_embedding=0,
-        seed=seed,
-    )
-
-
-LIBRARY: dict[str, Callable[[Dataset, int], Any]] = {
-    "lr": library_lr,
-    "wide-deep": library_wide_deep,
-    "din": library_din,
-}
-
-
-def defaults(model: type[Model]) -> dict[str, Any]:
-    """The options of our model."""
-    return dict(model.__init__.__kwdefaults__ or {})
-
-
-def start_as_ours(model: torch.nn.Module) -> None:
-    """Draw initial parameters from our distributions; the library's are so small that its training starts late."""
-    for module in model.modules():
-        if isinstance(module, torch.nn.Embedding):
-            torch.nn.init.normal_(module.weight, std=0.01)
-        elif isinstance(module, torch.nn.Linear):
-            torch.nn.init.xavier_uniform_(module.weight)
-            if module.bias is not None:
-                torch.nn.init.zeros_(module.bias)
-
-
-def library(name: str, dataset: Dataset, parts: Split, training: CloudTraining, seed: int, as_shipped: bool) -> Floats:
-    """Logits of the test part by the library's model."""
-    model = LIBRARY[name](dataset, seed)
-    if not as_shipped:
-        start_as_ours(model)
-    history = defaults(DIN)["history"]
-    # The library sums the loss over a batch where we average, so that the same decay is that many times larger.
-    decay = training.weight_decay * training.batch_size
-    adam = torch.optim.Adam(model.parameters(), lr=training.learning_rate, weight_decay=decay)
-    model.compile(adam, "binary_crossentropy", metrics=["binary_crossentropy"])
-    stopping = EarlyStopping(
-        "val_binary_crossentropy", patience=training.patience, mode="min", restore_best_weights=True
-    )
-    train, validation = rows_of(parts, "train"), rows_of(parts, "validation")
-    with contextlib.redirect_stdout(io.StringIO()):
-        model.fit(
-            inputs(dataset, parts, train, history),
-            dataset.label[train].astype(np.float32),
-            batch_size=training.batch_size,
-            epochs=training.epochs,
-            verbose=0,
-            validation_data=(inputs(dataset, parts, validation, history), dataset.label[validation]),
-            callbacks=[stopping],
-        )
-    model.load_state_dict(stopping.best_weights)  # the library restores them only when it stopped early
-    chances = model.predict(inputs(dataset, parts, rows_of(parts, "test"), history), 8192)[:, 0].clip(1e-7, 1 - 1e-7)
-    logits: Floats = np.log(chances / (1 - chances))
     return logits
 
 
