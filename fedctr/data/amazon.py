@@ -76,7 +76,7 @@ class Amazon(Loader):
         literal: whether lines may be Python literals.
         category: the category, such as ``Electronics``; may be left out where there is one only.
         positives: ``reviews``: a review is a positive, whatever its rating, and negatives are drawn, which gives every
-            user the same CTR, so no drift; ``ratings``: a rating of 4 or more is a positive, any other a negative, and
+            user the same CTR, so hardly any drift; ``ratings``: a rating of 4 or more is a positive, any other a negative, and
             nothing is drawn.
         negatives: how many are drawn for each positive, at the time of that positive. Each is drawn by itself from the
             items that the user has not reviewed anywhere, so one may come up again.
