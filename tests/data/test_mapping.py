@@ -1,4 +1,5 @@
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -76,3 +77,10 @@ def test_whatever_is_damaged_gives_a_mapping_or_one_clear_line(start: int, lengt
     except FedctrError as error:
         said = str(error)
     assert len(said.splitlines()) <= 1
+
+
+def test_the_examples_of_the_readme_are_mappings() -> None:
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    least, features = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    assert Mapping.parse(least.encode(), "README.md").samples == "clicks.csv"
+    assert Mapping.parse((least + features).encode(), "README.md").items.columns["topics"].separator == "|"

@@ -1,3 +1,4 @@
+import gzip
 import re
 import tempfile
 from collections.abc import Callable
@@ -134,6 +135,15 @@ class TestReading:
         names = ["clicks.toml", "clicks.csv", "people.csv"]
         assert [path.name for path in Csv().inputs(folder / "clicks.csv")] == names
 
+    def test_an_archive_or_a_packed_file_equals_the_folder(self, folder: Path, zipped: Callable[[Path], Path]) -> None:
+        expected = Csv().read(folder, Reading()).content_hash
+        assert Csv().read(zipped(folder), Reading()).content_hash == expected
+        (folder / "clicks.toml").write_text(MAPPING + FEATURES)
+        (folder / "clicks.csv.gz").write_bytes(gzip.compress((folder / "clicks.csv").read_bytes()))
+        assert "clicks.csv.gz: there is also " in refusal(folder / "clicks.csv.gz")
+        (folder / "clicks.csv").unlink()
+        assert Csv().read(folder / "clicks.csv.gz", Reading()).content_hash == expected
+
     def test_times_and_ratings(self, write: Write) -> None:
         path = write("7,1,1500000000999,4\n7,2,1500000001000,-3.5\n", "time_unit = 'milliseconds'\npositive_from = 4")
         dataset = Csv().read(path, Reading())
@@ -218,6 +228,27 @@ class TestParquet:
         replace(columnar / "fedctr.toml", old, new)
         assert re.search(message, refusal(columnar, Parquet()))
 
+    def test_an_archive_must_be_unpacked(self, columnar: Path, zipped: Callable[[Path], Path]) -> None:
+        archive = zipped(columnar)
+        assert f"clicks.parquet: Parquet is read from a folder; unpack {archive}" in refusal(archive, Parquet())
+
+    @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @given(where=st.floats(0, 1), put=st.binary(max_size=4), cut=st.integers(0, 4))
+    def test_whatever_is_damaged_gives_a_data_set_or_one_clear_line(
+        self, columnar: Path, where: float, put: bytes, cut: int
+    ) -> None:
+        content = (columnar / "clicks.parquet").read_bytes()
+        start, said = int(where * len(content)), ""
+        with tempfile.TemporaryDirectory() as scratch:
+            for file in ("fedctr.toml", "people.parquet"):
+                (Path(scratch) / file).write_bytes((columnar / file).read_bytes())
+            (Path(scratch) / "clicks.parquet").write_bytes(content[:start] + put + content[start + cut :])
+            try:
+                Parquet().read(Path(scratch), Reading())
+            except FedctrError as error:
+                said = str(error)
+        assert len(said.splitlines()) <= 1
+
     def test_an_empty_table_holds_no_sample(self, columnar: Path) -> None:
         table = parquet.read_table(columnar / "clicks.parquet")
         parquet.write_table(table.slice(0, 0), columnar / "clicks.parquet")
@@ -267,7 +298,7 @@ class TestFaults:
         assert "no such file or folder" in refusal(tmp_path / "nowhere.csv")
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data())
 def test_whatever_is_damaged_gives_a_data_set_or_one_clear_line(folder: Path, data: st.DataObject) -> None:
     victim = data.draw(st.sampled_from(sorted(folder.iterdir())))

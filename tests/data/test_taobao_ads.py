@@ -168,6 +168,14 @@ class TestFaults:
         (official / "ad_feature.csv").unlink()
         assert refusal(official).startswith(f"{official}: it lacks ad_feature.csv; give a folder or archive with raw_s")
 
+    def test_a_file_with_a_header_only(self, official: Path) -> None:
+        (official / "raw_sample.csv").write_text(SAMPLES.partition("\n")[0])
+        with pytest.raises(FedctrError, match="data set taobao-ads: it holds no sample"):
+            LOADER.read(official, Reading()).check()
+        (official / "raw_sample.csv").write_text(SAMPLES)
+        (official / "ad_feature.csv").write_text(ADS.partition("\n")[0])
+        assert "raw_sample.csv, line 2, field adgroup_id: found '1', expected an id that" in refusal(official)
+
     def test_a_packed_file_that_is_cut_short(self, official: Path) -> None:
         packed = gzip.compress((official / "raw_sample.csv").read_bytes())
         (official / "raw_sample.csv").unlink()
