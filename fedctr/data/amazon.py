@@ -75,9 +75,8 @@ class Amazon(Loader):
         traits: its other keys that become fields.
         literal: whether lines may be Python literals.
         category: the category, such as ``Electronics``; may be left out where there is one only.
-        positives: ``reviews``: a review is a positive, whatever its rating, and negatives are drawn, which gives every
-            user the same CTR, so hardly any drift; ``ratings``: a rating of 4 or more is a positive, any other a negative, and
-            nothing is drawn.
+        positives: ``reviews``: a review is a positive, whatever its rating, and negatives are drawn, which leaves
+            hardly any drift; ``ratings``: a rating of 4 or more is a positive, any other a negative, nothing is drawn.
         negatives: how many are drawn for each positive, at the time of that positive. Each is drawn by itself from the
             items that the user has not reviewed anywhere, so one may come up again.
         sampling: ``uniform``: all those items are as likely; ``popularity``: as the number of their reviews.
