@@ -63,6 +63,7 @@ def choose(strategy: ClientStrategy, dry: Judged, real: Judged) -> Columns:
     keep = strategy.keep(*shown)
     users = dry.tuned["user"]
     if not isinstance(keep, np.ndarray) or keep.dtype != bool or keep.shape != users.shape:
-        raise ValueError(f"keep returned {keep!r}, expected an array of {len(users)} truth values")
+        found = f"{keep.dtype} {keep.shape}" if isinstance(keep, np.ndarray) else type(keep).__name__
+        raise ValueError(f"keep returned {found}, expected bool {users.shape}")
     published = real.published | {name: real.tuned[name] for name in ("learning_rate", "epochs")}
     return {name: np.where(keep, values, published[name]) for name, values in real.tuned.items()}

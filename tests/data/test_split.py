@@ -72,3 +72,10 @@ def test_parts_follow_one_another_and_training_is_never_empty(
 def test_shares_that_leave_no_part_are_refused(validation: float, test: float) -> None:
     with pytest.raises(FedctrError, match=f"split: validation {validation} and test {test} must be shares above 0"):
         Fractions(validation, test)
+
+
+def test_the_training_part_can_be_cut_once_more() -> None:
+    inner = split(with_counts(10, 20, 0, 5), Fractions()).inner(0.2)
+    assert sizes(inner) == [[6, 12, 0, 4], [1, 2, 0, 0], [0, 0, 0, 0]]
+    assert inner.bounds("train")[0].tolist() == [0, 10, 30, 30]
+    assert inner.bounds("validation")[1].tolist() == [7, 24, 30, 34]
