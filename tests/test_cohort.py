@@ -149,11 +149,16 @@ def assert_equal_to_the_loop(
     assert moved > 100 * tolerance
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("spec", [spec for spec in SHELF if strategy_of(spec).tunes])
-def test_every_strategy_of_the_shelf_is_equal_to_the_plain_loop(model: str, spec: str, features: Features) -> None:
-    if "head-only" in spec and model.startswith("lr"):
-        pytest.skip("logistic regression has no head")
+@pytest.mark.parametrize(
+    ("spec", "model"),
+    [
+        (spec, model)
+        for spec in SHELF
+        for model in MODELS
+        if strategy_of(spec).tunes and not ("head-only" in spec and model.startswith("lr"))  # which has no head
+    ],
+)
+def test_every_strategy_of_the_shelf_is_equal_to_the_plain_loop(spec: str, model: str, features: Features) -> None:
     published = publish(model, features.dataset.schema)
     assert_equal_to_the_loop(published, strategy_of(spec), features, Recipe(3, 0.1, 2))
 

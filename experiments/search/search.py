@@ -9,7 +9,9 @@ A window is where samples are taken from, and which of their parts is scored:
 - ``rehearsal:test`` is the whole protocol played on the training part of the later window alone: 70 % of that for
   training, then 10 % for validation, then 20 % to score. These samples are as far from those that are fine-tuned on as
   test samples are, and no later than any of validation's. ``rehearsal:validation`` are those in between;
-- ``rehearsal-earlier:test`` and ``rehearsal-earlier:validation`` are the same of the earlier window.
+- ``rehearsal:refit`` scores the same samples as ``rehearsal:test`` after fine-tuning on training and validation part,
+  with histories up to there, so that nothing lies between the local samples and those to score;
+- ``rehearsal-earlier:...`` are the same of the earlier window.
 
 Each cell is a strategy, a seed and a window, and holds a row per user and trial. With ``--inner`` a second one scores
 the last fifth of the training part after fine-tuning on the rest of it, which is what a device can know by itself.
@@ -30,7 +32,7 @@ from fedctr.cloud import CloudTraining, publish
 from fedctr.composition import strategy_of
 from fedctr.data.cache import open_dataset
 from fedctr.data.dataset import Dataset
-from fedctr.data.split import Fractions, split
+from fedctr.data.split import Fractions, Split, split
 from fedctr.features import Features
 from fedctr.messages import Task
 from fedctr.personalise import personalise
@@ -76,7 +78,11 @@ def compute(cell: Cell, folder: Path, dataset_name: str, model: str) -> str:
     window, part = cell.window.split(":")
     dataset, fractions = placed(open_dataset(dataset_name), window)
     published, _ = publish(model, dataset, fractions, CloudTraining(), cell.seed, lambda epoch, loss: None)
+    if window in ("later", "earlier") and part != "validation":
+        raise ValueError(f"{cell.window}: the search must not read test")
     parts = split(dataset, fractions)
+    if part == "refit":
+        parts, part = Split(parts.start, parts.validation_end, parts.validation_end, parts.stop), "test"
     parts = parts.inner(SHARE) if cell.inner else parts
     features = Features.build(dataset, parts, range(dataset.users), published.model.history_length)
     strategy = strategy_of(cell.spec)
