@@ -6,7 +6,7 @@ from typing import ClassVar, Literal, get_args
 
 from fedctr.strategy import ClientStrategy, Kept, Values
 
-Judge = Literal["log-loss", "auc"]
+Judge = Literal["auc", "log-loss"]
 
 
 @dataclass(frozen=True)
@@ -14,18 +14,18 @@ class Gate(ClientStrategy):
     """Leave the published model to every user whom a dry run on its latest samples does not show to gain.
 
     The dry run is fine-tuned on the earlier samples; a user who passes is fine-tuned on all of them. One without
-    held-out samples, or by AUC without both classes among them, keeps the published model.
+    held-out samples, or without both classes among them if AUC decides, keeps the published model.
 
     Attributes:
         share: of the local samples, the latest, which are held out of the dry run.
-        by: what is compared on them, ``log-loss`` or ``auc``.
+        by: what is compared on them, ``auc`` or ``log-loss``.
         margin: by how much the tuned model must be better.
     """
 
     name: ClassVar[str] = "gate"
 
     share: float = 0.2
-    by: Judge = "log-loss"
+    by: Judge = "auc"
     margin: float = 0.0
 
     def __post_init__(self) -> None:

@@ -136,7 +136,7 @@ def test_nothing_in_common_is_an_error() -> None:
 
 
 def test_the_gate_is_asked() -> None:
-    composed = Composed.of([LabelCorrection(), Gate(share=0.3, margin=0.1)])
+    composed = Composed.of([LabelCorrection(), Gate(share=0.3, by="log-loss", margin=0.1)])
     assert composed.held_out() == 0.3
     losses = np.array([0.5, 0.55]), np.array([0.62, 0.64])
     shown = ({"log_loss": each} for each in losses)

@@ -67,11 +67,14 @@ def by_the_loop(published: Published, strategy: ClientStrategy, features: Featur
     return found
 
 
-@pytest.mark.parametrize("spec", ["gate", "label-correction+gate", "pairwise+gate"])
+@pytest.mark.parametrize(
+    "spec", ["gate[by=log-loss]", "label-correction+gate[by=log-loss]", "pairwise+gate[by=log-loss]"]
+)
 def test_a_user_keeps_what_the_plain_loop_would_keep(spec: str, published: Published, features: Features) -> None:
     strategy = strategy_of(spec)
     found = rows(published, strategy, features, TODO)
-    tuned = rows(published, strategy_of(spec.removesuffix("+gate").replace("gate", "fine-tuning")), features, TODO)
+    ungated = spec.replace("+gate[by=log-loss]", "").replace("gate[by=log-loss]", "fine-tuning")
+    tuned = rows(published, strategy_of(ungated), features, TODO)
     untuned = rows(published, NoFineTuning(), features, TODO)
     keep = np.array([by_the_loop(published, strategy, features, user) for user in features.users])
     assert 0 < keep.mean() < 1
@@ -113,7 +116,7 @@ def test_test_samples_have_no_say(published: Published, features: Features) -> N
         assert values.tobytes() == kept[name].tobytes(), name  # who keeps it is tuned on all local samples
 
 
-@pytest.mark.parametrize("spec", ["gate", "label-correction[variant=anchored]+gate[by=auc]"])
+@pytest.mark.parametrize("spec", ["gate[by=log-loss]", "label-correction[variant=anchored]+gate"])
 def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
     spec: str, published: Published, features: Features
 ) -> None:
