@@ -63,7 +63,7 @@ def main() -> None:
         print("| " + " | ".join(found.columns) + " |")
         print("|" + "---|" * len(found.columns))
         for line in found.itertuples(index=False):
-            print("| " + " | ".join(map(str, line)) + " |")
+            print("| " + " | ".join(str(value).replace("|", r"\|") for value in line) + " |")
 
 
 if __name__ == "__main__":
