@@ -7,6 +7,7 @@ from uuid import uuid4
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
+from fedctr.composition import strategy_of
 from fedctr.data.dataset import Dataset
 from fedctr.data.partition import partition
 from fedctr.data.split import Split, SplitRule, split
@@ -24,7 +25,6 @@ from fedctr.messages import (
 from fedctr.personalise import UserError, personalise
 from fedctr.published import Published
 from fedctr.retention import Retention
-from fedctr.strategy import strategies
 from fedctr.threads import single_thread
 
 WORKER = uuid4().hex  # this process, which may serve any partition
@@ -58,7 +58,7 @@ def evaluate(message: Message, context: Context) -> Message:
             raise FedctrError("stopped by the server")
 
     try:
-        strategy = strategies.create(task.strategy)
+        strategy = strategy_of(task.strategy)
         whole = _features(task.dataset, task.rule, client, clients, published.model.history_length)
         features = _keeping(whole, task.local, task.seed)
         with single_thread():

@@ -71,6 +71,30 @@ def smoothed_ctr(positives: Tensor, samples: Tensor, prior: Tensor, strength: fl
     return torch.where(known, (positives + strength * prior) / torch.where(known, total, 1.0), prior)
 
 
+def between(ctr: Tensor, target: Tensor, share: float) -> Tensor:
+    """A mean label on the way from c to the target, evenly in log-odds.
+
+    ``logit t = (1 - s) logit c + s logit target``. Where a model knows the features but not the prior, Bayes' rule
+    moves all of its logits by the difference of the priors' log-odds. Plain labels make it move by
+    ``logit c - logit g``, labels corrected to this mean by ``1 - s`` of that: a user keeps as much of its drift, and
+    the same share at either end of [0, 1].
+
+    Written as a normalised geometric mean of the two distributions, it holds at the ends as well: a user of one class
+    keeps it for s < 1, and meets the target for s = 1.
+
+    Args:
+        ctr: local CTR c in [0, 1], (users, 1).
+        target: strictly between 0 and 1, broadcastable to (users, 1).
+        share: s in [0, 1], how much of the way to go.
+
+    Returns:
+        Mean labels to meet, (users, 1).
+    """
+    positive = ctr ** (1 - share) * target**share
+    negative = (1 - ctr) ** (1 - share) * (1 - target) ** share
+    return positive / (positive + negative)
+
+
 def gap_only(labels: Tensor, ctr: Tensor, target: Tensor) -> Tensor:
     """A control: the gap of :func:`one_sided`, but the mean label stays at c.
 

@@ -32,6 +32,7 @@ from fedctr.strategy import (
     added_penalty,
     cross_entropy_gradient,
     minibatch_loss,
+    overrides,
     soft_labels,
     trainable_of,
 )
@@ -61,8 +62,8 @@ def fine_tune(
     model, block = published.model, cohort.block
     origin = cohort.stack(model)
     tuned = {name: own(origin[name]) for name in trainable_of(strategy, origin)}
-    plain = type(strategy).loss is ClientStrategy.loss and type(strategy).logits is ClientStrategy.logits
-    penalised = type(strategy).penalty is not ClientStrategy.penalty
+    plain = not overrides(strategy, "loss") and not overrides(strategy, "logits")
+    penalised = overrides(strategy, "penalty")
     targets = torch.where(local.mask, soft_labels(strategy, local, published), 0.0)
     mask = cohort.train.mask.cpu().numpy()
     steps = -(-mask.sum(1) // recipe.batch_size)

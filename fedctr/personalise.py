@@ -13,6 +13,7 @@ from fedctr.cohort_size import users_at_once
 from fedctr.data.dataset import Schema
 from fedctr.engine import fine_tune, working_set
 from fedctr.features import Features, Rows
+from fedctr.holdout import Judged, choose, held_out
 from fedctr.messages import Columns, Task
 from fedctr.published import Published
 from fedctr.recipe import Recipe
@@ -79,6 +80,28 @@ def personalise(
     if task.device != "cpu":
         published = replace(published, model=copy.deepcopy(published.model).to(task.device))
 
+    def rows(strategy: ClientStrategy | None, features: Features, task: Task) -> Columns:
+        return _over_cohorts(published, strategy, features, task, size, go_on)
+
+    if not strategy.tunes:
+        return rows(None, features, task)
+    share = strategy.held_out()
+    if not share:
+        return rows(strategy, features, task)
+    dry = held_out(features, share), replace(task, part="validation")
+    real = features, task
+    return choose(strategy, *(Judged(rows(strategy, *each), rows(None, *each)) for each in (dry, real)))
+
+
+def _over_cohorts(
+    published: Published,
+    strategy: ClientStrategy | None,
+    features: Features,
+    task: Task,
+    size: Callable[[Rows, int], int],
+    go_on: Callable[[], None],
+) -> Columns:
+    """The rows of all users; without a strategy, those of the published model."""
     measured: list[Columns] = []
     waiting: list[_Scored] = []
     for users in gather(features, task.batch_size, size):
@@ -109,7 +132,7 @@ class _Scored:
 
 
 def _scored(
-    published: Published, strategy: ClientStrategy, features: Features, task: Task, users: Rows
+    published: Published, strategy: ClientStrategy | None, features: Features, task: Task, users: Rows
 ) -> list[_Scored]:
     cohort = Cohort.build(features, users, task.part, task.batch_size, published.model.reads).to(task.device)
     local = cohort.local(published)
@@ -128,7 +151,7 @@ def _scored(
         columns = {"learning_rate": np.full(count, learning_rate), "epochs": np.full(count, epochs)}
         return _Scored(counts | columns, cohort.score(published.model, parameters)[:count][mask], labels)
 
-    if not strategy.tunes:
+    if strategy is None:
         return [trial(0.0, 0, cohort.stack(published.model))]
     return [
         trial(learning_rate, epoch, parameters)
@@ -165,7 +188,12 @@ def _measure(trials: list[_Scored]) -> Columns:
 
 
 def _blamed(
-    published: Published, strategy: ClientStrategy, features: Features, task: Task, users: Rows, error: BaseException
+    published: Published,
+    strategy: ClientStrategy | None,
+    features: Features,
+    task: Task,
+    users: Rows,
+    error: BaseException,
 ) -> UserError:
     """Name the user whom a cohort failed at, by running each alone."""
     for user in users:

@@ -51,14 +51,19 @@ def parse(text: str) -> Spec:
 
 def split_specs(text: str) -> list[str]:
     """Split at the commas that stand outside brackets: ``a[x=1,y=2],b`` is ``a[x=1,y=2]`` and ``b``."""
+    return [part for part in split_outside_brackets(text, ",") if part]
+
+
+def split_outside_brackets(text: str, separator: str) -> list[str]:
+    """Split at every separator that stands outside brackets, and strip blanks."""
     depth, parts = 0, [""]
     for character in text:
         depth += (character == "[") - (character == "]")
-        if character == "," and depth == 0:
+        if character == separator and depth == 0:
             parts.append("")
         else:
             parts[-1] += character
-    return [part.strip() for part in parts if part.strip()]
+    return [part.strip() for part in parts]
 
 
 class Registry(Generic[T]):

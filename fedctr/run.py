@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from fedctr.cloud import VERSION
+from fedctr.composition import strategy_of
 from fedctr.config import Experiment
 from fedctr.data.cache import open_dataset
 from fedctr.data.dataset import Dataset
@@ -27,7 +28,8 @@ from fedctr.progress import Reporter
 from fedctr.protocol import Trial
 from fedctr.published import Published
 from fedctr.registry import fingerprint, parse
-from fedctr.strategy import ClientStrategy, strategies
+from fedctr.retention import EVERYTHING
+from fedctr.strategy import ClientStrategy, trainable_of
 
 
 @dataclass(eq=False)
@@ -62,7 +64,7 @@ class Run:
         """
         shelf: dict[str, ClientStrategy] = {}
         for spec in experiment.strategies:
-            strategy = strategies.create(spec)
+            strategy = strategy_of(spec)
             twin = next((other for other, known in shelf.items() if known == strategy), None)
             if twin:
                 raise FedctrError(f"strategies: {spec} and {twin} are the same; leave one out")
@@ -71,7 +73,11 @@ class Run:
         if experiment.device == "cuda" and not torch.cuda.is_available():
             raise FedctrError("device: PyTorch finds no GPU here; leave out --device, or choose cpu")
         dataset = open_dataset(experiment.dataset, experiment.path, experiment.on_bad_row, reporter)
-        models.create(experiment.model, dataset.schema)
+        parameters = [name for name, _ in models.create(experiment.model, dataset.schema).named_parameters()]
+        for spec, strategy in shelf.items():
+            _check_tunable(spec, strategy, experiment.model, parameters)
+            if strategy.tunes and experiment.local != EVERYTHING and strategy.held_out() > 0:
+                raise FedctrError(f"local: strategy {spec} judges by the latest local samples, which must not be lost")
         if experiment.partitions > dataset.users:
             raise FedctrError(
                 f"partitions: {experiment.partitions:,} is more than the {dataset.users:,} users of "
@@ -112,7 +118,7 @@ class Run:
     def cell(self, part: Part, spec: str, seed: int) -> Path:
         """Where the rows of one strategy and seed are kept; a strategy whose code has changed has another place."""
         strategy = self.strategies[spec]
-        code = f"{strategy!r} {fingerprint(type(strategy))}"
+        code = " ".join([repr(strategy), *(fingerprint(type(part)) for part in strategy.components())])
         slug = re.sub("[^a-z0-9]+", "-", spec.lower()).strip("-")[:60]
         digest = hashlib.sha256(code.encode()).hexdigest()[:6]
         return self.folder / "cells" / f"{part}-{slug}-{digest}-seed{seed}.parquet"
@@ -195,6 +201,15 @@ class Run:
         self.stop_file.unlink(missing_ok=True)
         toml = self.experiment.to_toml()
         self.write(self.folder / "config.toml", lambda fresh: fresh.write_text(toml, encoding="utf-8"))
+
+
+def _check_tunable(spec: str, strategy: ClientStrategy, model: str, parameters: list[str]) -> None:
+    try:
+        trainable_of(strategy, parameters)
+    except ValueError as error:
+        raise FedctrError(f"strategy {spec!r} with model {model!r}: {error}") from None
+    except (Exception, SystemExit):  # a stranger's hook that fails is reported by the client, with the user
+        return
 
 
 @contextmanager

@@ -1,11 +1,13 @@
 """The contract that every client strategy meets."""
 
 from abc import ABC
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
+import numpy as np
+import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -13,6 +15,8 @@ from torch import Tensor
 from fedctr.published import Published
 from fedctr.registry import Registry
 
+Values = npt.NDArray[np.float64]
+Kept = npt.NDArray[np.bool_]
 DIVERGING = 50.0  # a logit beyond it belongs to a model on its way out of range
 
 
@@ -81,11 +85,13 @@ class ClientStrategy(ABC):
         name: what people type.
         citation: where the method was published.
         tunes: False to score the published model as it is.
+        reads_targets: False if the loss goes by the labels alone, so that softening them would change nothing.
     """
 
     name: ClassVar[str]
     citation: ClassVar[str] = ""
     tunes: ClassVar[bool] = True
+    reads_targets: ClassVar[bool] = True
 
     def targets(self, local: Local, published: Published) -> Tensor:
         """Soft labels to fit, float32 (users, samples), from all local samples; called once before tuning."""
@@ -115,6 +121,40 @@ class ClientStrategy(ABC):
     def trainable(self, parameter: str) -> bool:
         """Whether a device may change the parameter of this name."""
         return True
+
+    def chosen(self, parameters: Sequence[str]) -> list[str]:
+        """Which of the model's parameters a device may change, where a name alone does not tell.
+
+        Raises:
+            ValueError: when the model has none of the kind.
+        """
+        return [name for name in parameters if self.trainable(name)]
+
+    def held_out(self) -> float:
+        """Share of each user's latest local samples to judge a dry run by; 0 to keep every tuned model unseen."""
+        return 0.0
+
+    def keep(self, tuned: Mapping[str, Values], published: Mapping[str, Values]) -> Kept:
+        """Whether each user keeps its tuned model, bool (users,), asked only if something is held out.
+
+        A dry run fine-tunes on the samples that are not held out. If the user keeps it, fine-tuning is done again
+        on all local samples.
+
+        Args:
+            tuned: what the dry run's model makes of the held-out samples, each float64 (users,): ``auc``,
+                ``log_loss`` and ``ndcg_at_10``, NaN where the user has none; ``samples`` and ``positives``.
+            published: the same of the published model.
+        """
+        return np.ones(len(tuned["samples"]), dtype=bool)
+
+    def components(self) -> tuple["ClientStrategy", ...]:
+        """The strategies that this one is made of: itself, unless it is composed."""
+        return (self,)
+
+
+def overrides(strategy: ClientStrategy, hook: str) -> bool:
+    """Whether a strategy, or one that it is made of, differs from plain fine-tuning in a hook."""
+    return any(getattr(type(part), hook) is not getattr(ClientStrategy, hook) for part in strategy.components())
 
 
 def minibatch_loss(
@@ -155,7 +195,7 @@ def trainable_of(strategy: ClientStrategy, parameters: Iterable[str]) -> list[st
         ValueError: when there is none.
     """
     parameters = list(parameters)
-    chosen = [name for name in parameters if strategy.trainable(name)]
+    chosen = strategy.chosen(parameters)
     if not chosen:
         raise ValueError(f"trainable chose none of the parameters {', '.join(parameters)}")
     return chosen

@@ -12,7 +12,7 @@ from fedctr import correction
 from fedctr.published import Published
 from fedctr.strategy import ClientStrategy, Local
 
-Variant = Literal["one-sided", "shift", "smoothed", "anchored"]
+Variant = Literal["one-sided", "shift", "smoothed", "partial", "anchored"]
 
 
 @dataclass(frozen=True)
@@ -22,9 +22,11 @@ class LabelCorrection(ClientStrategy):
     Attributes:
         variant: ``one-sided`` softens the labels of the class that is too frequent; ``shift`` adds the same
             number to every label; ``smoothed`` is one-sided with the local CTR shrunk towards the global one;
-            ``anchored`` is one-sided towards the mean prediction of the published model on the user's samples.
+            ``partial`` is one-sided and goes only part of the way to the global CTR, in log-odds; ``anchored`` is
+            one-sided towards the mean prediction of the published model on the user's samples.
         clip: with ``shift``, keep the labels within [0, 1].
         strength: with ``smoothed``, how many samples the global CTR is worth.
+        share: with ``partial``, how much of the way to go: 0 leaves the labels as they are, 1 is one-sided.
     """
 
     name: ClassVar[str] = "label-correction"
@@ -33,6 +35,7 @@ class LabelCorrection(ClientStrategy):
     variant: Variant = "one-sided"
     clip: bool = False
     strength: float = 10.0
+    share: float = 0.5
 
     def __post_init__(self) -> None:
         if self.variant not in get_args(Variant):
@@ -41,6 +44,8 @@ class LabelCorrection(ClientStrategy):
             raise ValueError(f"clip {self.clip!r} must be true or false")
         if not isinstance(self.strength, int | float) or not 0 <= self.strength < float("inf"):
             raise ValueError(f"strength {self.strength!r} must be a number of at least 0")
+        if not isinstance(self.share, int | float) or not 0 <= self.share <= 1:
+            raise ValueError(f"share {self.share!r} must be a number from 0 to 1")
 
     def targets(self, local: Local, published: Published) -> Tensor:
         """Corrected labels."""
@@ -54,5 +59,8 @@ class LabelCorrection(ClientStrategy):
             case "smoothed":
                 ctr = correction.smoothed_ctr(local.positives, local.samples, target, self.strength)
                 return correction.one_sided(local.labels, ctr, target)
+            case "partial":
+                target = correction.between(local.ctr, target, self.share)
+                return correction.one_sided(local.labels, local.ctr, target)
             case "anchored":
                 return correction.one_sided(local.labels, local.ctr, local.mean(local.published_logits.sigmoid()))

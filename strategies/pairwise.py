@@ -6,9 +6,9 @@ BPR: Bayesian Personalized Ranking from Implicit Feedback, Rendle et al., UAI 20
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor
 
+from fedctr.ranking import bayesian_personalised_ranking
 from fedctr.strategy import ClientStrategy, Local
 
 
@@ -18,10 +18,8 @@ class Pairwise(ClientStrategy):
 
     name: ClassVar[str] = "pairwise"
     citation: ClassVar[str] = "Rendle et al., BPR, UAI 2009, arXiv 1205.2618"
+    reads_targets: ClassVar[bool] = False
 
     def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
-        """``-ln sigmoid(f+ - f-)``, for each sample the mean over the samples of the other class; 0 without any."""
-        sign = (2 * local.labels - 1).unsqueeze(2)
-        margins = sign * (logits.unsqueeze(2) - logits.unsqueeze(1))
-        opposite = (local.labels.unsqueeze(2) != local.labels.unsqueeze(1)) & local.mask.unsqueeze(1)
-        return (F.softplus(-margins) * opposite).sum(2) / opposite.sum(2).clamp(min=1)
+        """Each sample's mean over the pairs that it is in."""
+        return bayesian_personalised_ranking(logits, local.labels, local.mask)

@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 
 from fedctr.cloud import CloudTraining
+from fedctr.composition import strategy_of
 from fedctr.config import Experiment
 from fedctr.data.cache import open_dataset
 from fedctr.data.split import Part
 from fedctr.progress import Silent
 from fedctr.run import Run
-from fedctr.strategy import strategies
 
 FEDCTR = Path(sys.executable).with_name("fedctr")
 DATASET = "synthetic[users=50]"
@@ -42,7 +42,7 @@ def experiment(out: Path, **keys: Any) -> Experiment:
 
 def cell(part: Part, spec: str, seed: int) -> str:
     """Where in its run folder a strategy of the shelf keeps its rows."""
-    run = Run(experiment(Path()), open_dataset(DATASET), {spec: strategies.create(spec)}, Path(), Silent())
+    run = Run(experiment(Path()), open_dataset(DATASET), {spec: strategy_of(spec)}, Path(), Silent())
     return str(run.cell(part, spec, seed))
 
 

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fedctr.correction import gap_only, one_sided, shift, smoothed_ctr, wrong_direction
+from fedctr.correction import between, gap_only, one_sided, shift, smoothed_ctr, wrong_direction
 
 Correction = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -249,3 +250,46 @@ def test_the_best_prediction_is_an_increasing_function_of_the_plain_one() -> Non
     (gradient,) = torch.autograd.grad((share * loss(positive) + (1 - share) * loss(negative)).sum(), logits)
     assert gradient.abs().max() < 1e-12
     assert (best.diff(dim=1) > 0).all()
+
+
+# ---------------------------------------------------------------------------------------- part of the way
+
+
+def log_odds(probability: float) -> float:
+    return math.log(probability / (1 - probability))
+
+
+@pytest.mark.parametrize(
+    ("ctr", "target", "share", "expected"),
+    [
+        (0.8, 0.2, 0.5, 0.5),  # log-odds ln 4 and -ln 4 meet in the middle
+        (0.9, 0.5, 0.5, 0.75),  # ln 9 / 2 = ln 3
+        (0.3, 0.6, 0.0, 0.3),
+        (0.3, 0.6, 1.0, 0.6),
+        (1.0, 0.25, 0.5, 1.0),  # a user of one class
+        (1.0, 0.25, 1.0, 0.25),
+        (0.0, 0.25, 0.5, 0.0),
+        (0.0, 0.25, 1.0, 0.25),
+    ],
+)
+def test_part_of_the_way_by_hand(ctr: float, target: float, share: float, expected: float) -> None:
+    assert between(column(ctr), column(target), share).item() == pytest.approx(expected, abs=1e-15)
+
+
+@given(ctr=st.floats(0.01, 0.99), target=inner_targets, share=st.floats(0, 1))
+def test_the_way_is_even_in_log_odds(ctr: float, target: float, share: float) -> None:
+    found = between(column(ctr), column(target), share).item()
+    assert log_odds(found) == pytest.approx((1 - share) * log_odds(ctr) + share * log_odds(target), abs=1e-9)
+
+
+@given(ctr=ctrs, target=inner_targets, shares=st.tuples(st.floats(0, 1), st.floats(0, 1)).map(sorted))
+def test_further_on_is_nearer_to_the_target(ctr: float, target: float, shares: list[float]) -> None:
+    near, far = (abs(between(column(ctr), column(target), share).item() - target) for share in shares)
+    assert far <= near + 1e-12
+    assert near <= abs(ctr - target) + 1e-12
+
+
+@given(ctr=ctrs, target=inner_targets, share=st.floats(0, 1))
+def test_the_way_of_the_negatives_is_the_same_seen_from_the_other_side(ctr: float, target: float, share: float) -> None:
+    mirrored = between(column(1 - ctr), column(1 - target), share).item()
+    assert between(column(ctr), column(target), share).item() == pytest.approx(1 - mirrored, abs=1e-12)

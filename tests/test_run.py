@@ -13,9 +13,13 @@ from fedctr.data.split import Days, Fractions, SplitRule
 from fedctr.data.synthetic import Synthetic
 from fedctr.errors import FedctrError
 from fedctr.progress import Silent
+from fedctr.registry import fingerprint
 from fedctr.retention import Retention
 from fedctr.run import Run
 from fedctr.summary import Result
+from strategies.gate import Gate
+from strategies.head_only import HeadOnly
+from strategies.label_correction import LabelCorrection
 from tests.application import cell, command, experiment, files, users_of, write_toml
 
 pytestmark = pytest.mark.usefixtures("small_cache")
@@ -292,6 +296,16 @@ def test_what_fails_while_it_is_written_leaves_the_old_file(tmp_path: Path) -> N
     ("keys", "message"),
     [
         ({"strategies": ("fine-tunning",)}, "unknown strategy 'fine-tunning'; did you mean fine-tuning"),
+        ({"strategies": ("fine-tuning+head-only",)}, "strategy 'fine-tuning+head-only': fine-tuning adds nothing"),
+        (
+            {"strategies": ("label-correction+head-only",), "model": "lr"},
+            "strategy 'label-correction+head-only' with model 'lr': the model has no deep network",
+        ),
+        ({"strategies": ("head-only[layers=9]",)}, "strategy 'head-only[layers=9]' with model 'din["),
+        (
+            {"strategies": ("head-only+label-correction", "label-correction+head-only")},
+            "strategies: label-correction+head-only and head-only+label-correction are the same; leave one out",
+        ),
         ({"model": "dinn"}, "unknown model 'dinn'; did you mean din?"),
         ({"model": "din[depth=2]"}, "model din has no option 'depth'"),
         ({"dataset": "sinthetic"}, "unknown data set 'sinthetic'; did you mean synthetic?"),
@@ -324,3 +338,22 @@ def test_cells_of_specs_that_look_alike_are_kept_apart() -> None:
     cells = {cell("test", f"label-correction{option}", 0) for option in options}
     assert len(cells) == 5
     assert all(len(Path(name).name) < 100 for name in cells)
+
+
+def test_a_composed_strategy_is_kept_by_the_code_of_all_that_it_is_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = open_run(tmp_path / "run", strategies=("label-correction+head-only+gate",))
+
+    def place() -> Path:
+        return run.cell("test", "label-correction+head-only+gate", 0)
+
+    before = place()
+    assert place() == before
+    for changed in (LabelCorrection, HeadOnly, Gate):
+        with monkeypatch.context() as patch:
+            patch.setattr(
+                "fedctr.run.fingerprint", lambda cls, changed=changed: fingerprint(cls) + "x" * (cls is changed)
+            )
+            assert place() != before
+    assert place() == before

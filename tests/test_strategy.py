@@ -1,4 +1,5 @@
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
@@ -14,6 +15,7 @@ from fedctr.strategy import (
     added_penalty,
     cross_entropy_gradient,
     minibatch_loss,
+    overrides,
     soft_labels,
     strategies,
     trainable_of,
@@ -21,6 +23,7 @@ from fedctr.strategy import (
 from tests.engine import ANYTHING, Proximal, local_of
 
 NAN = float("nan")
+HOOKS = ("targets", "logits", "loss", "penalty", "trainable", "chosen", "held_out", "keep")
 
 
 class Plain(ClientStrategy):
@@ -95,6 +98,11 @@ def test_a_strategy_that_overrides_nothing_is_plain_fine_tuning() -> None:
     assert plain.logits(logits, local, ANYTHING) is logits
     assert plain.penalty({}, {}) is None
     assert plain.trainable("bias")
+    assert plain.chosen(["weight", "bias"]) == ["weight", "bias"]
+    assert plain.held_out() == 0
+    assert plain.components() == (plain,)
+    assert plain.keep({"samples": torch.zeros(3).numpy()}, {}).tolist() == [True] * 3
+    assert not any(overrides(plain, hook) for hook in HOOKS)
     losses = plain.loss(logits, local.labels, local)
     assert losses[0].tolist() == pytest.approx([math.log1p(math.exp(z)) for z in (-0.5, -1.0, 2.0)])
 
@@ -223,11 +231,21 @@ def test_some_parameter_must_be_trainable() -> None:
         trainable_of(Biases(), ["weight", "table"])
 
 
+def test_which_parameters_are_tuned_may_depend_on_all_of_them() -> None:
+    class Last(Plain):
+        def chosen(self, parameters: Sequence[str]) -> list[str]:
+            return [parameters[-1]]
+
+    assert trainable_of(Last(), ["layers.0", "layers.1"]) == ["layers.1"]
+    assert trainable_of(Last(), iter(["layers.0"])) == ["layers.0"]
+
+
 # ---------------------------------------------------------------------------------------------- the shelf
 
 
 def test_the_shelf_holds_what_scripts_call_by_name() -> None:
     expected = {"no-fine-tuning", "fine-tuning", "label-correction", "logit-adjustment", "pairwise"}
+    expected |= {"head-only", "bias-only", "proximal", "joint", "gate"}
     assert expected | {"gap-only", "wrong-direction"} <= set(strategies.classes())
 
 

@@ -65,13 +65,13 @@ def check(strategy: Spec) -> None:
 
     Example: fedctr strategies check my_strategy:MyStrategy
     """
+    from fedctr.composition import strategy_of
     from fedctr.conformance import check as findings
-    from fedctr.strategy import strategies as shelf
 
     # A stranger's module is looked for where the command was given, after everything that is installed.
     sys.path.append(str(Path.cwd()))
     broken = 0
-    for finding in findings(shelf.create(strategy)):
+    for finding in findings(strategy_of(strategy)):
         typer.echo(f"{'broken' if finding.fault else 'kept':6}  {finding.rule}")
         if finding.fault:
             typer.echo(f"{'':8}{finding.fault}")

@@ -89,6 +89,11 @@ class Split:
         first = ("train", "validation", "test").index(part)
         return edges[first], edges[first + 1]
 
+    def inner(self, share: float) -> "Split":
+        """The training parts cut once more: their last samples, rounded down, are for validation, and none for test."""
+        train_end = self.train_end - _share(self.train_end - self.start, share)
+        return Split(self.start, train_end, self.train_end, self.train_end)
+
 
 def split(dataset: Dataset, rule: SplitRule) -> Split:
     """Cut every user's samples chronologically.

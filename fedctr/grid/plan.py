@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fedctr.composition import strategy_of
 from fedctr.config import LOGISTICS, Experiment
 from fedctr.data.loader import loaders
 from fedctr.errors import FedctrError
 from fedctr.grid.axis import Axis, label
 from fedctr.models.model import models
 from fedctr.registry import parse
-from fedctr.strategy import strategies
 
 Values = dict[str, Any]
 UNNAMED = "grid"  # the sweep of a file with [axes]
@@ -106,7 +106,7 @@ class Plan:
         for model in dict.fromkeys(experiment.model for experiment in experiments):
             models.find(parse(model).name)
         for strategy in dict.fromkeys(spec for experiment in experiments for spec in experiment.strategies):
-            strategies.create(strategy)
+            strategy_of(strategy)
 
 
 def is_grid(values: Mapping[str, Any]) -> bool:

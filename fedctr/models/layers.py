@@ -4,7 +4,8 @@ Inputs always have a leading user axis. A shared parameter has the shape that Py
 ``(users, *that shape)``. The layer tells them apart by the number of axes, so a model is written once.
 """
 
-from collections.abc import Collection, Iterable
+import re
+from collections.abc import Collection, Iterable, Sequence
 from functools import reduce
 from typing import Any, Literal, cast
 
@@ -155,6 +156,23 @@ class MLP(nn.Module):
         added = None if self.constant is None or constant is None else self.constant.forward(constant)
         layers = cast(Iterable[Linear], self.layers)
         return chain(x, added, [(layer.weight, layer.bias) for layer in layers])
+
+
+def last_layers(parameters: Sequence[str], count: int) -> list[str]:
+    """Names of the parameters of the last layers of ``deep``, the :class:`MLP` that ends every model that has one.
+
+    Raises:
+        ValueError: when there is no such network, or it has fewer layers.
+    """
+    by_name = {name: re.fullmatch(r"deep\.(?:layers\.(\d+)|constant)\.\w+", name) for name in parameters}
+    # The constant input belongs to the first layer.
+    layer_of = {name: int(match[1] or 0) for name, match in by_name.items() if match}
+    if not layer_of:
+        raise ValueError(f"the model has no deep network; its parameters are {', '.join(parameters)}")
+    layers = max(layer_of.values()) + 1
+    if count > layers:
+        raise ValueError(f"the model's deep network has {layers} layers, fewer than {count}")
+    return [name for name, layer in layer_of.items() if layer >= layers - count]
 
 
 class Embedding(nn.Module):

@@ -186,3 +186,10 @@ def test_fewer_days_than_are_needed_are_counted(days: Days, message: str) -> Non
 def test_days_that_cannot_be_are_refused(options: dict[str, int], message: str) -> None:
     with pytest.raises(FedctrError, match=f"split: {message}"):
         Days(**options)  # type: ignore[arg-type]
+
+
+def test_the_training_part_can_be_cut_once_more() -> None:
+    inner = split(with_counts(10, 20, 0, 5), Fractions()).inner(0.2)
+    assert sizes(inner) == [[6, 12, 0, 4], [1, 2, 0, 0], [0, 0, 0, 0]]
+    assert inner.bounds("train")[0].tolist() == [0, 10, 30, 30]
+    assert inner.bounds("validation")[1].tolist() == [7, 24, 30, 34]

@@ -5,7 +5,7 @@ from torch.func import functional_call
 
 from fedctr.data.dataset import Field
 from fedctr.models.batch import Bag, Coded
-from fedctr.models.layers import MLP, Embeddings, Linear, beside, check_sizes, pick, pool, second_order
+from fedctr.models.layers import MLP, Embeddings, Linear, beside, check_sizes, last_layers, pick, pool, second_order
 
 FIELDS = (Field("id", 6), Field("kind", 4), Field("tags", 5, values=3))
 COLUMNS = {"id": slice(0, 1), "kind": slice(1, 2), "tags": slice(2, 5)}
@@ -231,3 +231,23 @@ def test_gradients_of_pool_reach_vectors_and_weights(users: int) -> None:
         torch.randn(*shape, dtype=torch.float64).requires_grad_() for shape in ((users, 5, 2), places.shape)
     )
     assert torch.autograd.gradcheck(lambda v, w: pool(v, places, w), (vectors, weights))
+
+
+# ---------------------------------------------------------------------------------------- the last layers
+
+
+def test_the_last_layers_of_a_deep_network_are_found_by_name() -> None:
+    network = torch.nn.Module()
+    network.deep, network.other = MLP(3, *[2] * 11, constant=4), MLP(3, 2, 1)
+    names = [name for name, _ in network.named_parameters()]
+    assert last_layers(names, 1) == ["deep.layers.10.weight", "deep.layers.10.bias"]  # 10 comes after 9, not after 1
+    assert last_layers(names, 2) == [f"deep.layers.{n}.{leaf}" for n in (9, 10) for leaf in ("weight", "bias")]
+    assert set(last_layers(names, 11)) == {name for name in names if name.startswith("deep.")}
+    assert "deep.constant.weight" not in last_layers(names, 10)
+
+
+def test_without_a_deep_network_or_enough_layers_there_are_none() -> None:
+    with pytest.raises(ValueError, match=r"no deep network; its parameters are bias, deeper\.layers\.0\.weight"):
+        last_layers(["bias", "deeper.layers.0.weight"], 1)
+    with pytest.raises(ValueError, match="the model's deep network has 1 layers, fewer than 2"):
+        last_layers(["deep.layers.0.weight"], 2)

@@ -49,6 +49,19 @@ def test_smoothed_without_pseudo_samples_is_one_sided_and_with_many_leaves_label
     assert targets(LabelCorrection("smoothed", strength=1e9)) == nearly(*plain)
 
 
+def test_partial_goes_part_of_the_way_in_log_odds() -> None:
+    # Odds of 1 and 1/3 meet at 3 ** -0.5, those of 1/4 and 1/3 at 12 ** -0.5; a user of one class keeps it.
+    first, second = (odds / (1 + odds) for odds in (3**-0.5, 12**-0.5))
+    low = (second - 0.2) / 0.8
+    assert targets(LabelCorrection("partial")) == nearly([first / 0.5, 0], [1, low, low, low, low], [0], [1, 1], [])
+
+
+def test_partial_is_plain_at_0_and_one_sided_at_1() -> None:
+    plain = [[float(label) for label in user] for user in ([1, 0], [1, 0, 0, 0, 0], [0], [1, 1], [])]
+    assert targets(LabelCorrection("partial", share=0)) == nearly(*plain)
+    assert targets(LabelCorrection("partial", share=1)) == nearly(*targets(LabelCorrection()))
+
+
 def test_anchored_aims_at_the_mean_prediction_on_the_users_own_samples() -> None:
     # Padding predicts one half throughout; it must not count.
     logits = torch.zeros_like(USERS.labels)
@@ -64,7 +77,7 @@ def test_anchored_aims_at_the_mean_prediction_on_the_users_own_samples() -> None
     )
 
 
-@pytest.mark.parametrize("variant", ["one-sided", "shift", "smoothed", "anchored"])
+@pytest.mark.parametrize("variant", ["one-sided", "shift", "smoothed", "partial", "anchored"])
 def test_one_user_does_not_depend_on_another(variant: str) -> None:
     strategy = strategies.create(f"label-correction[variant={variant}]")
     together = soft_labels(strategy, local_of([1, 0, 0], [1, 1, 0]), ANYTHING)
@@ -75,14 +88,18 @@ def test_one_user_does_not_depend_on_another(variant: str) -> None:
 @pytest.mark.parametrize(
     ("spec", "message"),
     [
-        ("variant=two-sided", "variant 'two-sided' is none of one-sided, shift, smoothed, anchored"),
+        ("variant=two-sided", "variant 'two-sided' is none of one-sided, shift, smoothed, partial, anchored"),
         ("strength=-1", "strength -1 must be a number of at least 0"),
         ("strength=much", "strength 'much' must be a number of at least 0"),
         ("strength=nan", "strength nan must be a number of at least 0"),
         ("strength=inf", "strength inf must be a number of at least 0"),
+        ("share=-0.1", "share -0.1 must be a number from 0 to 1"),
+        ("share=1.1", "share 1.1 must be a number from 0 to 1"),
+        ("share=half", "share 'half' must be a number from 0 to 1"),
+        ("share=nan", "share nan must be a number from 0 to 1"),
         ("clip=maybe", "clip 'maybe' must be true or false"),
         ("variant=[1]", "variant \\[1\\] is none of"),
-        ("k=1", "has no option 'k'; it has variant, clip, strength"),
+        ("k=1", "has no option 'k'; it has variant, clip, strength, share"),
     ],
 )
 def test_bad_options_are_refused(spec: str, message: str) -> None:

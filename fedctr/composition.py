@@ -1,0 +1,117 @@
+"""Strategies made of others: ``label-correction[variant=anchored]+proximal[weight=0.1]+head-only``."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from fedctr.errors import FedctrError
+from fedctr.published import Published
+from fedctr.registry import split_outside_brackets
+from fedctr.strategy import ClientStrategy, Kept, Local, Values, overrides, strategies
+
+ONE_OWNER = ("targets", "logits", "loss", "held_out", "keep")
+SHARED = ("penalty", "trainable", "chosen")
+
+
+def strategy_of(text: str) -> ClientStrategy:
+    """The strategy that a spec names, or that several names joined by ``+`` make up.
+
+    Raises:
+        FedctrError: for an unknown name or option, a value that a class refuses, or strategies that do not go together.
+    """
+    parts = [strategies.create(part) for part in split_outside_brackets(text, "+")]
+    if len(parts) == 1:
+        return parts[0]
+    try:
+        return Composed.of(parts)
+    except ValueError as error:
+        raise FedctrError(f"strategy {text!r}: {error}") from None
+
+
+@dataclass(frozen=True)
+class Composed(ClientStrategy):
+    """Several strategies at once.
+
+    Each of the hooks ``targets``, ``logits``, ``loss``, ``held_out`` and ``keep`` is that of the one component which
+    overrides it. Penalties add up, and a device may change the parameters that every component allows.
+
+    Attributes:
+        parts: the components, in the order of their names.
+    """
+
+    name: ClassVar[str] = "composed"
+
+    parts: tuple[ClientStrategy, ...]
+
+    @classmethod
+    def of(cls, parts: Sequence[ClientStrategy]) -> "Composed":
+        """Put strategies together.
+
+        Raises:
+            ValueError: when one of them does not tune or changes nothing, two of them change the same, or the loss
+                of one would not see the targets of another.
+        """
+        names = [part.name for part in parts]
+        for part in parts:
+            if not part.tunes:
+                raise ValueError(f"{part.name} does not fine-tune, so nothing can be added to it")
+            if not any(overrides(part, hook) for hook in ONE_OWNER + SHARED):
+                raise ValueError(f"{part.name} adds nothing; leave it out")
+            if names.count(part.name) > 1:
+                raise ValueError(f"{part.name} is named twice")
+        for hook in ONE_OWNER:
+            owners = [part for part in parts if overrides(part, hook)]
+            if len(owners) > 1:
+                raise ValueError(f"{owners[0].name} and {owners[1].name} both decide on {hook}; leave one out")
+            for blind in parts:
+                if hook == "targets" and owners and not blind.reads_targets:
+                    raise ValueError(f"the loss of {blind.name} does not read the targets of {owners[0].name}")
+        return cls(tuple(sorted(parts, key=lambda part: part.name)))
+
+    def targets(self, local: Local, published: Published) -> Tensor:
+        """Those of the component that softens labels."""
+        return self._owner("targets").targets(local, published)
+
+    def logits(self, logits: Tensor, local: Local, published: Published) -> Tensor:
+        """Those of the component that adjusts them."""
+        return self._owner("logits").logits(logits, local, published)
+
+    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+        """That of the component with a loss of its own."""
+        return self._owner("loss").loss(logits, targets, local)
+
+    def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor | None:
+        """The sum of all components' penalties."""
+        total: Tensor | None = None
+        for part in self.parts:
+            penalty = part.penalty(parameters, origin)
+            if penalty is not None:
+                total = penalty if total is None else total + penalty
+        return total
+
+    def trainable(self, parameter: str) -> bool:
+        """Whether every component allows it."""
+        return all(part.trainable(parameter) for part in self.parts)
+
+    def chosen(self, parameters: Sequence[str]) -> list[str]:
+        """The parameters that every component chooses."""
+        choices = [set(part.chosen(parameters)) for part in self.parts]
+        return [name for name in parameters if all(name in choice for choice in choices)]
+
+    def held_out(self) -> float:
+        """That of the component that judges."""
+        return self._owner("held_out").held_out()
+
+    def keep(self, tuned: Mapping[str, Values], published: Mapping[str, Values]) -> Kept:
+        """What the component that judges says."""
+        return self._owner("keep").keep(tuned, published)
+
+    def components(self) -> tuple[ClientStrategy, ...]:
+        """The components."""
+        return self.parts
+
+    def _owner(self, hook: str) -> ClientStrategy:
+        """The component that overrides a hook; any, if none does."""
+        return next((part for part in self.parts if overrides(part, hook)), self.parts[0])

@@ -1,0 +1,33 @@
+"""Fine-tune only the last layers: the published representation stays.
+
+Federated Learning with Personalization Layers, Arivazhagan et al., 2019, arXiv 1912.00818.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+from fedctr.models.layers import last_layers
+from fedctr.strategy import ClientStrategy
+
+
+@dataclass(frozen=True)
+class HeadOnly(ClientStrategy):
+    """Fine-tune nothing but the last layers of the model's deep network.
+
+    Attributes:
+        layers: how many.
+    """
+
+    name: ClassVar[str] = "head-only"
+    citation: ClassVar[str] = "Arivazhagan et al., Personalization Layers, 2019, arXiv 1912.00818"
+
+    layers: int = 1
+
+    def __post_init__(self) -> None:
+        if isinstance(self.layers, bool) or not isinstance(self.layers, int) or self.layers < 1:
+            raise ValueError(f"layers {self.layers!r} must be a whole number of at least 1")
+
+    def chosen(self, parameters: Sequence[str]) -> list[str]:
+        """Weights and biases of the last layers."""
+        return last_layers(parameters, self.layers)

@@ -1,0 +1,35 @@
+"""Probability and order at once: cross-entropy on the targets beside BPR on the labels.
+
+Combined Regression and Ranking, Sculley, KDD 2010.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from torch import Tensor
+
+from fedctr.ranking import bayesian_personalised_ranking
+from fedctr.strategy import ClientStrategy, Local
+
+
+@dataclass(frozen=True)
+class Joint(ClientStrategy):
+    """Cross-entropy on the targets plus ``weight`` times BPR on the labels as they are.
+
+    Attributes:
+        weight: what a sample's order counts beside its probability.
+    """
+
+    name: ClassVar[str] = "joint"
+    citation: ClassVar[str] = "Sculley, Combined Regression and Ranking, KDD 2010"
+
+    weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.weight, int | float) or not 0 < self.weight < float("inf"):
+            raise ValueError(f"weight {self.weight!r} must be a number above 0")
+
+    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+        """The sum of both losses of every sample."""
+        order = bayesian_personalised_ranking(logits, local.labels, local.mask)
+        return super().loss(logits, targets, local) + self.weight * order

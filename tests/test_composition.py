@@ -1,0 +1,192 @@
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from fedctr.composition import Composed, strategy_of
+from fedctr.errors import FedctrError
+from fedctr.published import Published
+from fedctr.strategy import (
+    ClientStrategy,
+    Local,
+    added_penalty,
+    minibatch_loss,
+    overrides,
+    soft_labels,
+    trainable_of,
+)
+from strategies.fine_tuning import FineTuning
+from strategies.gate import Gate
+from strategies.head_only import HeadOnly
+from strategies.joint import Joint
+from strategies.label_correction import LabelCorrection
+from strategies.logit_adjustment import LogitAdjustment
+from strategies.proximal import Proximal
+from tests.engine import ANYTHING, Tempered, features_of, local_of, publish, rows, task
+
+LOCAL = local_of([1, 0, 0], [1, 1, 0, 1])
+LOGITS = torch.randn(2, 4, generator=torch.Generator().manual_seed(1))
+
+
+@dataclass(frozen=True)
+class NotTheUser(ClientStrategy):
+    """Says by name what may change, and pulls towards nought."""
+
+    name: ClassVar[str] = "not-the-user"
+
+    def trainable(self, parameter: str) -> bool:
+        return "user" not in parameter
+
+    def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor:
+        return sum((value.flatten(1).sum(1) for value in parameters.values()), torch.zeros(()))
+
+
+# --------------------------------------------------------------------------------------------- the spec
+
+
+def test_one_name_is_that_strategy() -> None:
+    assert strategy_of("label-correction[variant=anchored]") == LabelCorrection("anchored")
+
+
+def test_names_joined_by_plus_are_composed_whatever_their_order() -> None:
+    expected = Composed((HeadOnly(), LabelCorrection("anchored"), Proximal(0.5)))
+    assert strategy_of("label-correction[variant=anchored]+proximal[weight=0.5]+head-only") == expected
+    assert strategy_of(" proximal[weight=0.5] + head-only + label-correction[variant=anchored] ") == expected
+
+
+def test_a_plus_within_brackets_belongs_to_the_value() -> None:
+    assert strategy_of("proximal[weight=1e+1]+head-only") == Composed((HeadOnly(), Proximal(10.0)))
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("label-correction+hed-only", "unknown strategy 'hed-only'; did you mean head-only"),
+        ("label-correction+", "'': expected NAME"),
+        ("+label-correction", "'': expected NAME"),
+        ("label-correction+proximal[weight=0]", "weight 0 must be a number above 0"),
+        ("label-correction+gap-only", "label-correction and gap-only both decide on targets; leave one out"),
+        ("pairwise+joint", "pairwise and joint both decide on loss; leave one out"),
+        ("no-fine-tuning+gate", "no-fine-tuning does not fine-tune, so nothing can be added to it"),
+        ("head-only+fine-tuning", "fine-tuning adds nothing; leave it out"),
+        ("proximal+proximal[weight=2]", "proximal is named twice"),
+        ("pairwise+label-correction", "the loss of pairwise does not read the targets of label-correction"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_in_one_line(spec: str, message: str) -> None:
+    with pytest.raises(FedctrError) as caught:
+        strategy_of(spec)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+# -------------------------------------------------------------------------------------------- the hooks
+
+
+def test_each_hook_is_that_of_the_component_which_overrides_it() -> None:
+    correction, joint = LabelCorrection("anchored"), Joint(0.5)
+    composed = Composed.of([joint, LogitAdjustment(), correction])
+    targets = soft_labels(correction, LOCAL, ANYTHING)
+    assert torch.equal(soft_labels(composed, LOCAL, ANYTHING), targets)
+    adjusted = LogitAdjustment().logits(LOGITS, LOCAL, ANYTHING)
+    assert torch.equal(composed.logits(LOGITS, LOCAL, ANYTHING), adjusted)
+    expected = minibatch_loss(joint, adjusted, targets, LOCAL, ANYTHING)
+    assert torch.equal(minibatch_loss(composed, LOGITS, targets, LOCAL, ANYTHING), expected)
+
+
+def test_what_no_component_overrides_is_as_in_plain_fine_tuning() -> None:
+    composed, plain = Composed.of([HeadOnly(), Proximal()]), FineTuning()
+    assert composed.targets(LOCAL, ANYTHING) is LOCAL.labels
+    assert composed.logits(LOGITS, LOCAL, ANYTHING) is LOGITS
+    assert torch.equal(composed.loss(LOGITS, LOCAL.labels, LOCAL), plain.loss(LOGITS, LOCAL.labels, LOCAL))
+    assert composed.held_out() == 0
+    only = Composed.of([HeadOnly(), Tempered()])
+    assert only.penalty({}, {}) is None
+
+
+def test_penalties_add_up() -> None:
+    parameters = {"a": torch.tensor([[1.0, 2.0], [3.0, 4.0]])}
+    origin = {"a": torch.zeros(2, 2)}
+    found = added_penalty(Composed.of([Proximal(2.0), NotTheUser(), HeadOnly()]), parameters, origin)
+    assert found is not None
+    assert found.tolist() == [5 + 3, 25 + 7]
+
+
+def test_a_device_may_change_what_every_component_allows() -> None:
+    names = ["user.weight", "deep.layers.0.weight", "deep.layers.1.weight", "deep.layers.1.bias"]
+    composed = Composed.of([NotTheUser(), HeadOnly()])
+    assert trainable_of(composed, names) == names[2:]
+    assert not composed.trainable("user.weight")
+    assert composed.trainable("deep.layers.1.bias")
+
+
+def test_nothing_in_common_is_an_error() -> None:
+    class Users(NotTheUser):
+        name = "users"
+
+        def trainable(self, parameter: str) -> bool:
+            return "user" in parameter
+
+    with pytest.raises(ValueError, match="trainable chose none of the parameters"):
+        trainable_of(Composed.of([Users(), HeadOnly()]), ["user.weight", "deep.layers.0.weight"])
+
+
+def test_the_gate_is_asked() -> None:
+    composed = Composed.of([LabelCorrection(), Gate(share=0.3, by="log-loss", margin=0.1)])
+    assert composed.held_out() == 0.3
+    losses = np.array([0.5, 0.55]), np.array([0.62, 0.64])
+    shown = ({"log_loss": each} for each in losses)
+    assert composed.keep(*shown).tolist() == [True, False]
+
+
+def test_it_overrides_what_a_component_does_and_nothing_else() -> None:
+    composed = Composed.of([LabelCorrection(), Proximal()])
+    found = {hook for hook in ("targets", "logits", "loss", "penalty", "chosen", "keep") if overrides(composed, hook)}
+    assert found == {"targets", "penalty"}
+    assert composed.components() == (LabelCorrection(), Proximal())
+    assert LabelCorrection().components() == (LabelCorrection(),)
+
+
+@pytest.mark.usefixtures("one_thread")
+def test_an_idle_companion_changes_not_one_bit() -> None:
+    """So it goes the same fast way through the engine."""
+
+    class Allows(NotTheUser):
+        name = "allows"
+
+        def trainable(self, parameter: str) -> bool:
+            return True
+
+        def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> None:  # type: ignore[override]
+            return None
+
+    class Trains(ClientStrategy):
+        name = "trains"
+
+        def trainable(self, parameter: str) -> bool:
+            return True
+
+    class Counts(LabelCorrection):
+        """Hears of it if the engine asks for the loss of every sample."""
+
+        name = "counts"
+        asked = 0
+
+        def logits(self, logits: Tensor, local: Local, published: Published) -> Tensor:
+            type(self).asked += 1
+            return logits
+
+    features = features_of([40, 7, 33], [5, 5, 5])
+    published = publish("din[history=5]", features.dataset.schema)
+    alone = rows(published, LabelCorrection(), features, task())
+    for other in (Allows(), Trains()):
+        found = rows(published, Composed.of([LabelCorrection(), other]), features, task())
+        for name, values in alone.items():
+            assert values.tobytes() == found[name].tobytes(), name
+    slow = rows(published, Composed.of([Counts(), Trains()]), features, task())
+    assert Counts.asked > 0
+    np.testing.assert_allclose(slow["log_loss"].astype(float), alone["log_loss"].astype(float), rtol=1e-4)
