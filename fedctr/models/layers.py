@@ -101,7 +101,8 @@ def second_order(size: int, *sides: Tensor) -> Tensor:
     """
     total = reduce(torch.add, [side.unflatten(-1, (side.shape[-1] // size, size)).sum(2) for side in sides])
     squares = reduce(torch.add, [side.square().sum(-1) for side in sides])
-    return (total.square().sum(-1) - squares) / 2
+    pairs: Tensor = (total.square().sum(-1) - squares) / 2
+    return pairs
 
 
 class Linear(nn.Module):
