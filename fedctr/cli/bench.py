@@ -22,8 +22,14 @@ def bench(
         str | None, typer.Option(help="Data set, such as movielens-100k or synthetic\\[users=500].")
     ] = None,
     path: Annotated[Path | None, typer.Option(help="Its official files, as a folder or an archive.")] = None,
+    on_bad_row: Annotated[
+        str | None, typer.Option(help="stop at the first malformed row of the files, or skip such rows and count them.")
+    ] = None,
     model: Annotated[
-        str | None, typer.Option(help="Click model: lr, ncf, wide-deep, din, or din\\[embedding=16].")
+        str | None,
+        typer.Option(
+            help="Click model: lr, fm, ncf, wide-deep, deepfm, pnn, dcn-v2, autoint, din, dien; din\\[embedding=16]."
+        ),
     ] = None,
     strategies: Annotated[
         str | None,
@@ -66,6 +72,7 @@ def bench(
     given: dict[str, Any] = {
         "dataset": dataset,
         "path": path,
+        "on_bad_row": on_bad_row,
         "model": model,
         "strategies": strategies,
         "seeds": seeds,

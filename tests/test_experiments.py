@@ -1,0 +1,35 @@
+"""The experiment files that come with the project."""
+
+from pathlib import Path
+
+import pytest
+
+from fedctr.composition import strategy_of
+from fedctr.config import Experiment
+from fedctr.data.loader import loaders
+from fedctr.grid.plan import is_grid, plan
+from fedctr.models.model import models
+from fedctr.registry import parse
+
+FOLDER = Path(__file__).parents[1] / "experiments"
+BENCHES = [file for file in sorted(FOLDER.glob("*.toml")) if "rounds" not in file.read_text(encoding="utf-8")]
+
+
+@pytest.mark.parametrize("file", BENCHES, ids=lambda file: file.stem)
+def test_every_name_in_it_is_known(file: Path) -> None:
+    values = Experiment.read(file)
+    if is_grid(values):
+        plan(values, {}, file)
+        return
+    experiment = Experiment.of(values, str(file))
+    loaders.create(experiment.dataset)
+    models.find(parse(experiment.model).name)
+    for strategy in experiment.strategies:
+        strategy_of(strategy)
+
+
+def test_the_table_of_the_paper_has_its_five_models_and_three_families() -> None:
+    chosen = plan(Experiment.read(FOLDER / "paper.toml"), {}, FOLDER / "paper.toml")
+    assert {point.experiment.model for point in chosen.points} == {"lr", "wide-deep", "deepfm", "pnn", "din"}
+    families = {parse(point.experiment.dataset).name.split("-")[0] for point in chosen.points}
+    assert families == {"movielens", "amazon", "taobao"}
