@@ -28,7 +28,8 @@ def bench(
     model: Annotated[
         str | None,
         typer.Option(
-            help="Click model: lr, fm, ncf, wide-deep, deepfm, pnn, dcn-v2, autoint, din, dien; din\\[embedding=16]."
+            help="Click model: lr, fm, ncf, wide-deep, deepfm, pnn, dcn-v2, autoint, din or dien, with options if you "
+            "like: din\\[embedding=16]."
         ),
     ] = None,
     strategies: Annotated[
