@@ -108,6 +108,21 @@ class Bundle:
             except _BROKEN as error:
                 raise FedctrError(f"{self.where(file)}: cannot be read ({error}); {self.remedy}") from error
 
+    def pieces(self, file: str, reading: Reading) -> Iterator[bytes]:
+        """The same in pieces of whole lines, without the end of the last one; none of an empty file.
+
+        A byte order mark is left out, and so are blank lines at the end of the file.
+        """
+        rest, mark = b"", b"\xef\xbb\xbf"
+        for chunk in self.chunks(file, reading):
+            rest = (rest + chunk).removeprefix(mark)
+            end = rest.rfind(b"\n", 0, len(rest.rstrip(b"\r\n")))
+            if end >= 0:
+                yield rest[:end]
+                rest, mark = rest[end + 1 :], b""
+        if rest := rest.rstrip(b"\r\n"):
+            yield rest
+
     def _opened(self, file: str, stack: ExitStack) -> tuple[IO[bytes], int, Callable[[], int]]:
         """The unpacked stream; how many bytes there are to go through, and how many have been."""
         if self._is_archive:

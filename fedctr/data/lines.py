@@ -16,7 +16,7 @@ from pyarrow import json as arrow_json
 from fedctr.data.bundle import Bundle
 from fedctr.data.reading import Reading
 from fedctr.data.table import Table
-from fedctr.errors import FedctrError
+from fedctr.errors import FedctrError, shown
 
 Kind = Literal["text", "whole", "number", "path"]
 _EXPECTED = {
@@ -71,7 +71,7 @@ def blocks(bundle: Bundle, form: Format, reading: Reading) -> Iterator[Table]:
             lacks what it needs.
     """
     first_line, empty = 1, True
-    for piece in _pieces(bundle, form, reading):
+    for piece in bundle.pieces(form.file, reading):
         table = _fast(piece, first_line, bundle, form, reading) or _exact(piece, first_line, bundle, form, reading)
         first_line += piece.count(b"\n") + 1
         if len(table.lines):
@@ -114,19 +114,6 @@ def _evaluated(text: str) -> Any:
             return ast.literal_eval(text)
     except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
         raise ValueError("not a Python literal") from error
-
-
-def _pieces(bundle: Bundle, form: Format, reading: Reading) -> Iterator[bytes]:
-    """The content in pieces of whole lines, without the end of the last one."""
-    rest, start = b"", b"\xef\xbb\xbf"
-    for chunk in bundle.chunks(form.file, reading):
-        rest = (rest + chunk).removeprefix(start)
-        end = rest.rfind(b"\n")
-        if end >= 0:
-            yield rest[:end]
-            rest, start = rest[end + 1 :], b""
-    if rest:
-        yield rest
 
 
 def _fast(piece: bytes, first_line: int, bundle: Bundle, form: Format, reading: Reading) -> Table | None:
@@ -200,8 +187,8 @@ def _parsed(line: bytes, form: Format) -> dict[str, Any] | _Fault:
     except (ValueError, RecursionError) as error:
         kind = "JSON object" if not form.literal else "JSON object or Python literal"
         detail = "too deep" if isinstance(error, RecursionError) else error
-        return _Fault(f"the line is no {kind} ({detail}): {_short(line.decode(errors='backslashreplace'))}")
-    return value if isinstance(value, dict) else _Fault(f"the line holds no object: {_short(text)}")
+        return _Fault(f"the line is no {kind} ({detail}): {shown(line.decode(errors='backslashreplace'))}")
+    return value if isinstance(value, dict) else _Fault(f"the line holds no object: {shown(text)}")
 
 
 def _text(row: dict[str, Any] | _Fault, key: str, kind: Kind, needed: bool) -> str | _Fault | None:
@@ -214,18 +201,14 @@ def _text(row: dict[str, Any] | _Fault, key: str, kind: Kind, needed: bool) -> s
         steps = value[-1] if value and isinstance(value[-1], list) else value
         if all(isinstance(step, str) for step in steps):
             value = steps[-1] if steps else None
-            return value if _is_text(value) else _Fault(f"found {_short(repr(value))}, expected {_EXPECTED[kind]}")
+            return value if _is_text(value) else _Fault(f"found {shown(repr(value))}, expected {_EXPECTED[kind]}")
     elif (kind == "text" and _is_text(value)) or (kind == "whole" and type(value) is int and abs(value) < 2**63):
         return str(value)
     elif kind == "number" and type(value) in (int, float):
         return repr(value)
-    return _Fault(f"found {_short(repr(value))}, expected {_EXPECTED[kind]}")
+    return _Fault(f"found {shown(repr(value))}, expected {_EXPECTED[kind]}")
 
 
 def _is_text(value: object) -> bool:
     """Whether it is a text that can be kept, so no half of a surrogate pair; or nothing."""
     return value is None or (isinstance(value, str) and not re.search("[\ud800-\udfff]", value))
-
-
-def _short(value: str) -> str:
-    return repr(value if len(value) <= 60 else value[:57] + "...")

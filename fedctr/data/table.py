@@ -14,7 +14,7 @@ from pyarrow import csv
 
 from fedctr.data.bundle import Bundle
 from fedctr.data.reading import Reading
-from fedctr.errors import FedctrError
+from fedctr.errors import FedctrError, shown
 
 Bools = npt.NDArray[np.bool_]
 Lines = npt.NDArray[np.int64]
@@ -97,7 +97,7 @@ class Table:
     def require(self, name: str, good: Bools, expected: str) -> None:
         """Refuse the rows that are not good; ``expected`` completes "found 'abc', expected ..."."""
         column = self.columns[name]
-        self.refuse(name, good, lambda row: f"found {_short(column[row].as_py())}, expected {expected}")
+        self.refuse(name, good, lambda row: f"found {shown(column[row].as_py())}, expected {expected}")
 
     def whole(self, name: str, low: int, high: int, missing: tuple[str, ...] = ()) -> npt.NDArray[np.int64]:
         """A column of whole numbers, int64 (rows,); anything else, or outside ``low..high``, is refused.
@@ -183,17 +183,16 @@ def blocks(bundle: Bundle, form: Format, reading: Reading) -> Iterator[Table]:
             wrongly encoded or has too few or too many fields.
     """
     where, line = bundle.where(form.file), 1
-    pieces = _pieces(bundle, form, reading)
+    pieces = bundle.pieces(form.file, reading)
     first: bytes | None = next(pieces, None)
     if first is None:
         raise FedctrError(f"{where}: the file is empty; {bundle.remedy}")
-    first = first.removeprefix(b"\xef\xbb\xbf")
     if form.header:
         found, more, rows = first.partition(b"\n")
         header = found.decode(form.encoding, "backslashreplace").rstrip()
         if header != form.header.rstrip():
             raise FedctrError(
-                f"{where}, line 1: found {_short(header)}, expected the header {form.header!r}; {bundle.remedy}"
+                f"{where}, line 1: found {shown(header)}, expected the header {form.header!r}; {bundle.remedy}"
             )
         first, line = rows if more else None, 2
     for piece in chain([first], pieces):
@@ -204,22 +203,6 @@ def blocks(bundle: Bundle, form: Format, reading: Reading) -> Iterator[Table]:
         columns, lines = _columns(text, lines, form, where, bundle.fallback, reading)
         yield Table(where, columns, lines, bundle.fallback, reading)
         line += piece.count(b"\n") + 1
-
-
-def _pieces(bundle: Bundle, form: Format, reading: Reading) -> Iterator[bytes]:
-    """The content in pieces of whole lines, without the end of the last one.
-
-    Blank lines at the end of the file carry nothing; anywhere else they are rows with too few fields.
-    """
-    rest = b""
-    for chunk in bundle.chunks(form.file, reading):
-        rest += chunk
-        end = rest.rfind(b"\n", 0, len(rest.rstrip(b"\r\n")))
-        if end >= 0:
-            yield rest[:end]
-            rest = rest[end + 1 :]
-    if rest := rest.rstrip(b"\r\n"):
-        yield rest
 
 
 def _sound(
@@ -264,7 +247,7 @@ def _problem(line: bytes, form: Format) -> str:
         separator = re.escape(form.separator)
         field = f'(?:"(?:[^"]|"")*"|[^"{separator}]*)'
         if not re.fullmatch(f"{field}(?:{separator}{field})*", text):
-            return f"a quote out of place in {_short(text)}"
+            return f"a quote out of place in {shown(text)}"
     return ""
 
 
@@ -288,7 +271,7 @@ def _columns(
         found = bad[0].text.replace(_UNIT.decode(), form.separator)
         return FedctrError(
             f"{where}, line {lines[bad[0].number - 1]}: found {bad[0].actual_columns} fields, expected "
-            f"{bad[0].expected_columns} ({', '.join(form.columns)}) in {_short(found)}; {_remedy(fallback)}"
+            f"{bad[0].expected_columns} ({', '.join(form.columns)}) in {shown(found)}; {_remedy(fallback)}"
         )
 
     try:
@@ -317,7 +300,3 @@ def _columns(
 
 def _remedy(fallback: str) -> str:
     return f"mend it, pass --on-bad-row skip, or {fallback}"
-
-
-def _short(value: str) -> str:
-    return repr(value if len(value) <= 60 else value[:57] + "...")
