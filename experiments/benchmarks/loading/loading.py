@@ -18,7 +18,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import amazon
 import movielens
+import taobao
 
 RESULTS = Path(__file__).resolve().parents[1] / "results"
 HEADER = (
@@ -26,7 +28,11 @@ HEADER = (
     "|---|---|---|---|---|---|---|---|\n"
 )
 # The data set, and what writes its files into an empty folder.
-FAMILIES: dict[str, Callable[[Path], None]] = {"movielens-20m": movielens.write}
+FAMILIES: dict[str, Callable[[Path], None]] = {
+    "movielens-20m": movielens.write,
+    "amazon-2014": amazon.write,
+    "taobao-ads": taobao.write,
+}
 
 
 @dataclass(frozen=True)
