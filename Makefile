@@ -38,6 +38,7 @@ bench-install: setup
 scale: setup
 	$(BIN)/python experiments/benchmarks/scale/scale.py
 
-# experiments/RESULTS.md from run folders and grids: make results RUNS="runs/paper runs/drift".
+# experiments/RESULTS.md from run folders and grids: make results RUNS="runs/paper runs/drift",
+# with those on files of invented content after --generated.
 results: setup
 	$(BIN)/python experiments/results.py $(RUNS)

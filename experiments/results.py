@@ -1,10 +1,14 @@
-"""Writes what runs and grids have found to experiments/RESULTS.md: python experiments/results.py RUN...
+"""Writes what runs and grids have found to experiments/RESULTS.md.
 
-RUN is a run folder or the folder of a grid; pictures are copied to experiments/results/. Every sentence about a
-difference is made by rule from its interval. `experiments/notes.md`, if there is one, is put in front: it is written
-by hand, for what numbers cannot say.
+python experiments/results.py RUN... [--generated RUN...]
+
+RUN is a run folder or the folder of a grid; those after --generated were made with official files of invented content.
+Pictures are copied to experiments/results/. Every sentence about a difference is made by rule from
+its interval. `experiments/notes.md`, if there is one, is put in front: it is written by hand, for what numbers cannot
+say.
 """
 
+import argparse
 import csv
 import json
 import shutil
@@ -50,8 +54,12 @@ class Study:
     pictures: list[Path]
 
 
-def read(folder: Path) -> Study:
+def read(folder: Path, generated: bool = False) -> Study:
     """Read a run folder, or the folder of a grid.
+
+    Args:
+        folder: where it is.
+        generated: whether the files of its data sets have invented content.
 
     Raises:
         FedctrError: when it is neither.
@@ -60,12 +68,14 @@ def read(folder: Path) -> Study:
         if (folder / "table.csv").is_file():
             with (folder / "table.csv").open(encoding="utf-8", newline="") as file:
                 rows: list[dict[str, Any]] = list(csv.DictReader(file))
+            rows = [row | {"real": not generated and _is_read(row["dataset"])} for row in rows]
             return Study(folder, rows, (folder / "table.md").read_text(encoding="utf-8"), sorted(folder.glob("*.png")))
         summary = json.loads((folder / "summary.json").read_text(encoding="utf-8"))
         config = tomllib.loads((folder / "config.toml").read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise FedctrError(f"{folder}: holds neither a finished run nor a finished grid ({error})") from None
-    rows = list(_rows(summary, config, folder))
+    real = not generated and _is_read(summary["dataset"])
+    rows = [row | {"real": real} for row in _rows(summary, config, folder)]
     return Study(folder, rows, _table(summary), [folder / "comparison.png"])
 
 
@@ -144,7 +154,7 @@ def _what_was_run(studies: Sequence[Study]) -> str:
     kinds: dict[str, list[str]] = {"real": [], "generated": []}
     for row in rows:
         if row["status"] == "done":
-            kinds["real" if _is_real(row["dataset"]) else "generated"].append(row["dataset"])
+            kinds["real" if row["real"] else "generated"].append(row["dataset"])
     not_run = dict.fromkeys(f"{_name(row)}: {row['reason']}" for row in rows if row["status"] != "done")
     lines = [
         f"- On real data: {_listed(kinds['real'])}.",
@@ -156,14 +166,14 @@ def _what_was_run(studies: Sequence[Study]) -> str:
 
 
 def _origin(rows: Sequence[dict[str, Any]]) -> str:
-    real = {_is_real(row["dataset"]) for row in rows if row["status"] == "done"}
+    real = {bool(row["real"]) for row in rows if row["status"] == "done"}
     return {(True,): "Real data.", (False,): "Generated data.", (False, True): "Real and generated data."}.get(
         tuple(sorted(real)), "Nothing was run."
     )
 
 
-def _is_real(dataset: str) -> bool:
-    """A stranger's data set, which may not be installed here, counts as real: it is read from files."""
+def _is_read(dataset: str) -> bool:
+    """Whether a data set is read from files; a stranger's, which may not be installed here, counts as such."""
     shelf = loaders.classes()
     name = parse(dataset).name
     return name not in shelf or shelf[name].needs_files
@@ -210,13 +220,14 @@ def _table(summary: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def write(folders: Sequence[Path], into: Path = HERE) -> Path:
+def write(folders: Sequence[Path], generated: Sequence[Path] = (), into: Path = HERE) -> Path:
     """Write ``RESULTS.md`` and copy the pictures below ``results/``.
 
     Raises:
         FedctrError: when a folder holds nothing, or two have the same name.
     """
     studies = [read(folder.resolve()) for folder in folders]
+    studies += [read(folder.resolve(), generated=True) for folder in generated]
     for name, count in Counter(study.folder.name for study in studies).items():
         if count > 1:
             raise FedctrError(f"{name}: {count} folders have this name; rename one, their pictures would be mixed up")
@@ -230,11 +241,17 @@ def write(folders: Sequence[Path], into: Path = HERE) -> Path:
     return page
 
 
-if __name__ == "__main__":
-    if len(sys.argv) < 2:
-        sys.exit("usage: python experiments/results.py RUN...")
+def main() -> None:
+    """Read the arguments and write the page."""
+    parser = argparse.ArgumentParser(description="Write what runs and grids have found to experiments/RESULTS.md.")
+    parser.add_argument("run", nargs="+", type=Path, help="folder of a run or of a grid")
+    parser.add_argument("--generated", nargs="+", type=Path, default=[], help="those on files of invented content")
+    given = parser.parse_args()
     try:
-        print(write([Path(argument) for argument in sys.argv[1:]]))
+        print(write(given.run, given.generated))
     except FedctrError as failure:
-        print("results:", failure, file=sys.stderr)
-        sys.exit(2)
+        sys.exit(f"results: {failure}")
+
+
+if __name__ == "__main__":
+    main()

@@ -32,6 +32,7 @@ def row(low: float, high: float, corrected_low: float, corrected_high: float, **
     return {
         "sweep": "grid",
         "status": "done",
+        "real": True,
         "strategy": "label-correction",
         "dataset": "movielens-100k",
         "model": "din",
@@ -74,7 +75,7 @@ def test_a_sentence_says_how_much_over_how_many(results: ModuleType) -> None:
 def test_a_page_says_what_is_real_generated_and_not_run(results: ModuleType) -> None:
     rows = [
         row(-0.001, 0.005, -0.002, 0.006),
-        row(0.001, 0.005, 0.0005, 0.006, dataset="synthetic[users=9]", strategy="pairwise"),
+        row(0.001, 0.005, 0.0005, 0.006, dataset="synthetic[users=9]", strategy="pairwise", real=False),
         row(0, 0, 0, 0, dataset="taobao-ads", status="skipped", reason="no files"),
     ]
     page = results.render(
@@ -90,7 +91,7 @@ def test_a_page_says_what_is_real_generated_and_not_run(results: ModuleType) -> 
 
 
 def test_a_run_is_written_with_its_table_and_picture(results: ModuleType, reference: Result, tmp_path: Path) -> None:
-    page = results.write([reference.folder], tmp_path).read_text()
+    page = results.write([reference.folder], into=tmp_path).read_text()
     entry = reference.summary["strategies"]["fine-tuning"]
     assert f"| fine-tuning | {entry['auc_user_mean']:.4f} | {entry['gauc_impressions']:.4f} |" in page
     assert "- On real data: nothing.\n" in page
@@ -102,7 +103,19 @@ def test_a_folder_that_holds_nothing_and_two_of_one_name_are_refused(
     results: ModuleType, reference: Result, tmp_path: Path
 ) -> None:
     with pytest.raises(FedctrError, match="holds neither a finished run nor a finished grid"):
-        results.write([tmp_path], tmp_path)
+        results.write([tmp_path], into=tmp_path)
     with pytest.raises(FedctrError, match="2 folders have this name; rename one"):
-        results.write([reference.folder, reference.folder], tmp_path)
+        results.write([reference.folder, reference.folder], into=tmp_path)
     assert not (tmp_path / "RESULTS.md").exists()
+
+
+def test_files_of_invented_content_are_called_generated(results: ModuleType, reference: Result, tmp_path: Path) -> None:
+    class Read:
+        needs_files = True
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("fedctr.data.loader.loaders.classes", lambda: {"synthetic": Read})
+        real = results.read(reference.folder)
+        invented = results.read(reference.folder, generated=True)
+    assert all(row["real"] for row in real.rows)
+    assert not any(row["real"] for row in invented.rows)
