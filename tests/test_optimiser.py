@@ -11,6 +11,7 @@ from torch import Tensor
 
 from fedctr import loop
 from fedctr.cohort import Cohort, gather
+from fedctr.composition import strategy_of
 from fedctr.data.partition import partition
 from fedctr.engine import fine_tune
 from fedctr.features import Features
@@ -18,7 +19,7 @@ from fedctr.messages import Task
 from fedctr.optimiser import SGD, Adam, optimiser_of
 from fedctr.published import Published
 from fedctr.recipe import Recipe
-from fedctr.strategy import ClientStrategy, Local, strategies
+from fedctr.strategy import ClientStrategy, Local
 from strategies.fine_tuning import FineTuning
 from tests.engine import (
     Brier,
@@ -42,7 +43,7 @@ RECIPE = Recipe(3, 0.01, 2, optimiser="adam")
 # Losses whose gradients are zero in exact arithmetic, of one parameter always or of all at the first step. Adam makes a
 # whole step of what rounding leaves of them, in plain PyTorch as well.
 VANISHING = ("pairwise", "label-correction[variant=anchored]")
-TUNING = [spec for spec in SHELF if strategies.find(spec.partition("[")[0]).tunes]
+TUNING = [spec for spec in SHELF if strategy_of(spec).tunes]
 
 
 def task(**options: Any) -> Task:
@@ -163,7 +164,7 @@ def test_every_user_is_moved_as_pytorch_moves_it_alone(
 @pytest.mark.parametrize("spec", [spec for spec in TUNING if spec not in VANISHING])
 def test_every_strategy_of_the_shelf_is_equal_to_the_plain_loop(model: str, spec: str, features: Features) -> None:
     published = publish(model, features.dataset.schema)
-    assert_equal_to_the_loop(published, strategies.create(spec), own_features(published, features), RECIPE)
+    assert_equal_to_the_loop(published, strategy_of(spec), own_features(published, features), RECIPE)
 
 
 @pytest.mark.parametrize("model", MODELS)
@@ -223,7 +224,7 @@ def in_double(values: Tensor) -> Tensor:
 @pytest.mark.parametrize("model", [*MODELS, *ODD_MODELS])
 @pytest.mark.parametrize("spec", [*VANISHING, "fine-tuning"])
 def test_where_gradients_vanish_both_engines_agree_in_float64(model: str, spec: str, features: Features) -> None:
-    published, strategy = publish(model, features.dataset.schema), InDouble(strategies.create(spec))
+    published, strategy = publish(model, features.dataset.schema), InDouble(strategy_of(spec))
     published.model.double()
     own = own_features(published, features)
     for users in gather(own, 32, lambda users, length: 32):
@@ -269,7 +270,7 @@ def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(model: str, o
 
 @pytest.mark.parametrize("spec", TUNING)
 def test_every_strategy_of_the_shelf_gives_the_same_bits(spec: str, features: Features) -> None:
-    published, strategy = publish("din[history=5]", features.dataset.schema), strategies.create(spec)
+    published, strategy = publish("din[history=5]", features.dataset.schema), strategy_of(spec)
     together = rows(published, strategy, features, task(batch_size=20), cohort_size=1000)
     for size in (1, 3):
         assert_same_bits(rows(published, strategy, features, task(batch_size=20), cohort_size=size), together, spec)
