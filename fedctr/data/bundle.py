@@ -13,6 +13,7 @@ from typing import IO, cast
 
 from fedctr.data.reading import Reading
 from fedctr.errors import FedctrError
+from fedctr.progress import Reporter, Silent
 
 CHUNK = 1 << 24  # bytes read at once
 _MEGABYTE = 10**6
@@ -90,7 +91,7 @@ class Bundle:
         return str(self.path / self._members.get(file, file) if self.path.is_dir() or self._is_archive else self.path)
 
     def chunks(self, file: str, reading: Reading) -> Iterator[bytes]:
-        """The content of one file, some megabytes at a time, unpacked; progress is a phase of its own.
+        """The content of one file, some megabytes at a time, unpacked; of a large file the progress is told.
 
         Raises:
             FedctrError: when it cannot be read, or is damaged.
@@ -98,13 +99,14 @@ class Bundle:
         with ExitStack() as stack:
             try:
                 stream, total, position = self._opened(file, stack)
-                reading.reporter.phase(f"reading {file} (MB)", max(1, total // _MEGABYTE))
+                reporter: Reporter = reading.reporter if total > CHUNK else Silent()
                 told = 0
+                reporter.phase(f"reading {file} (MB)", total // _MEGABYTE)
                 while data := stream.read(CHUNK):
                     yield data
-                    reading.reporter.advance(position() // _MEGABYTE - told)
+                    reporter.advance(position() // _MEGABYTE - told)
                     told = position() // _MEGABYTE
-                reading.reporter.finish()
+                reporter.finish()
             except _BROKEN as error:
                 raise FedctrError(f"{self.where(file)}: cannot be read ({error}); {self.remedy}") from error
 

@@ -91,7 +91,7 @@ def test_help_teaches_by_an_example(fedctr: Fedctr) -> None:
         (["--dataset", "synthetic[user=5]"], "data set synthetic has no option 'user'; it has users, items,"),
         (["--dataset", "synthetic[seed=99999999999]"], "data set 'synthetic[seed=99999999999]': seed is 99999999999;"),
         (["--dataset", ""], "'': expected NAME or NAME[option=value,...]"),
-        (["--model", "dinn"], "unknown model 'dinn'; did you mean din?"),
+        (["--model", "dinn"], "unknown model 'dinn'; did you mean din or dien or pnn?"),
         (["--model", "din["], "'din[': expected NAME or NAME[option=value,...]"),
         (["--model", "dïn"], "unknown model 'dïn'; did you mean din"),
         (["--model", "din[depth=2]"], "model din has no option 'depth'; it has embedding, hidden, attention, history"),

@@ -8,6 +8,7 @@ import pytest
 from fedctr.data.bundle import Bundle
 from fedctr.data.reading import Reading
 from fedctr.errors import FedctrError
+from fedctr.progress import Silent
 
 
 def bundle(path: Path) -> Bundle:
@@ -98,3 +99,21 @@ def test_unpacked_is_preferred_to_packed(tmp_path: Path) -> None:
     (tmp_path / "a.txt.gz").write_bytes(b"")
     (tmp_path / "a.txt").write_bytes(b"plain")
     assert b"".join(bundle(tmp_path).chunks("a.txt", Reading())) == b"plain"
+
+
+def test_of_a_large_file_the_progress_is_told_in_megabytes(tmp_path: Path) -> None:
+    told: list[tuple[str, int | None] | int] = []
+
+    class Heard(Silent):
+        def phase(self, name: str, total: int | None = None) -> None:
+            told.append((name, total))
+
+        def advance(self, steps: int = 1, note: str = "") -> None:
+            told.append(steps)
+
+    (tmp_path / "a.txt").write_bytes(bytes(40_000_000))
+    (tmp_path / "b.txt").write_bytes(b"little")
+    for file in ("a.txt", "b.txt"):
+        for _ in bundle(tmp_path).chunks(file, Reading(reporter=Heard())):
+            pass
+    assert told == [("reading a.txt (MB)", 40), 16, 17, 7]
