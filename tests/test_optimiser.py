@@ -22,11 +22,7 @@ from fedctr.recipe import Recipe
 from fedctr.strategy import ClientStrategy, Local
 from strategies.fine_tuning import FineTuning
 from tests.engine import (
-    Brier,
     Everything,
-    HeadOnly,
-    Proximal,
-    Tempered,
     cut,
     features_of,
     in_order,
@@ -160,25 +156,20 @@ def test_every_user_is_moved_as_pytorch_moves_it_alone(
 # --------------------------------------------------------------------------- equal to the plain loop
 
 
-@pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize("spec", [spec for spec in TUNING if spec not in VANISHING])
-def test_every_strategy_of_the_shelf_is_equal_to_the_plain_loop(model: str, spec: str, features: Features) -> None:
-    published = publish(model, features.dataset.schema)
+@pytest.mark.parametrize("spec", [spec for spec in TUNING if not any(name in spec for name in VANISHING)])
+def test_every_strategy_of_the_shelf_is_equal_to_the_plain_loop(spec: str, features: Features) -> None:
+    published = publish("wide-deep[hidden=[32,16],history=5]", features.dataset.schema)
     assert_equal_to_the_loop(published, strategy_of(spec), own_features(published, features), RECIPE)
 
 
 @pytest.mark.parametrize("model", MODELS)
-@pytest.mark.parametrize(
-    "strategy", [Proximal(), HeadOnly(), Tempered(), Brier(), Everything()], ids=lambda strategy: strategy.name
-)
-def test_a_strangers_strategy_is_equal_to_the_plain_loop(
-    model: str, strategy: ClientStrategy, features: Features
-) -> None:
+@pytest.mark.parametrize("strategy", [FineTuning(), Everything()], ids=lambda strategy: strategy.name)
+def test_every_model_is_equal_to_the_plain_loop(model: str, strategy: ClientStrategy, features: Features) -> None:
     published = publish(model, features.dataset.schema)
     assert_equal_to_the_loop(published, strategy, own_features(published, features), RECIPE)
 
 
-@pytest.mark.parametrize("model", [*MODELS, *ODD_MODELS])
+@pytest.mark.parametrize("model", ODD_MODELS)
 @pytest.mark.parametrize("strategy", [FineTuning(), Everything()], ids=lambda strategy: strategy.name)
 def test_rows_of_large_tables_are_tuned_as_whole_tables_are(
     model: str, strategy: ClientStrategy, large: Features
@@ -221,7 +212,7 @@ def in_double(values: Tensor) -> Tensor:
     return values.double() if values.is_floating_point() else values
 
 
-@pytest.mark.parametrize("model", [*MODELS, *ODD_MODELS])
+@pytest.mark.parametrize("model", ["wide-deep[hidden=[32,16],history=5]", "din[history=5]"])
 @pytest.mark.parametrize("spec", [*VANISHING, "fine-tuning"])
 def test_where_gradients_vanish_both_engines_agree_in_float64(model: str, spec: str, features: Features) -> None:
     published, strategy = publish(model, features.dataset.schema), InDouble(strategy_of(spec))
@@ -245,7 +236,7 @@ def test_where_gradients_vanish_both_engines_agree_in_float64(model: str, spec: 
 @pytest.mark.parametrize(
     ("model", "options"),
     [
-        *((model, {}) for model in (*MODELS, *ODD_MODELS)),
+        *((model, {}) for model in ODD_MODELS),
         (MODELS[0], LARGE),
         (ODD_MODELS[0], LARGE),
         (MODELS[2], LARGE),
