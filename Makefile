@@ -21,7 +21,7 @@ test: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 # fedctr beside other ways to do the same work, those that are installed: make bench, or make bench BENCH=quick.
 BENCH ?= full
