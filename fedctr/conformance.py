@@ -20,7 +20,7 @@ from fedctr.features import Features
 from fedctr.models.model import models
 from fedctr.published import Published
 from fedctr.recipe import Recipe
-from fedctr.strategy import ClientStrategy
+from fedctr.strategy import ClientStrategy, trainable_of
 from fedctr.threads import single_thread
 
 MODELS = ("lr", "wide-deep[embedding=4,hidden=[8],history=4]", "din[embedding=4,hidden=[8],attention=4,history=4]")
@@ -54,14 +54,18 @@ def check(strategy: ClientStrategy) -> Iterator[Finding]:
         strategy: it is run, with a fixed recipe, on each of ``MODELS``.
 
     Yields:
-        A finding for each rule. After a hook has raised, the rules that need results are left out.
+        A finding for each rule. After a hook has raised, the rules that need results are left out, and so are models in
+        which there is nothing for the strategy to tune.
     """
     yield Finding("is a frozen dataclass", _form(strategy))
     yield Finding("says in its docstring what it does", "" if _described(strategy) else "the class has no docstring")
-    features = _features()
+    features, refused = _features(), dict[str, str]()
     with single_thread():
         for spec in MODELS:
             published = _published(spec, features.dataset)
+            if refusal := _refusal(strategy, published):
+                refused[spec] = refusal
+                continue
             try:
                 together = _scores(strategy, published, features, _TOGETHER)
             except (Exception, SystemExit) as error:  # a stranger's hook may even call sys.exit
@@ -70,6 +74,21 @@ def check(strategy: ClientStrategy) -> Iterator[Finding]:
             yield Finding(f"runs on {spec}")
             for rule, fault in _rules(strategy, published, features, together):
                 yield Finding(f"{rule} ({models.find(spec.partition('[')[0]).name})", fault)
+    everywhere = "; ".join(f"{spec}: {refusal}" for spec, refusal in refused.items())
+    yield Finding("finds something to tune in one model at least", everywhere if len(refused) == len(MODELS) else "")
+
+
+def _refusal(strategy: ClientStrategy, published: Published) -> str:
+    """Why the strategy cannot serve the model; a run that asks for it is refused before it starts."""
+    if not strategy.tunes:
+        return ""
+    try:
+        trainable_of(strategy, dict(published.model.named_parameters()))
+    except ValueError as error:
+        return str(error)
+    except (Exception, SystemExit):  # comes again when it is run
+        return ""
+    return ""
 
 
 def _form(strategy: ClientStrategy) -> str:

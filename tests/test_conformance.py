@@ -24,7 +24,7 @@ def test_whatever_is_on_the_shelf_keeps_the_contract(strategy: ClientStrategy) -
 
 def test_every_rule_is_tried_on_every_model() -> None:
     rules = [finding.rule for finding in check(strategies.create("fine-tuning"))]
-    assert len(rules) == 2 + 6 * len(MODELS)
+    assert len(rules) == 3 + 6 * len(MODELS)
     assert "treats each user as if it were alone, to the bit (din)" in rules
 
 
@@ -117,3 +117,23 @@ def test_it_must_be_frozen_and_described() -> None:
     broken = faults(Soft())
     assert broken["is a frozen dataclass"].startswith("unhashable type: 'Soft': the dataclass is not frozen")
     assert broken["says in its docstring what it does"] == "the class has no docstring"
+
+
+@dataclass(frozen=True)
+class Picky(ClientStrategy):
+    """Tunes what only some models have."""
+
+    name: ClassVar[str] = "picky"
+
+    part: str = "attention"
+
+    def trainable(self, parameter: str) -> bool:
+        return self.part in parameter
+
+
+def test_models_in_which_there_is_nothing_to_tune_are_left_out_but_not_all_of_them() -> None:
+    rules = {finding.rule: finding.fault for finding in check(Picky())}
+    assert rules["runs on " + MODELS[2]] == ""
+    assert not any(rule.startswith("runs on lr") for rule in rules)
+    fault = faults(Picky("nowhere"))["finds something to tune in one model at least"]
+    assert fault.startswith("lr: trainable chose none of the parameters bias, ")
