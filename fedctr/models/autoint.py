@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from fedctr.data.dataset import Schema
 from fedctr.models.batch import Batch
-from fedctr.models.layers import Embeddings, Linear, beside, check_sizes
+from fedctr.models.layers import MLP, Embeddings, Linear, beside, check_sizes
 from fedctr.models.model import Model
 
 
@@ -50,7 +50,7 @@ class AutoInt(Model):
         self.fields = (self.user.width + 2 * self.item.width) // embedding
         inputs = [embedding, *[heads * head] * (layers - 1)]
         self.layers = nn.ModuleList(Linear(size, 4 * heads * head, bias=False, parts=4) for size in inputs)
-        self.output = Linear(self.fields * heads * head, 1)
+        self.deep = MLP(self.fields * heads * head, 1)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (users, samples)."""
@@ -65,5 +65,5 @@ class AutoInt(Model):
             attention = torch.bmm(key, query.transpose(1, 2)).softmax(1).transpose(1, 2)
             seen = torch.bmm(attention, value).unflatten(0, (users * samples, self.heads)).transpose(1, 2)
             x = (parts[:, :, 3] + seen).relu().reshape(users, samples * self.fields, self.heads * self.head)
-        logits: Tensor = self.output(x.unflatten(1, (samples, self.fields)).flatten(2)).squeeze(-1)
+        logits: Tensor = self.deep(x.unflatten(1, (samples, self.fields)).flatten(2)).squeeze(-1)
         return logits

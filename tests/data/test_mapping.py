@@ -81,6 +81,7 @@ def test_whatever_is_damaged_gives_a_mapping_or_one_clear_line(start: int, lengt
 
 def test_the_examples_of_the_readme_are_mappings() -> None:
     readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
-    least, features = re.findall(r"```toml\n(.*?)```", readme, re.DOTALL)
+    own_log = readme.partition("### Your own log")[2].partition("\n### ")[0]
+    least, features = re.findall(r"```toml\n(.*?)```", own_log, re.DOTALL)
     assert Mapping.parse(least.encode(), "README.md").samples == "clicks.csv"
     assert Mapping.parse((least + features).encode(), "README.md").items.columns["topics"].separator == "|"

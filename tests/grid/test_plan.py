@@ -150,7 +150,7 @@ def test_a_file_without_axes_is_a_single_experiment(text: str, grid: bool) -> No
     ("axes", "message"),
     [
         ("dataset = ['sinthetic']", "unknown data set 'sinthetic'; did you mean synthetic?"),
-        ("model = ['lr', 'dinn']", "unknown model 'dinn'; did you mean din?"),
+        ("model = ['lr', 'dinn']", "unknown model 'dinn'; did you mean din or dien or pnn?"),
         ("strategies = [['fine-tunning']]", "unknown strategy 'fine-tunning'; did you mean fine-tuning"),
     ],
 )

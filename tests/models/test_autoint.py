@@ -31,7 +31,7 @@ class TestAutoInt(Contract):
                         heads.append(torch.stack([score / sum(scores) * (v @ other) for score, other in seen]).sum(0))
                     mixed.append((torch.cat(heads) + residual @ field).clamp(min=0))
                 fields = mixed
-            output = state["output.weight"] @ torch.cat(fields) + state["output.bias"]
+            output = state["deep.layers.0.weight"] @ torch.cat(fields) + state["deep.layers.0.bias"]
             assert logit == pytest.approx(float(output), abs=1e-10)
 
 
