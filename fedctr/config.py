@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, Valid
 from fedctr.cloud import CloudTraining
 from fedctr.data.split import Fractions
 from fedctr.errors import FedctrError
+from fedctr.privacy import Privacy
 from fedctr.registry import split_specs
 
 # Keys that change where and how fast a run happens, but not one bit of its results.
@@ -109,7 +110,7 @@ class Experiment(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            raise FedctrError(f"{where}: {_first(error)}") from None
+            raise FedctrError(f"{where}: {first_fault(error, cls)}") from None
         except FedctrError as error:
             raise FedctrError(f"{where}: {error}") from None
 
@@ -136,16 +137,19 @@ class Experiment(BaseModel):
         return self.model_dump(mode="json", exclude=LOGISTICS)
 
 
-def _first(error: ValidationError) -> str:
-    """The first fault in one line."""
+def first_fault(error: ValidationError, settings: type[BaseModel]) -> str:
+    """The first fault in one line.
+
+    Args:
+        error: what checking the settings raised.
+        settings: their class, whose keys may have been meant.
+    """
     fault = error.errors()[0]
     key = ".".join(str(part) for part in fault["loc"])
     if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        tables: dict[str, type[Fractions | CloudTraining]] = {"split": Fractions, "cloud": CloudTraining}
+        tables: dict[str, type] = {"split": Fractions, "cloud": CloudTraining, "privacy": Privacy}
         fields = tables.get(str(fault["loc"][0]))
-        known = (
-            list(Experiment.model_fields) if fields is None else [field.name for field in dataclasses.fields(fields)]
-        )
+        known = list(settings.model_fields) if fields is None else [field.name for field in dataclasses.fields(fields)]
         near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known keys: {', '.join(known)}"
         return f"unknown key {key!r}; {hint}"

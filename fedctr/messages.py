@@ -101,9 +101,14 @@ def pack_task(task: Task, digest: str, published: Published | None = None) -> Re
     """
     content = RecordDict({"task": ConfigRecord({"json": json.dumps(asdict(task)), "published": digest})})
     if published:
-        content["published"] = ConfigRecord({"json": json.dumps(_facts(published))})
-        content["model"] = ArrayRecord(published.model.state_dict())
+        pack_published(content, published)
     return content
+
+
+def pack_published(content: RecordDict, published: Published) -> None:
+    """Add to a message what :func:`unpack_published` takes out."""
+    content["published"] = ConfigRecord({"json": json.dumps(_facts(published))})
+    content["model"] = ArrayRecord(published.model.state_dict())
 
 
 def unpack_task(content: RecordDict) -> tuple[Task, str]:
