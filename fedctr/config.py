@@ -17,8 +17,8 @@ from fedctr.errors import FedctrError
 from fedctr.privacy import Privacy
 from fedctr.registry import split_specs
 
-# Keys that change where and how fast a run happens, but not one bit of its results.
-LOGISTICS = {"path", "partitions", "backend", "ray_address", "out"}
+# Keys that change where and how fast a run happens, but not one bit of its results; of published the content counts.
+LOGISTICS = {"path", "partitions", "backend", "ray_address", "out", "published"}
 
 
 class Experiment(BaseModel):
@@ -40,6 +40,8 @@ class Experiment(BaseModel):
         epochs: numbers of epochs; chosen likewise.
         batch_size: samples in a step of fine-tuning.
         split: how each user's samples are split in time.
+        published: the folder of a run of ``fedctr train`` or ``fedctr bench`` whose global models are taken, instead
+            of training some in the cloud.
         cloud: how the global model is trained.
     """
 
@@ -59,6 +61,7 @@ class Experiment(BaseModel):
     epochs: tuple[StrictInt, ...] = Field(default=(1, 3), min_length=1)
     batch_size: StrictInt = Field(default=32, ge=2, le=4096)
     split: Fractions = Fractions()
+    published: Path | None = None
     cloud: CloudTraining = CloudTraining()
 
     @field_validator("strategies", mode="before")

@@ -19,10 +19,12 @@ from fedctr.data.dataset import Dataset
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
 from fedctr.folder import RunFolder, writing
-from fedctr.messages import Failure
+from fedctr.messages import Failure, digest
 from fedctr.models.model import models
 from fedctr.progress import Reporter
 from fedctr.protocol import Trial
+from fedctr.published import Published
+from fedctr.published_run import published_by
 from fedctr.registry import fingerprint, parse
 from fedctr.strategy import ClientStrategy, strategies
 
@@ -37,6 +39,8 @@ class Run(RunFolder):
         strategies: spec to strategy, in the order given.
         folder: the run folder.
         reporter: hears of progress.
+        borrowed: for each seed a model that another run has published, and facts on its training; empty where the
+            cloud trains them.
         failures: what went wrong at clients.
         stop: set when the user interrupts the run.
     """
@@ -46,6 +50,7 @@ class Run(RunFolder):
     strategies: dict[str, ClientStrategy]
     folder: Path
     reporter: Reporter
+    borrowed: list[tuple[Published, dict[str, Any]]] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -74,11 +79,12 @@ class Run(RunFolder):
                 f"partitions: {experiment.partitions:,} is more than the {dataset.users:,} users of "
                 f"{dataset.name}; a partition needs a user"
             )
+        borrowed = published_by(experiment.published, experiment, dataset) if experiment.published else []
         folder = experiment.out or Path("runs") / (
             f"{dataset.name}-{re.sub('[^a-z0-9]+', '-', experiment.model.lower()).strip('-')}"
             f"-{datetime.now():%Y%m%d-%H%M%S}"
         )
-        run = cls(experiment, dataset, shelf, folder, reporter)
+        run = cls(experiment, dataset, shelf, folder, reporter, borrowed)
         run.claim(run._science(), experiment.to_toml())
         with writing(folder / "cells") as cells:
             cells.mkdir(exist_ok=True)
@@ -116,5 +122,7 @@ class Run(RunFolder):
             "cloud_version": VERSION,
             "versions": {name: importlib.metadata.version(name) for name in ("fedctr", "torch")},
         }
+        if self.borrowed:
+            science["published"] = [digest(published) for published, _ in self.borrowed]
         value: dict[str, Any] = json.loads(json.dumps(science))
         return value

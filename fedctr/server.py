@@ -193,6 +193,10 @@ def _publish(run: Run, seed: int) -> Published:
     kept = run.kept_published(seed)
     if kept:
         return kept
+    if run.borrowed:
+        published, facts = run.borrowed[seed]
+        run.keep_published(published, facts, seed)
+        return published
     experiment = run.experiment
     run.reporter.phase(f"cloud: {experiment.model}, seed {seed}", experiment.cloud.epochs)
 

@@ -7,7 +7,6 @@ import shutil
 import threading
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +102,7 @@ class TrainingRun(RunFolder):
         """Every seed of the run."""
         return range(self.training.seeds)
 
-    @cached_property
+    @property
     def rounds(self) -> pd.DataFrame:
         """All curves, as in ``rounds.csv``."""
         return pd.read_csv(self.folder / "rounds.csv")

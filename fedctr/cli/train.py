@@ -60,7 +60,7 @@ def train(
     seed is published for fedctr bench --published. A file may also have batch_size, alternate, round_seconds, and the
     tables split and privacy.
 
-    Example: fedctr train --dataset movielens-100k --model din --aggregation fedadam\\[eta=0.01] --rounds 100
+    Example: fedctr train --dataset movielens-100k --model din --aggregation fedadam --rounds 100
     --users-per-round 0.2 --out runs/federated
     """
     from fedctr.config import Experiment
