@@ -18,6 +18,7 @@ from fedctr.participation import Participation
 from fedctr.personal import PersonalFile, personal_of
 from fedctr.personalise import UserError
 from fedctr.published import Published
+from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
 from fedctr.rounds import Contribution, RoundTask, Terms, unit
 from fedctr.strategy import ClientStrategy, Local
@@ -137,7 +138,7 @@ def test_the_pull_is_that_of_fedprox(features: Features) -> None:
     rows = np.arange(*(bound[user] for bound in features.split.bounds("train")))
     model = copy.deepcopy(published.model)
     origin = copy.deepcopy(dict(model.named_parameters()))
-    order = loop.permutations(recipe.seed, "shuffle 1", np.array([user]), np.ones((1, 40), dtype=bool))[0]
+    order = permutations(recipe.seed, "shuffle 1", np.array([user]), np.ones((1, 40), dtype=bool))[0]
     for positions in np.split(order, range(8, 40, 8)):
         logits = model(features.batch(rows[positions][None], np.array([[user]])))[0]
         labels = torch.from_numpy(features.dataset.label[rows[positions]].astype(np.float32))
@@ -289,11 +290,11 @@ def test_personal_parameters_stay_with_their_users(
             start = model = copy.deepcopy(published.model)
             start.load_state_dict({**published.model.state_dict(), **own[user]})
             before = copy.deepcopy(dict(start.state_dict()))
-            phases = [lambda name: name in names, lambda name: name not in names] if alternate else [lambda name: True]
-            for recipe, changes_now in zip(recipes(mine, number), phases, strict=True):
-                only = frozenset(name for name in before if changes_now(name))
+            others = [name for name in before if name not in names]
+            phases = [list(names), others] if alternate else [list(before)]
+            for recipe, only in zip(recipes(mine, number), phases, strict=True):
                 here = replace(published, model=model)
-                *_, model = loop.fine_tune(here, Within(FineTuning(), only=only), features, user, recipe)
+                *_, model = loop.fine_tune(here, Within(FineTuning(), only=frozenset(only)), features, user, recipe)
             after = model.state_dict()
             changes.append(change(before, dict(after)))
             own[user] = {name: after[name].clone() for name in names}
