@@ -144,10 +144,13 @@ class Aggregation:
                 f"aggregation {spec!r}: give proximal_mu a number above 0, as in fedprox[proximal_mu=0.1]"
             )
         self.by_user = kind.by_user
-        if privacy and not self.by_user:
-            raise FedctrError(f"privacy: aggregation {name} has no noise for the mean over users; choose fedavg")
         self._inner = kind.strategy(**EVERYONE, **options)
         self.last_epoch = isinstance(self._inner, PerFedAvg)
+        if privacy and type(self._inner).aggregate_train is not FedAvg.aggregate_train:
+            raise FedctrError(
+                f"privacy: its noise is meant for the mean over users as it is, which {name} changes; choose fedavg or "
+                "fedprox"
+            )
         self._private: DifferentialPrivacyClientSideFixedClipping | None = None
         if privacy:
             self._private = DifferentialPrivacyClientSideFixedClipping(

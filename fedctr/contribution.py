@@ -112,7 +112,7 @@ def contribute(
     size = partial(users_together, published, features, task.batch_size, "cpu")
     kept: list[tuple[Rows, Values]] = []
     users, diverged = 0, 0
-    for chosen in gather(features, task.batch_size, lambda *all: cohort_size or size(*all), draw.takes_part):
+    for chosen in gather(features, task.batch_size, lambda *group: cohort_size or size(*group), draw.takes_part):
         try:
             done = work.do(chosen)
         except (Exception, SystemExit) as error:  # a stranger's hook may even call sys.exit

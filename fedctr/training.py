@@ -90,6 +90,10 @@ class Training(BaseModel):
             )
         if self.alternate and not self.personal:
             raise FedctrError("alternate: there is nothing to alternate with; name the personal parameters")
+        if self.privacy and self.personal:
+            raise FedctrError(
+                "privacy: the mean of personal parameters would be published without noise; leave one out"
+            )
         return self
 
     @classmethod

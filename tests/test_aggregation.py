@@ -106,7 +106,7 @@ def test_what_is_asked_of_the_clients(grid: InlineGrid) -> None:
     assert terms(Aggregation("fedprox[proximal_mu=0.1]"), grid) == Terms(1, pull=0.1)
     assert terms(Aggregation("reptile"), grid) == Terms(1)
     assert terms(Aggregation("per-fedavg"), grid) == Terms(1, last_epoch=True)
-    assert terms(Aggregation("fedadam", Privacy(1.0, 0.5)), grid) == Terms(1, clipping_norm=0.5)
+    assert terms(Aggregation("fedprox[proximal_mu=0.1]", Privacy(1.0, 0.5)), grid) == Terms(1, 0.1, clipping_norm=0.5)
 
 
 # ----------------------------------------------------------------------------------------------- privacy
@@ -157,7 +157,9 @@ def test_without_noise_privacy_only_clips(grid: InlineGrid) -> None:
         ("fedprox", None, "aggregation 'fedprox': give proximal_mu a number above 0, as in fedprox[proximal_mu=0.1]"),
         ("fedprox[proximal_mu=0]", None, "aggregation 'fedprox[proximal_mu=0]': give proximal_mu a number above 0"),
         ("fedavg[", None, "'fedavg[': expected NAME or NAME[option=value,...]"),
-        ("krum", Privacy(1, 1), "privacy: aggregation krum has no noise for the mean over users; choose fedavg"),
+        ("krum", Privacy(1, 1), "privacy: its noise is meant for the mean over users as it is, which krum changes; ch"),
+        ("fedadam", Privacy(1, 1), "privacy: its noise is meant for the mean over users as it is, which fedadam chang"),
+        ("reptile", Privacy(1, 1), "privacy: its noise is meant for the mean over users as it is, which reptile chang"),
     ],
 )
 def test_a_mistake_is_one_clear_line(spec: str, privacy: Any, message: str) -> None:

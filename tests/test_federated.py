@@ -119,9 +119,10 @@ def test_it_learns(tmp_path: Path) -> None:
         {"aggregation": "fedadam[eta=0.01]", "users_per_round": 0.5, "dropout": 0.2},
         {"aggregation": "fedprox[proximal_mu=0.5]", "stragglers": 0.5, "epochs": 2},
         {"aggregation": "per-fedavg[step=2]", "epochs": 2, "strategy": "label-correction"},
-        {"privacy": Privacy(0.5, 0.1), "personal": ("deep.layers.*",), "strategy": "pairwise"},
+        {"privacy": Privacy(0.5, 0.1), "strategy": "pairwise"},
+        {"aggregation": "fedyogi", "personal": ("deep.layers.*",), "alternate": True},
     ],
-    ids=["fedavg", "fedadam", "fedprox", "per-fedavg", "private"],
+    ids=["fedavg", "fedadam", "fedprox", "per-fedavg", "private", "personal"],
 )
 def test_partitions_change_no_bit(keys: dict[str, Any], tmp_path: Path) -> None:
     found = []

@@ -13,7 +13,7 @@ EVERY_KEY = """
 dataset = "synthetic[users=50]"
 path = "files.zip"
 model = "lr"
-aggregation = "reptile[step=0.5]"
+aggregation = "fedprox[proximal_mu=0.5]"
 strategy = "label-correction"
 rounds = 7
 learning_rate = 0.3
@@ -33,11 +33,8 @@ out = "runs/here"
 
 [split]
 window = "earlier"
-
-[privacy]
-noise_multiplier = 0.5
-clipping_norm = 1.5
 """
+PRIVATE = "privacy = {noise_multiplier = 0.5, clipping_norm = 1.5}"
 
 
 def of(text: str, tmp_path: Path) -> Training:
@@ -47,12 +44,13 @@ def of(text: str, tmp_path: Path) -> Training:
 
 
 def test_every_key_is_read_from_toml_and_written_again(tmp_path: Path) -> None:
-    read, default = of(EVERY_KEY, tmp_path), Training()
-    assert all(getattr(read, key) != getattr(default, key) for key in Training.model_fields)
+    read, private, default = of(EVERY_KEY, tmp_path), of(PRIVATE, tmp_path), Training()
+    given = {key for key in Training.model_fields if getattr(read, key) != getattr(default, key)}
+    assert given == Training.model_fields.keys() - {"privacy"}
     assert read.split == Fractions(window="earlier")
-    assert read.privacy == Privacy(0.5, 1.5)
+    assert private == Training(privacy=Privacy(0.5, 1.5))
     assert read.participation == Participation(share=0.5, dropout=0.1, stragglers=0.2)
-    for training in (read, default):
+    for training in (read, private, default):
         assert of(training.to_toml(), tmp_path) == training
 
 
@@ -82,7 +80,8 @@ def test_partitions_are_science_only_where_clients_are_compared() -> None:
         ("stragglers = 0.5", "stragglers: a slow user gets through one epoch only; give epochs at least 2"),
         ("aggregation = 'per-fedavg'", "aggregation per-fedavg: users adapt for all epochs but the last; give epochs "),
         ("alternate = true", "alternate: there is nothing to alternate with; name the personal parameters"),
-        ("aggregation = 'krum'\nprivacy = {noise_multiplier = 1, clipping_norm = 1}", "privacy: aggregation krum has "),
+        ("aggregation = 'krum'\nprivacy = {noise_multiplier = 1, clipping_norm = 1}", "privacy: its noise is mea"),
+        ("personal = ['bias']\nprivacy = {noise_multiplier = 1, clipping_norm = 1}", "privacy: the mean of personal "),
         ("privacy = {noise_multiplier = -1, clipping_norm = 1}", "privacy: noise_multiplier -1.0 must be a number of "),
         ("privacy = {noise_multiplier = 1, clipping_norm = 0}", "privacy: clipping_norm 0.0 must be a number above 0"),
     ],
