@@ -16,7 +16,7 @@ import torch
 from flwr.app import Message
 from sklearn.metrics import log_loss, roc_auc_score
 
-from fedctr import federated, loop
+from fedctr import loop, training_server
 from fedctr.benchmark import bench
 from fedctr.cloud import initial_model
 from fedctr.contribution import recipes
@@ -26,6 +26,7 @@ from fedctr.errors import FedctrError
 from fedctr.features import Features
 from fedctr.federated import train
 from fedctr.participation import Participation
+from fedctr.personal import PersonalFile
 from fedctr.privacy import Privacy
 from fedctr.published import Published
 from fedctr.rounds import RoundTask
@@ -201,7 +202,7 @@ def test_the_best_round_is_published_with_facts(tmp_path: Path) -> None:
 def test_a_finished_training_is_repeated_without_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = train(training(tmp_path / "run"))
     before = bits(tmp_path / "run")
-    monkeypatch.setattr(federated, "find_clients", lambda *all: pytest.fail("asked the clients"))
+    monkeypatch.setattr(training_server, "find_clients", lambda *all: pytest.fail("asked the clients"))
     again = train(training(tmp_path / "run"))
     pd.testing.assert_frame_equal(first.rounds, again.rounds)
     assert bits(tmp_path / "run") == before
@@ -259,6 +260,30 @@ def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_bits(aggregati
     own = "personal/seed-0.npy"
     assert (tmp_path / "out" / own).read_bytes() == (tmp_path / "whole" / own).read_bytes()
     assert files(tmp_path / "out") == files(tmp_path / "whole")
+
+
+@pytest.mark.parametrize("done", [0, 1])
+def test_a_training_that_ends_while_it_takes_in_personal_parameters_loses_none(
+    done: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys: dict[str, Any] = {"personal": ("deep.layers.1.*",), "partitions": 3}
+    take_in = PersonalFile.take_in
+
+    def cut_short(file: PersonalFile, number: int, clients: Iterable[int]) -> None:
+        take_in(file, number, list(clients)[: done if number == 2 else None])
+        if number == 2:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(PersonalFile, "take_in", cut_short)
+        patch.setattr(PersonalFile, "forget", lambda file: None)
+        with pytest.raises(KeyboardInterrupt, match="the finished rounds are kept in"):
+            train(training(tmp_path / "run", **keys))
+    train(training(tmp_path / "run", **keys))
+    train(training(tmp_path / "whole", **keys))
+    assert bits(tmp_path / "run") == bits(tmp_path / "whole")
+    own = "personal/seed-0.npy"
+    assert (tmp_path / "run" / own).read_bytes() == (tmp_path / "whole" / own).read_bytes()
 
 
 def test_ctrl_c_leaves_what_is_finished(tmp_path: Path) -> None:
