@@ -1,6 +1,7 @@
 """The Flower server of federated training: rounds of local steps at the clients, aggregated by Flower's strategies."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from flwr.serverapp import Grid
 from fedctr.aggregation import Aggregation, Arrays
 from fedctr.checkpoint import Checkpoint, State
 from fedctr.cloud import evaluate, initial_model
+from fedctr.data.partition import partition
 from fedctr.errors import FedctrError
 from fedctr.features import Features
 from fedctr.messages import Failure, digest
@@ -121,10 +123,11 @@ class Rounds:
         old = {name: value.numpy().astype(np.float64) for name, value in before.model.items()}
         shared = {name: value for name, value in old.items() if name not in self.run.personal}
         config = self.aggregation.configure(number, shared, self.grid)
-        replies = self._ask(number, config, before.model)
+        asked = [client for client, users in enumerate(self._partitions()) if draw.takes_part[users].any()]
+        replies = self._ask(number, asked, config, before.model)
         new = self._merged(number, old, replies, unit(draw.sampled))
         state = {name: value.new_tensor(new[name]) for name, value in before.model.items()}
-        row = self._measured(state, number, draw, replies)
+        row = self._measured(state, number, draw, replies, lost=len(asked) - len(replies))
         better = number == 1 or row["log_loss"] < min(float(each["log_loss"]) for each in before.curve[1:])
         return Checkpoint(
             number,
@@ -157,8 +160,14 @@ class Rounds:
             new[name] = old[name] + everyone / self.run.dataset.users
         return new
 
-    def _ask(self, number: int, config: ConfigRecord, state: State) -> Replies:
-        """Have every client do its part in a round.
+    def _partitions(self) -> Iterator[slice]:
+        """The users of every client."""
+        for client in range(len(self.nodes)):
+            users = partition(self.run.dataset.users, client, len(self.nodes))
+            yield slice(users.start, users.stop)
+
+    def _ask(self, number: int, asked: list[int], config: ConfigRecord, state: State) -> Replies:
+        """Have some clients do their part in a round.
 
         Raises:
             FedctrError: when none does.
@@ -166,8 +175,8 @@ class Rounds:
         published = self._published(state)
         content = pack_round(self._task(), config, digest(published), published)
         sent: dict[str, int] = {}
-        for client, node in enumerate(self.nodes):
-            (message_id,) = self.grid.push_messages([Message(content, node, MessageType.TRAIN)])
+        for client in asked:
+            (message_id,) = self.grid.push_messages([Message(content, self.nodes[client], MessageType.TRAIN)])
             sent[message_id] = client
         replies: Replies = {}
         failures: list[Failure] = []
@@ -196,7 +205,7 @@ class Rounds:
             self.run.log(f"seed {self.seed}, round {number}: {failure}")
             self.run.reporter.say(f"round {number} goes on without a client: {failure}")
             self.run.failures.append(failure)
-        if not replies:
+        if failures and not replies:
             raise FedctrError(f"round {number}: {self.run.failures[-1]}; no client was left")
         return replies
 
@@ -230,7 +239,7 @@ class Rounds:
         return Published.from_state(run.training.model, run.dataset.schema, run.global_ctr, dict(state))
 
     def _measured(
-        self, state: State, number: int, draw: Draw | None = None, replies: Replies | None = None
+        self, state: State, number: int, draw: Draw | None = None, replies: Replies | None = None, lost: int = 0
     ) -> dict[str, Any]:
         """A row of the curve."""
         found = evaluate(self._published(state).model, self.features, "validation")
@@ -246,6 +255,6 @@ class Rounds:
             "dropped": draw.sampled - int(draw.takes_part.sum()) if draw else 0,
             "slow": int(draw.slow.sum()) if draw else 0,
             "diverged": sum(each.diverged for each in contributions),
-            "clients_lost": len(self.nodes) - len(replies) if replies is not None else 0,
+            "clients_lost": lost,
             **found,
         }
