@@ -1,5 +1,6 @@
-"""The Flower client: runs one strategy over the users of its partition and replies with a row for each."""
+"""The Flower client: fine-tunes and scores the users of its partition, or has them take part in a round of training."""
 
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from uuid import uuid4
@@ -8,6 +9,7 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedctr.composition import strategy_of
+from fedctr.contribution import contribute
 from fedctr.data.dataset import Dataset
 from fedctr.data.partition import partition
 from fedctr.data.split import Split, SplitRule, split
@@ -25,6 +27,7 @@ from fedctr.messages import (
 from fedctr.personalise import UserError, personalise
 from fedctr.published import Published
 from fedctr.retention import Retention
+from fedctr.rounds import pack_contribution, unpack_round
 from fedctr.threads import single_thread
 
 WORKER = uuid4().hex  # this process, which may serve any partition
@@ -46,28 +49,61 @@ def evaluate(message: Message, context: Context) -> Message:
     """Fine-tune and score every user of this client's partition, as the task says."""
     client, clients = (int(context.node_config[key]) for key in ("partition-id", "num-partitions"))
     task, digest = unpack_task(message.content)
-    published = _published.pop(digest, None) or unpack_published(message.content)
+    published = _kept(digest, message.content)
     if published is None:
         return Message(pack_weights_wanted(WeightsWanted(WORKER)), reply_to=message)
-    _published[digest] = published
-    while len(_published) > PUBLISHED_KEPT:
-        del _published[next(iter(_published))]
-
-    def go_on() -> None:
-        if task.stop_file and Path(task.stop_file).exists():
-            raise FedctrError("stopped by the server")
-
     try:
         strategy = strategy_of(task.strategy)
         whole = _features(task.dataset, task.rule, client, clients, published.model.history_length)
         features = _keeping(whole, task.local, task.seed)
         with single_thread():
-            content = pack_rows(personalise(published, strategy, features, task, go_on=go_on))
+            content = pack_rows(personalise(published, strategy, features, task, go_on=_unless(task.stop_file)))
     except UserError as error:
         content = pack_failure(Failure(client, task.strategy, error.user, str(error)))
     except FedctrError as error:
         content = pack_failure(Failure(client, task.strategy, "", str(error)))
     return Message(content, reply_to=message)
+
+
+@app.train()
+def train(message: Message, context: Context) -> Message:
+    """Have those users of this client's partition who take part in a round change the global model."""
+    client, clients = (int(context.node_config[key]) for key in ("partition-id", "num-partitions"))
+    task, terms, digest = unpack_round(message.content)
+    try:
+        strategy = strategy_of(task.strategy)
+        published = _kept(digest, message.content)
+        if published is None:
+            raise FedctrError("the round's model is missing")
+        features = _features(task.dataset, task.rule, client, clients, published.model.history_length)
+        with single_thread():
+            contribution = contribute(published, strategy, features, task, terms, client, go_on=_unless(task.stop_file))
+        content = pack_contribution(contribution)
+    except UserError as error:
+        content = pack_failure(Failure(client, task.strategy, error.user, str(error)))
+    except FedctrError as error:
+        content = pack_failure(Failure(client, task.strategy, "", str(error)))
+    return Message(content, reply_to=message)
+
+
+def _kept(digest: str, content: RecordDict) -> Published | None:
+    """What is published under this name, if it has come here; the latest in use are kept."""
+    published = _published.pop(digest, None) or unpack_published(content)
+    if published is not None:
+        _published[digest] = published
+        while len(_published) > PUBLISHED_KEPT:
+            del _published[next(iter(_published))]
+    return published
+
+
+def _unless(stop_file: str) -> Callable[[], None]:
+    """Goes on unless the server has asked to leave off."""
+
+    def go_on() -> None:
+        if stop_file and Path(stop_file).exists():
+            raise FedctrError("stopped by the server")
+
+    return go_on
 
 
 @lru_cache(maxsize=4)

@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from fedctr.data.dataset import Dataset, Field, Schema
     from fedctr.data.loader import Loader
     from fedctr.errors import FedctrError
+    from fedctr.federated import Trained, train
     from fedctr.models.batch import Batch
     from fedctr.models.model import Model
     from fedctr.published import Published
     from fedctr.strategy import ClientStrategy, Local
     from fedctr.summary import Result
+    from fedctr.training import Training
 
 __all__ = [
     "Batch",
@@ -39,8 +41,11 @@ __all__ = [
     "Published",
     "Result",
     "Schema",
+    "Trained",
+    "Training",
     "bench",
     "open_dataset",
+    "train",
 ]
 
 _HOMES = {
@@ -50,11 +55,13 @@ _HOMES = {
     "fedctr.data.dataset": ("Dataset", "Field", "Schema"),
     "fedctr.data.loader": ("Loader",),
     "fedctr.errors": ("FedctrError",),
+    "fedctr.federated": ("Trained", "train"),
     "fedctr.models.batch": ("Batch",),
     "fedctr.models.model": ("Model",),
     "fedctr.published": ("Published",),
     "fedctr.strategy": ("ClientStrategy", "Local"),
     "fedctr.summary": ("Result",),
+    "fedctr.training": ("Training",),
 }
 
 

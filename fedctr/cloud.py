@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from fedctr import metrics
 from fedctr.data.cache import cache_folder, store
-from fedctr.data.dataset import Dataset
+from fedctr.data.dataset import Dataset, Schema
 from fedctr.data.split import Part, Split, SplitRule, split
 from fedctr.errors import FedctrError
 from fedctr.features import Features, Rows
@@ -100,24 +100,12 @@ def publish(
 def _train(
     spec: str, dataset: Dataset, parts: Split, training: CloudTraining, seed: int, progress: Progress
 ) -> tuple[Published, dict[str, Any]]:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = models.create(spec, dataset.schema)
+    model = initial_model(spec, dataset.schema, seed)
     features = Features.build(dataset, parts, range(dataset.users), model.history_length)
     owner = np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))
     train = _part_rows(parts, "train")
     labels = torch.from_numpy(dataset.label.astype(np.float32))
-    global_ctr = float(dataset.label[train].mean(dtype=np.float64)) if len(train) else 0.0
-    if global_ctr in (0.0, 1.0):
-        raise FedctrError(
-            f"data set {dataset.name}: the {len(train):,} training samples hold one class only; "
-            "a model needs positives and negatives"
-        )
-    if not len(_part_rows(parts, "validation")):
-        raise FedctrError(
-            f"data set {dataset.name}: no user has a sample in the validation part, which training needs to know when "
-            "to stop; raise split.validation"
-        )
+    global_ctr = checked_global_ctr(dataset, parts)
 
     optimiser = torch.optim.Adam(model.parameters(), lr=training.learning_rate, weight_decay=training.weight_decay)
     best, best_state, best_epoch, curve = float("inf"), model.state_dict(), 0, []
@@ -132,7 +120,7 @@ def _train(
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        found = _evaluate(model, features, owner, "validation")
+        found = evaluate(model, features, "validation")
         if found is None:
             raise FedctrError(f"model {spec}: training diverged in epoch {epoch}; lower cloud.learning_rate")
         curve.append(found)
@@ -145,11 +133,46 @@ def _train(
     return Published(spec, dataset.schema, model, global_ctr), {"best_epoch": best_epoch, "validation": curve}
 
 
+def initial_model(spec: str, schema: Schema, seed: int) -> Model:
+    """The untrained model of a seed; leaves PyTorch's own stream of random numbers as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return models.create(spec, schema)
+
+
+def checked_global_ctr(dataset: Dataset, parts: Split) -> float:
+    """The share of positives in all training samples.
+
+    Raises:
+        FedctrError: when no model can be trained, because these are of one class, or nothing is there to validate it.
+    """
+    train = _part_rows(parts, "train")
+    global_ctr = float(dataset.label[train].mean(dtype=np.float64)) if len(train) else 0.0
+    if global_ctr in (0.0, 1.0):
+        raise FedctrError(
+            f"data set {dataset.name}: the {len(train):,} training samples hold one class only; "
+            "a model needs positives and negatives"
+        )
+    if not len(_part_rows(parts, "validation")):
+        raise FedctrError(
+            f"data set {dataset.name}: no user has a sample in the validation part, which training needs to know when "
+            "to stop; raise split.validation"
+        )
+    return global_ctr
+
+
 @torch.no_grad()
-def _evaluate(model: Model, features: Features, owner: Rows, part: Part) -> dict[str, float] | None:
-    """Log loss and AUC of all samples of a part together; None if some logit is not finite."""
+def evaluate(model: Model, features: Features, part: Part) -> dict[str, float] | None:
+    """Log loss and AUC of all samples of a part together, as ``log_loss`` and ``auc``; None if a logit is not finite.
+
+    Args:
+        model: with shared parameters.
+        features: of all users.
+        part: which samples.
+    """
     model.eval()
     rows = _part_rows(features.split, part)
+    owner = np.repeat(np.arange(features.dataset.users), np.diff(features.dataset.offsets))
     logits = np.concatenate(
         [
             model(features.batch(chunk[None], owner[chunk][None]))[0].numpy()

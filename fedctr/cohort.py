@@ -44,16 +44,22 @@ def block_of(batch_size: int) -> int:
     return -(-batch_size // LANES) * LANES
 
 
-def gather(features: Features, batch_size: int, size: Callable[[Rows, int], int]) -> Iterator[Rows]:
+def gather(
+    features: Features,
+    batch_size: int,
+    size: Callable[[Rows, int], int],
+    among: npt.NDArray[np.bool_] | None = None,
+) -> Iterator[Rows]:
     """Group the users into cohorts of equal padded length, each in the order of their steps, most first.
 
     Args:
         features: the samples.
         batch_size: samples in a step of fine-tuning.
         size: users in a cohort at most, given all users of one padded length, and that length.
+        among: bool, for every user of the data set whether it is wanted; None for all.
 
     Yields:
-        int64 arrays, rows of the data set; together they are all of ``features.users``.
+        int64 arrays, rows of the data set; together they are all of ``features.users`` that are wanted.
     """
     starts, stops = features.split.bounds("train")
     users = np.arange(features.users.start, features.users.stop)
@@ -61,6 +67,9 @@ def gather(features: Features, batch_size: int, size: Callable[[Rows, int], int]
     lengths = padded_length((stops - starts)[users] + 1, block_of(batch_size))[order]
     for length in np.unique(lengths):
         group = users[order[lengths == length]]
+        group = group if among is None else group[among[group]]
+        if not len(group):
+            continue
         most = size(group, int(length))
         yield from (group[first : first + most] for first in range(0, len(group), most))
 
@@ -195,8 +204,13 @@ class Cohort:
             for name, value in model.named_parameters()
         }
 
-    def local(self, published: Published) -> Local:
-        """The training parts as a strategy sees them: the users repeated up to a multiple of ``LANES``."""
+    def local(self, published: Published, personal: Parameters | None = None) -> Local:
+        """The training parts as a strategy sees them: the users repeated up to a multiple of ``LANES``.
+
+        Args:
+            published: the model to start from.
+            personal: stacked parameters in which users start from values of their own; None where there are none.
+        """
         labels, mask = repeated(self.train.labels), repeated(self.train.mask)
         positives, samples = labels.sum(1, keepdim=True), mask.sum(1, keepdim=True).float()
         return Local(
@@ -205,7 +219,9 @@ class Cohort:
             positives=positives,
             samples=samples,
             ctr=positives / samples.clamp(min=1),
-            predict=lambda: repeated(self._logits(published.model, self.stack(published.model), self.train)),
+            predict=lambda: repeated(
+                self._logits(published.model, self.stack(published.model) | (personal or {}), self.train)
+            ),
         )
 
     def score(self, model: Model, parameters: Parameters) -> npt.NDArray[np.float32]:

@@ -26,12 +26,13 @@ from fedctr.data.loader import own_split
 from fedctr.data.reading import OnBadRow
 from fedctr.data.split import Days, Fractions, SplitRule
 from fedctr.errors import FedctrError
+from fedctr.privacy import Privacy
 from fedctr.recipe import Optimiser
 from fedctr.registry import split_specs
 from fedctr.retention import EVERYTHING, Retention
 
-# Keys that change where and how fast a run happens, but not one bit of its results.
-LOGISTICS = {"path", "partitions", "backend", "ray_address", "out"}
+# Keys that change where and how fast a run happens, but not one bit of its results; of published the content counts.
+LOGISTICS = {"path", "partitions", "backend", "ray_address", "out", "published"}
 
 
 def _unit(split: object) -> str:
@@ -40,7 +41,7 @@ def _unit(split: object) -> str:
     return str(unit)
 
 
-_SplitTable = Annotated[
+SplitTable = Annotated[
     Annotated[Fractions, Tag("shares")] | Annotated[Days, Tag("days")],
     Discriminator(_unit, "split_unit", "unit should be 'shares' or 'days'"),
 ]
@@ -68,6 +69,8 @@ class Experiment(BaseModel):
         optimiser: ``sgd`` or ``adam``, what moves the weights in fine-tuning.
         local: which of its training samples a device still holds when it fine-tunes.
         split: how each user's samples are split in time; None for the data set's own protocol.
+        published: the folder of a run of ``fedctr train`` or ``fedctr bench`` whose global models are taken, instead
+            of training some in the cloud.
         cloud: how the global model is trained.
     """
 
@@ -89,7 +92,8 @@ class Experiment(BaseModel):
     batch_size: StrictInt = Field(default=32, ge=2, le=4096)
     optimiser: Optimiser = "sgd"
     local: Retention = EVERYTHING
-    split: _SplitTable | None = None
+    split: SplitTable | None = None
+    published: Path | None = None
     cloud: CloudTraining = CloudTraining()
 
     @field_validator("strategies", mode="before")
@@ -141,7 +145,7 @@ class Experiment(BaseModel):
         try:
             return cls.model_validate(dict(values))
         except ValidationError as error:
-            raise FedctrError(f"{where}: {_first(error)}") from None
+            raise FedctrError(f"{where}: {first_fault(error, cls)}") from None
         except FedctrError as error:
             raise FedctrError(f"{where}: {error}") from None
 
@@ -181,26 +185,36 @@ class Experiment(BaseModel):
 
 
 # The tables of an experiment file; one that has two forms tells them apart by its unit.
-_TABLES: dict[str, tuple[type, ...]] = {"local": (Retention,), "split": (Fractions, Days), "cloud": (CloudTraining,)}
+_TABLES: dict[str, tuple[type, ...]] = {
+    "local": (Retention,),
+    "split": (Fractions, Days),
+    "cloud": (CloudTraining,),
+    "privacy": (Privacy,),
+}
 
 
-def _first(error: ValidationError) -> str:
-    """The first fault in one line."""
+def first_fault(error: ValidationError, settings: type[BaseModel]) -> str:
+    """The first fault in one line.
+
+    Args:
+        error: what checking the settings raised.
+        settings: their class, whose keys may have been meant.
+    """
     fault = error.errors()[0]
     table, *inner = (str(part) for part in fault["loc"])
     if table == "split":
         inner = inner[1:]  # which form was read
     key = ".".join([table, *inner])
     if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"unknown key {key!r}; {_nearest([table, *inner][-1], _TABLES.get(table, ()))}"
+        return f"unknown key {key!r}; {_nearest([table, *inner][-1], _TABLES.get(table, ()), settings)}"
     message = fault["msg"].removeprefix("Value error, ")
     found = "" if fault["type"] == "value_error" else f", found {fault['input']!r}"
     return f"{key}: {message}{found}"
 
 
-def _nearest(key: str, forms: tuple[type, ...]) -> str:
-    """What may have been meant by a key of a table that has these forms, or of the whole experiment."""
-    known = [[field.name for field in dataclasses.fields(form)] for form in forms] or [list(Experiment.model_fields)]
+def _nearest(key: str, forms: tuple[type, ...], settings: type[BaseModel]) -> str:
+    """What may have been meant by a key of a table that has these forms, or of the whole settings."""
+    known = [[field.name for field in dataclasses.fields(form)] for form in forms] or [list(settings.model_fields)]
     near = difflib.get_close_matches(key, {name for names in known for name in names if name != key}, n=3, cutoff=0.4)
     hints = [f"did you mean {' or '.join(near)}?"] if near else []
     if not near or len(forms) > 1:

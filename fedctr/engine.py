@@ -42,7 +42,12 @@ SUMMED = 64
 
 
 def fine_tune(
-    published: Published, strategy: ClientStrategy, cohort: Cohort, local: Local, recipe: Recipe
+    published: Published,
+    strategy: ClientStrategy,
+    cohort: Cohort,
+    local: Local,
+    recipe: Recipe,
+    personal: Parameters | None = None,
 ) -> Iterator[Parameters]:
     """Fine-tune a private copy of the published model for every user of the cohort.
 
@@ -52,6 +57,7 @@ def fine_tune(
         cohort: the users' samples; built with ``recipe.batch_size``.
         local: ``cohort.local(published)``.
         recipe: step size, epochs, seed.
+        personal: stacked parameters in which users start from values of their own; None where there are none.
 
     Yields:
         The stacked parameters after each epoch; they are tuned further when the next ones are asked for.
@@ -60,7 +66,7 @@ def fine_tune(
         ValueError: when a hook returns NaN or a wrong shape, or no parameter is trainable.
     """
     model, block = published.model, cohort.block
-    origin = cohort.stack(model)
+    origin = cohort.stack(model) | (personal or {})
     tuned = {name: own(origin[name]) for name in trainable_of(strategy, origin)}
     plain = not overrides(strategy, "loss") and not overrides(strategy, "logits")
     penalised = overrides(strategy, "penalty")

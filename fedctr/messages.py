@@ -16,7 +16,7 @@ import safetensors.torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from fedctr.data.dataset import Schema
-from fedctr.data.split import Days, Fractions, Part, SplitRule
+from fedctr.data.split import Part, SplitRule, rule_of
 from fedctr.published import Published
 from fedctr.recipe import Optimiser
 from fedctr.retention import EVERYTHING, Retention
@@ -107,9 +107,14 @@ def pack_task(task: Task, digest: str, published: Published | None = None) -> Re
     """
     content = RecordDict({"task": ConfigRecord({"json": json.dumps(asdict(task)), "published": digest})})
     if published:
-        content["published"] = ConfigRecord({"json": json.dumps(_facts(published))})
-        content["model"] = ArrayRecord(published.model.state_dict())
+        pack_published(content, published)
     return content
+
+
+def pack_published(content: RecordDict, published: Published) -> None:
+    """Add to a message what :func:`unpack_published` takes out."""
+    content["published"] = ConfigRecord({"json": json.dumps(_facts(published))})
+    content["model"] = ArrayRecord(published.model.state_dict())
 
 
 def unpack_task(content: RecordDict) -> tuple[Task, str]:
@@ -118,8 +123,7 @@ def unpack_task(content: RecordDict) -> tuple[Task, str]:
     text = json.loads(str(record["json"]))
     for name in ("learning_rates", "epochs"):
         text[name] = tuple(text[name])
-    kind = Days if text["rule"]["unit"] == "days" else Fractions
-    parts = {"rule": kind(**text["rule"]), "local": Retention(**text["local"])}
+    parts = {"rule": rule_of(text["rule"]), "local": Retention(**text["local"])}
     return Task(**text | parts), str(record["published"])
 
 

@@ -14,7 +14,7 @@ from fedctr.data.dataset import Schema
 from fedctr.engine import fine_tune, working_set
 from fedctr.features import Features, Rows
 from fedctr.holdout import Judged, choose, held_out
-from fedctr.messages import Columns, Task
+from fedctr.messages import Columns, Device, Task
 from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.stacking import Parameters
@@ -69,13 +69,7 @@ def personalise(
     """
 
     def size(users: Rows, length: int) -> int:
-        if cohort_size:
-            return cohort_size
-        kind = published.spec, published.schema, length, task.device
-        if kind not in _working_sets:
-            few = Cohort.build(features, users[:2], "train", task.batch_size, published.model.reads).to(task.device)
-            _working_sets[kind] = working_set(published.model, few)
-        return users_at_once(_working_sets[kind], task.device)
+        return cohort_size or users_together(published, features, task.batch_size, task.device, users, length)
 
     if task.device != "cpu":
         published = replace(published, model=copy.deepcopy(published.model).to(task.device))
@@ -114,6 +108,26 @@ def _over_cohorts(
         go_on()
     measured += [_measure(waiting)] if waiting else []
     return {name: np.concatenate([part[name] for part in measured]) for name in measured[0]}
+
+
+def users_together(
+    published: Published, features: Features, batch_size: int, device: Device, users: Rows, length: int
+) -> int:
+    """How many users of one padded length to fine-tune at once.
+
+    Args:
+        published: the model, on the device.
+        features: the users and their samples.
+        batch_size: samples in a step of fine-tuning.
+        device: where to compute.
+        users: int64 (users,), those of this length.
+        length: to which their samples are padded.
+    """
+    kind = published.spec, published.schema, length, device
+    if kind not in _working_sets:
+        few = Cohort.build(features, users[:2], "train", batch_size, published.model.reads).to(device)
+        _working_sets[kind] = working_set(published.model, few)
+    return users_at_once(_working_sets[kind], device)
 
 
 @dataclass(frozen=True, eq=False)

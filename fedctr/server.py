@@ -14,6 +14,7 @@ from fedctr.cloud import publish
 from fedctr.config import Experiment
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
+from fedctr.folder import RunFolder
 from fedctr.messages import Failure, Task, WeightsWanted, digest, pack_task, unpack_reply
 from fedctr.progress import Terminal
 from fedctr.protocol import Trial, choose, validation_curve
@@ -42,7 +43,7 @@ def serve(grid: Grid, run: Run) -> None:
         StoppedError: when ``run.stop`` was set.
     """
     published = [_publish(run, seed) for seed in run.seeds]
-    server = Server(run, Post(grid, _find_clients(grid, run), published))
+    server = Server(run, Post(grid, find_clients(grid, run), published))
     if len(run.trials) > 1:
         server.collect("validation", {spec: None for spec, strategy in run.strategies.items() if strategy.tunes})
     failed = {failure.strategy for failure in run.failures}
@@ -176,7 +177,7 @@ class Post:
             task, client = self._sent.pop(message_id)
             arrived = self._carrying.pop(message_id, None)
             if message.has_error():
-                yield task, Failure(client, task.strategy, "", _one_line(message.error.reason))
+                yield task, Failure(client, task.strategy, "", one_line(message.error.reason))
             elif not isinstance(reply := unpack_reply(message.content), WeightsWanted):
                 yield task, reply
             elif (task.seed, reply.worker) in self._carrying.values():
@@ -194,6 +195,10 @@ def _publish(run: Run, seed: int) -> Published:
     kept = run.kept_published(seed)
     if kept:
         return kept
+    if run.borrowed:
+        published, facts = run.borrowed[seed]
+        run.keep_published(published, facts, seed)
+        return published
     experiment = run.experiment
     run.reporter.phase(f"cloud: {experiment.model}, seed {seed}", experiment.cloud.epochs)
 
@@ -208,8 +213,13 @@ def _publish(run: Run, seed: int) -> Published:
     return published
 
 
-def _find_clients(grid: Grid, run: Run) -> list[int]:
-    """Ask who holds which partition, until every partition has its client."""
+def find_clients(grid: Grid, run: RunFolder) -> list[int]:
+    """Ask who holds which partition, until every partition has its client: the node of each.
+
+    Raises:
+        FedctrError: when they do not come up in time, or are more than there are users.
+        StoppedError: when ``run.stop`` was set.
+    """
     run.reporter.phase("clients")
     asked: set[int] = set()
     pending: list[str] = []
@@ -223,7 +233,7 @@ def _find_clients(grid: Grid, run: Run) -> list[int]:
         replies = list(grid.pull_messages(pending))
         for message in replies:
             if message.has_error():
-                raise FedctrError(f"a client could not start: {_one_line(message.error.reason)}")
+                raise FedctrError(f"a client could not start: {one_line(message.error.reason)}")
             pending.remove(message.metadata.reply_to_message_id)
             facts = message.content.config_records["client"]
             holders[int(str(facts["partition"]))] = message.metadata.src_node_id
@@ -256,7 +266,8 @@ def _choose(run: Run, spec: str) -> Trial | None:
     return trial
 
 
-def _one_line(text: str | None) -> str:
+def one_line(text: str | None) -> str:
+    """The last line of an error's text, which is what it comes down to."""
     lines = [line.strip() for line in (text or "no reason given").splitlines() if line.strip()]
     return lines[-1] if lines else "no reason given"
 

@@ -51,10 +51,10 @@ def simulate(
         FedctrError: when Ray fails, or no cluster is at the address.
         KeyboardInterrupt: when the user interrupts ``inline``, or ``ray`` for the second time.
     """
+    _quiet()
     if backend == "inline":
         serve(InlineGrid(client_app, partitions))
         return
-    _quiet()
     # Without an address Ray would join any cluster that was ever started on this machine, or wait for one that is gone.
     address = ray_address or os.environ.get("RAY_ADDRESS") or "local"
     if address != "local":

@@ -21,6 +21,7 @@ partitions = 8
 backend = "inline"
 ray_address = "10.0.0.1:6379"
 device = "cuda"
+published = "runs/there"
 out = "runs/here"
 learning_rates = [0.3, 0.03, 0.3]
 epochs = [4, 2]
@@ -65,6 +66,7 @@ def test_every_key_is_read_from_toml(tmp_path: Path) -> None:
         backend="inline",
         ray_address="10.0.0.1:6379",
         device="cuda",
+        published=Path("runs/there"),
         out=Path("runs/here"),
         learning_rates=(0.03, 0.3),
         epochs=(2, 4),
@@ -83,7 +85,7 @@ def test_every_default_is_spelt_out_and_read_back(tmp_path: Path) -> None:
         assert of(experiment.to_toml(), tmp_path) == experiment.model_copy(update={"split": experiment.rule})
     absent = {key for key in Experiment.model_fields if f"{key} = " not in Experiment().to_toml()}
     # TOML has no null, and the last three are tables.
-    assert absent == {"path", "ray_address", "out", "local", "split", "cloud"}
+    assert absent == {"path", "ray_address", "out", "published", "local", "split", "cloud"}
     assert "[split]\nvalidation = 0.1\n" in Experiment().to_toml()
 
 
@@ -109,7 +111,7 @@ def test_strategies_are_a_list_or_separated_by_commas_outside_brackets(given: ob
 
 
 def test_science_leaves_out_exactly_what_changes_no_result(tmp_path: Path) -> None:
-    logistics = {"path", "partitions", "backend", "ray_address", "out"}
+    logistics = {"path", "partitions", "backend", "ray_address", "out", "published"}
     assert Experiment.model_fields.keys() - Experiment().science().keys() == logistics
     science = of(EVERY_KEY, tmp_path).science()
     assert science["split"] == {"validation": 0.2, "test": 0.3, "window": "earlier", "unit": "shares"}

@@ -7,7 +7,7 @@ import click
 import typer
 from typer.core import TyperGroup
 
-from fedctr.cli import bench, data, strategies
+from fedctr.cli import bench, data, strategies, train
 from fedctr.errors import FedctrError
 
 
@@ -28,6 +28,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
 )
 app.command()(bench.bench)
+app.command()(train.train)
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(data.app, name="data")
 

@@ -50,6 +50,10 @@ def bench(
         str | None, typer.Option(help="HOST:PORT of an existing Ray cluster, by default $RAY_ADDRESS.")
     ] = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda, for fine-tuning. Untested on real GPUs.")] = None,
+    published: Annotated[
+        Path | None,
+        typer.Option(help="Take the global models of this run of fedctr train or bench, instead of training some."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder; a run that was stopped goes on where it was.")] = None,
     datasets: Annotated[
         str | None, typer.Option(help="Of a grid, only the experiments with these data sets, separated by commas.")
@@ -81,6 +85,7 @@ def bench(
         "backend": backend,
         "ray_address": ray_address,
         "device": device,
+        "published": published,
         "out": out,
     }
     given = {key: value for key, value in given.items() if value is not None}

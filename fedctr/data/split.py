@@ -1,7 +1,8 @@
 """Training, validation and test part of every user, in the order of time."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +69,11 @@ class Days:
 
 
 SplitRule = Fractions | Days
+
+
+def rule_of(table: Mapping[str, Any]) -> SplitRule:
+    """The rule that ``dataclasses.asdict`` took apart."""
+    return Days(**table) if table["unit"] == "days" else Fractions(**table)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,108 @@
+"""``fedctr train``: a global model by federated rounds."""
+
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fedctr.errors import FedctrError
+
+
+def train(
+    training: Annotated[
+        Path | None, typer.Argument(help="A TOML file with the options below as keys; options given here override it.")
+    ] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Data set, such as movielens-100k or synthetic\\[users=500].")
+    ] = None,
+    path: Annotated[Path | None, typer.Option(help="Its official files, as a folder or an archive.")] = None,
+    model: Annotated[str | None, typer.Option(help="Click model, such as din or wide-deep\\[embedding=8].")] = None,
+    aggregation: Annotated[
+        str | None,
+        typer.Option(
+            help="How a round becomes a model: fedavg, fedadam\\[eta=0.01], fedyogi, fedprox\\[proximal_mu=0.1], "
+            "reptile\\[step=0.5], per-fedavg\\[step=0.5]; fedmedian and krum, which compare partitions."
+        ),
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option(help="Client strategy of the local steps, such as fine-tuning or label-correction.")
+    ] = None,
+    rounds: Annotated[int | None, typer.Option(help="How many.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Step size of the local steps.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="Passes over the local samples in a round.")] = None,
+    users_per_round: Annotated[
+        float | None, typer.Option(help="Share of the users that are sampled for a round.")
+    ] = None,
+    dropout: Annotated[float | None, typer.Option(help="How likely a sampled user never replies.")] = None,
+    stragglers: Annotated[float | None, typer.Option(help="How likely one gets through one epoch only.")] = None,
+    personal: Annotated[
+        str | None, typer.Option(help="Parameters that stay on the devices, such as 'deep.*,attention.*'.")
+    ] = None,
+    seeds: Annotated[int | None, typer.Option(help="How many; each trains its own model.")] = None,
+    partitions: Annotated[
+        int | None, typer.Option(help="Simulated Flower clients; changes no result, but of fedmedian and krum.")
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="ray: clients in parallel processes. inline: in this process, to debug.")
+    ] = None,
+    ray_address: Annotated[
+        str | None, typer.Option(help="HOST:PORT of an existing Ray cluster, by default $RAY_ADDRESS.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; a run that was stopped goes on after its last round.")
+    ] = None,
+) -> None:
+    """Train a global model by federated rounds of local steps on the users' devices.
+
+    Every user counts the same. After each round the model is measured on the validation part; the best round of each
+    seed is published for fedctr bench --published. A file may also have batch_size, alternate, round_seconds, and the
+    tables split and privacy.
+
+    Example: fedctr train --dataset movielens-100k --model din --aggregation fedadam --rounds 100
+    --users-per-round 0.2 --out runs/federated
+    """
+    from fedctr.config import Experiment
+    from fedctr.federated import train as run
+    from fedctr.progress import Terminal
+    from fedctr.training import Training
+
+    given: dict[str, Any] = {
+        "dataset": dataset,
+        "path": path,
+        "model": model,
+        "aggregation": aggregation,
+        "strategy": strategy,
+        "rounds": rounds,
+        "learning_rate": learning_rate,
+        "epochs": epochs,
+        "users_per_round": users_per_round,
+        "dropout": dropout,
+        "stragglers": stragglers,
+        "personal": personal,
+        "seeds": seeds,
+        "partitions": partitions,
+        "backend": backend,
+        "ray_address": ray_address,
+        "out": out,
+    }
+    given = {key: value for key, value in given.items() if value is not None}
+    # A stranger's module is looked for where the command was given, after everything that is installed.
+    sys.path.append(str(Path.cwd()))
+    values: dict[str, Any] = {}
+    if training:
+        values = Experiment.read(training)
+        Training.of(values, str(training))
+    resolved = Training.of(values | given, "train")
+    # What a stranger's strategy prints must not get between the lines of a result.
+    with redirect_stdout(sys.stderr), Terminal() as reporter:
+        result = run(resolved, reporter)
+    for row in result.best().itertuples():
+        typer.echo(
+            f"seed {row.seed}: round {row.round} of {resolved.rounds} is published, "
+            f"validation log loss {row.log_loss:.4f}, AUC {row.auc:.4f}"
+        )
+    typer.echo(f"Run folder: {result.folder}")
+    if result.complaint:
+        raise FedctrError(result.complaint)

@@ -1,0 +1,77 @@
+"""A global model trained by federated rounds."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from fedctr.messages import Failure
+from fedctr.progress import Reporter, Silent
+from fedctr.registry import import_unshadowed
+from fedctr.server import StoppedError
+from fedctr.simulation import simulate
+from fedctr.training import Training
+from fedctr.training_run import TrainingRun
+from fedctr.training_server import serve
+
+
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """What federated training came to.
+
+    Attributes:
+        rounds: the content of ``rounds.csv``, a row for each seed and round.
+        folder: the run folder, whose ``published`` holds the best model of every seed.
+        failures: what went wrong at clients in this process's rounds.
+    """
+
+    rounds: pd.DataFrame
+    folder: Path
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def complaint(self) -> str:
+        """What failed, in one line; empty where nothing did."""
+        if not self.failures:
+            return ""
+        others = f" ({len(self.failures) - 1} more in log.txt)" if len(self.failures) > 1 else ""
+        return f"{self.failures[0]}{others}; the rounds went on without"
+
+    def best(self) -> pd.DataFrame:
+        """The row of each seed's published round, that of the lowest validation log loss."""
+        later = self.rounds[self.rounds["round"] > 0].reset_index(drop=True)
+        return later.loc[later.groupby("seed")["log_loss"].idxmin()].reset_index(drop=True)
+
+
+def train(training: Training, reporter: Reporter | None = None) -> Trained:
+    """Train a global model by rounds, for every seed.
+
+    Args:
+        training: what to run.
+        reporter: hears of progress; None for silence.
+
+    Returns:
+        The curves, and the run folder. A run whose folder holds the same training goes on after its last round.
+
+    Raises:
+        FedctrError: for anything that the user can mend; rounds that were finished are in the run folder.
+        KeyboardInterrupt: with a message that says what is kept where.
+    """
+    client = import_unshadowed("clients.client_app")
+    run = TrainingRun.open(training, reporter or Silent())
+    try:
+        simulate(
+            lambda grid: serve(grid, run),
+            client.app,
+            training.partitions,
+            training.backend,
+            run.stop,
+            ray_address=training.ray_address,
+        )
+        return Trained(run.rounds, run.folder, tuple(run.failures))
+    except (KeyboardInterrupt, StoppedError):
+        raise KeyboardInterrupt(
+            f"the finished rounds are kept in {run.folder}; run it again with --out {run.folder} to go on"
+        ) from None
+    finally:
+        run.stop_file.unlink(missing_ok=True)

@@ -1,0 +1,139 @@
+"""A run folder: whose it is, and how files get into it whole or not at all."""
+
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from fedctr.data.dataset import Dataset
+from fedctr.errors import FedctrError
+from fedctr.progress import Reporter
+from fedctr.published import Published
+
+
+class RunFolder:
+    """What a benchmark and federated training have in common: a folder that holds one run and nothing else.
+
+    Attributes:
+        folder: the run folder.
+        dataset: all samples, memory-mapped.
+        reporter: hears of progress.
+        stop: set when the user interrupts the run.
+    """
+
+    folder: Path
+    dataset: Dataset
+    reporter: Reporter
+    stop: threading.Event
+
+    @property
+    def stop_file(self) -> Path:
+        """Clients that see this file leave off; it is there only while a run is being stopped."""
+        return self.folder.absolute() / ".stop"
+
+    def claim(self, identity: dict[str, Any], toml: str) -> None:
+        """Make the folder this run's own, or go on with it if it already is.
+
+        Args:
+            identity: what determines the results to the bit, as JSON gives it back.
+            toml: the resolved configuration.
+
+        Raises:
+            FedctrError: when it holds another run or other files, or cannot be written.
+        """
+        file = self.folder / "identity.json"
+        try:
+            # identity.json is what is written first, so a run stopped earlier than that left nothing else.
+            begun = file.is_file()
+            others = not begun and any(child != _fresh(file) for child in self.folder.iterdir())
+        except FileNotFoundError:
+            begun = others = False
+        except NotADirectoryError:
+            raise FedctrError(f"{self.folder}: is a file, not a folder; choose another --out") from None
+        except OSError as error:
+            raise FedctrError(f"{self.folder}: cannot be read ({error.strerror}); choose another --out") from None
+        if others:
+            raise FedctrError(f"{self.folder}: holds other files; choose another --out")
+        if begun and read_json(file) != identity:
+            raise FedctrError(f"{self.folder}: holds another run; choose another --out or delete the folder")
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FedctrError(f"{self.folder}: cannot be created ({error.strerror}); choose another --out") from None
+        self.write(file, lambda fresh: fresh.write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8"))
+        self.stop_file.unlink(missing_ok=True)
+        self.write(self.folder / "config.toml", lambda fresh: fresh.write_text(toml, encoding="utf-8"))
+
+    def kept_published(self, seed: int) -> Published | None:
+        """What the server published for one seed, if it has already."""
+        folder = self.folder / "published" / f"seed-{seed}"
+        return Published.load(folder)[0] if folder.is_dir() else None
+
+    def keep_published(self, published: Published, facts: dict[str, Any], seed: int) -> None:
+        """Put what the server published for one seed into ``published/seed-N``."""
+        folder = self.folder / "published" / f"seed-{seed}"
+
+        def write(fresh: Path) -> None:
+            fresh.mkdir()
+            published.save(fresh, facts)
+
+        self.write(folder, write)
+
+    def published_facts(self, seed: int) -> dict[str, Any]:
+        """What ``published.json`` of one seed says."""
+        facts: dict[str, Any] = json.loads((self.folder / "published" / f"seed-{seed}" / "published.json").read_text())
+        return facts
+
+    def write(self, file: Path, write: Callable[[Path], object]) -> None:
+        """Have a file or folder written under another name, which a run that is killed leaves to the next one.
+
+        Args:
+            file: below the run folder.
+            write: gets the path to write to.
+        """
+        fresh = _fresh(file)
+        with writing(file):
+            file.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                _remove(fresh)
+                write(fresh)
+                fresh.replace(file)
+            except BaseException:
+                _remove(fresh)
+                raise
+
+    def log(self, line: str) -> None:
+        """Add a line to ``log.txt``."""
+        with writing(self.folder / "log.txt") as file, file.open("a", encoding="utf-8") as text:
+            text.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}\n")
+
+
+@contextmanager
+def writing(file: Path) -> Iterator[Path]:
+    """Say which file it was that could not be written."""
+    try:
+        yield file
+    except OSError as error:
+        raise FedctrError(f"{file}: cannot be written ({error.strerror or error})") from error
+
+
+def read_json(file: Path) -> Any:
+    """What a JSON file says; None if it cannot be read."""
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+
+
+def _fresh(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    path.unlink(missing_ok=True)

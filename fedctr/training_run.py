@@ -1,0 +1,179 @@
+"""A federated training and its folder, from which it goes on after the last round that was finished."""
+
+import importlib.metadata
+import json
+import re
+import shutil
+import threading
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fedctr.aggregation import Aggregation
+from fedctr.checkpoint import Checkpoint
+from fedctr.cloud import checked_global_ctr
+from fedctr.composition import strategy_of
+from fedctr.data.cache import open_dataset
+from fedctr.data.dataset import Dataset
+from fedctr.data.split import Split, split
+from fedctr.errors import FedctrError
+from fedctr.folder import RunFolder, read_json
+from fedctr.messages import Failure
+from fedctr.models.model import models
+from fedctr.personal import personal_of
+from fedctr.progress import Reporter
+from fedctr.published import Published
+from fedctr.registry import fingerprint, parse
+from fedctr.strategy import ClientStrategy, trainable_of
+from fedctr.training import Training
+
+VERSION = 1  # raise it when the same settings train another model
+
+
+@dataclass(eq=False)
+class TrainingRun(RunFolder):
+    """A training whose every part has been checked, and the folder that its results go to.
+
+    Attributes:
+        training: the configuration.
+        dataset: all samples, memory-mapped.
+        parts: how they are split.
+        global_ctr: of their training parts.
+        strategy: of the local steps.
+        personal: names of the parameters that stay on the devices.
+        folder: the run folder.
+        reporter: hears of progress.
+        failures: what went wrong at clients.
+        stop: set when the user interrupts the run.
+    """
+
+    training: Training
+    dataset: Dataset
+    parts: Split
+    global_ctr: float
+    strategy: ClientStrategy
+    personal: tuple[str, ...]
+    folder: Path
+    reporter: Reporter
+    failures: list[Failure] = field(default_factory=list)
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @classmethod
+    def open(cls, training: Training, reporter: Reporter) -> "TrainingRun":
+        """Check everything that can be checked before the work starts, then lay out the run folder.
+
+        Raises:
+            FedctrError: for an unknown name or option, bad files, more partitions than users, or a folder that
+                holds another run. Nothing has been written then.
+        """
+        strategy = strategy_of(training.strategy)
+        if not strategy.tunes:
+            raise FedctrError(f"strategy: {training.strategy} changes nothing, so nothing would be trained")
+        if strategy.held_out():
+            raise FedctrError(
+                f"strategy: {training.strategy} chooses between tuned and published, which a round has not"
+            )
+        models.find(parse(training.model).name)
+        dataset = open_dataset(training.dataset, training.path)
+        model = models.create(training.model, dataset.schema)
+        personal = personal_of(training.personal, model, training.model)
+        names = [name for name, _ in model.named_parameters()]
+        shared = [name for name in names if name not in personal]
+        for tuned in [shared, personal] if training.alternate else [shared]:
+            try:
+                trainable_of(strategy, tuned)
+            except ValueError as error:
+                raise FedctrError(f"strategy {training.strategy} with model {training.model}: {error}") from None
+        if training.partitions > dataset.users:
+            raise FedctrError(
+                f"partitions: {training.partitions:,} is more than the {dataset.users:,} users of "
+                f"{dataset.name}; a partition needs a user"
+            )
+        parts = split(dataset, training.rule)
+        folder = training.out or Path("runs") / (
+            f"train-{dataset.name}-{re.sub('[^a-z0-9]+', '-', training.model.lower()).strip('-')}"
+            f"-{datetime.now():%Y%m%d-%H%M%S}"
+        )
+        global_ctr = checked_global_ctr(dataset, parts)
+        run = cls(training, dataset, parts, global_ctr, strategy, personal, folder, reporter)
+        run.claim(run._identity(), training.to_toml())
+        return run
+
+    @property
+    def seeds(self) -> range:
+        """Every seed of the run."""
+        return range(self.training.seeds)
+
+    @property
+    def rounds(self) -> pd.DataFrame:
+        """All curves, as in ``rounds.csv``."""
+        return pd.read_csv(self.folder / "rounds.csv")
+
+    def aggregation(self) -> Aggregation:
+        """A fresh one, which remembers nothing."""
+        return Aggregation(self.training.aggregation, self.training.privacy)
+
+    def last_checkpoint(self, seed: int) -> Checkpoint | None:
+        """Where to go on with a seed; None if it has not begun."""
+        found = self._checkpoints(seed)
+        return Checkpoint.load(found[-1]) if found else None
+
+    def keep_checkpoint(self, checkpoint: Checkpoint, seed: int) -> None:
+        """Keep the state after a round in the place of the one before."""
+        before = self._checkpoints(seed)
+        folder = self._checkpoint_folder(seed) / f"round-{checkpoint.number:06d}"
+        self.write(folder, checkpoint.save)
+        self._write_rounds()
+        for old in before:
+            shutil.rmtree(old)
+
+    def personal_file(self, seed: int) -> Path:
+        """Where the devices of a seed keep their personal parameters."""
+        return self.folder.absolute() / "personal" / f"seed-{seed}.npy"
+
+    def publish(self, checkpoint: Checkpoint, seed: int) -> None:
+        """Put the best model of a seed where ``fedctr bench --published`` finds it."""
+        best = min(checkpoint.curve[1:], key=lambda row: float(row["log_loss"]))
+        published = Published.from_state(
+            self.training.model, self.dataset.schema, self.global_ctr, dict(checkpoint.best)
+        )
+        facts = {
+            "seed": seed,
+            "training": self.training.science(),
+            "best_round": best["round"],
+            "validation": [{name: row[name] for name in ("log_loss", "auc")} for row in checkpoint.curve],
+        }
+        self.keep_published(published, facts, seed)
+
+    def _write_rounds(self) -> None:
+        last = [self._checkpoints(seed)[-1:] for seed in self.seeds]
+        curves = [
+            pd.DataFrame(read_json(folder / "round.json")["curve"]).assign(seed=seed)
+            for seed, found in zip(self.seeds, last, strict=True)
+            for folder in found
+        ]
+        table = pd.concat(curves)
+        table = table[["seed", *(name for name in table.columns if name != "seed")]]
+        self.write(self.folder / "rounds.csv", lambda file: table.to_csv(file, index=False))
+
+    def _checkpoint_folder(self, seed: int) -> Path:
+        return self.folder / "checkpoints" / f"seed-{seed}"
+
+    def _checkpoints(self, seed: int) -> list[Path]:
+        return sorted(self._checkpoint_folder(seed).glob("round-*"))
+
+    def _identity(self) -> dict[str, Any]:
+        """What determines the results to the bit, as JSON gives it back."""
+        identity = {
+            **self.training.science(),
+            "content_hash": self.dataset.content_hash,
+            "model_code": fingerprint(models.find(parse(self.training.model).name)),
+            "strategy_code": fingerprint(type(self.strategy)),
+            "training_version": VERSION,
+            "versions": {name: importlib.metadata.version(name) for name in ("fedctr", "flwr", "torch")},
+        }
+        value: dict[str, Any] = json.loads(json.dumps(identity))
+        return value

@@ -1,0 +1,260 @@
+"""The Flower server of federated training: rounds of local steps at the clients, aggregated by Flower's strategies."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from flwr.app import ConfigRecord, Message, MessageType
+from flwr.serverapp import Grid
+
+from fedctr.aggregation import Aggregation, Arrays
+from fedctr.checkpoint import Checkpoint, State
+from fedctr.cloud import evaluate, initial_model
+from fedctr.data.partition import partition
+from fedctr.errors import FedctrError
+from fedctr.features import Features
+from fedctr.messages import Failure, digest
+from fedctr.participation import Draw
+from fedctr.personal import PersonalFile
+from fedctr.published import Published
+from fedctr.randomness import words
+from fedctr.rounds import Contribution, RoundTask, pack_round, unit, unpack_contribution
+from fedctr.server import POLL_SECONDS, StoppedError, find_clients, one_line
+from fedctr.threads import single_thread
+from fedctr.training_run import TrainingRun
+
+Replies = dict[int, Contribution]
+
+
+def serve(grid: Grid, run: TrainingRun) -> None:
+    """Do all rounds of every seed that are not done yet.
+
+    Args:
+        grid: Flower's way to the clients.
+        run: the training and its folder. Failures at clients are collected in ``run.failures``.
+
+    Raises:
+        FedctrError: when the clients do not come up, all of them fail, or the model diverges.
+        StoppedError: when ``run.stop`` was set.
+    """
+    left = [seed for seed in run.seeds if not run.kept_published(seed)]
+    nodes = find_clients(grid, run) if left else []
+    for seed in left:
+        with single_thread():
+            Rounds.of(grid, nodes, run, seed).run_all()
+
+
+@dataclass(eq=False)
+class Rounds:
+    """The rounds of one seed.
+
+    Attributes:
+        grid: Flower's way to the clients.
+        nodes: the node of each client.
+        run: the training and its folder.
+        seed: which one.
+        features: of all users, to evaluate on.
+        aggregation: makes a new model of a round.
+        personal: what the devices keep; None where all parameters are shared.
+    """
+
+    grid: Grid
+    nodes: list[int]
+    run: TrainingRun
+    seed: int
+    features: Features
+    aggregation: Aggregation
+    personal: PersonalFile | None
+
+    @classmethod
+    def of(cls, grid: Grid, nodes: list[int], run: TrainingRun, seed: int) -> "Rounds":
+        """Get ready."""
+        model = initial_model(run.training.model, run.dataset.schema, seed)
+        features = Features.build(run.dataset, run.parts, range(run.dataset.users), model.history_length)
+        personal = PersonalFile.of(run.personal_file(seed), run.personal, model) if run.personal else None
+        return cls(grid, nodes, run, seed, features, run.aggregation(), personal)
+
+    def run_all(self) -> None:
+        """Do the rounds that are not done yet, and publish the best model."""
+        run, rounds = self.run, self.run.training.rounds
+        run.reporter.phase(f"federated: {run.training.model}, seed {self.seed}", rounds)
+        checkpoint = self._go_on()
+        run.reporter.advance(checkpoint.number)
+        while checkpoint.number < rounds:
+            begun = time.monotonic()
+            checkpoint = self._round(checkpoint)
+            self._keep(checkpoint)
+            row = checkpoint.curve[-1]
+            said = f"round {checkpoint.number} of {rounds}, validation log loss {row['log_loss']:.4f}"
+            run.reporter.advance(1, said)
+            run.log(
+                f"seed {self.seed}, {said}, AUC {row['auc']:.4f}, {row['users']:,} users, "
+                f"{time.monotonic() - begun:.1f} s"
+            )
+        run.publish(checkpoint, self.seed)
+
+    def _go_on(self) -> Checkpoint:
+        """The last checkpoint, or a first one of the untrained model."""
+        checkpoint = self.run.last_checkpoint(self.seed)
+        if checkpoint:
+            self.aggregation.restore(checkpoint.moments)
+            if self.personal:
+                self.personal.take_in(checkpoint.number, checkpoint.replied)
+            return checkpoint
+        state = initial_model(self.run.training.model, self.run.dataset.schema, self.seed).state_dict()
+        personal = self.personal
+        if personal:
+            self.run.write(personal.file, lambda file: personal.begin(self.run.dataset.users, state, file))
+            personal.forget()
+        checkpoint = Checkpoint(0, state, {}, {}, (self._measured(state, 0),))
+        self.run.keep_checkpoint(checkpoint, self.seed)
+        return checkpoint
+
+    def _keep(self, checkpoint: Checkpoint) -> None:
+        self.run.keep_checkpoint(checkpoint, self.seed)
+        if self.personal:
+            self.personal.take_in(checkpoint.number, checkpoint.replied)
+
+    def _round(self, before: Checkpoint) -> Checkpoint:
+        number = before.number + 1
+        draw = self.run.training.participation.draw(self.seed, number, self.run.parts)
+        old = {name: value.numpy().astype(np.float64) for name, value in before.model.items()}
+        shared = {name: value for name, value in old.items() if name not in self.run.personal}
+        config = self.aggregation.configure(number, shared, self.grid)
+        asked = [client for client, users in enumerate(self._partitions()) if draw.takes_part[users].any()]
+        replies = self._ask(number, asked, config, before.model)
+        new = self._merged(number, old, replies, unit(draw.sampled))
+        state = {name: value.new_tensor(new[name]) for name, value in before.model.items()}
+        row = self._measured(state, number, draw, replies, lost=len(asked) - len(replies))
+        better = number == 1 or row["log_loss"] < min(float(each["log_loss"]) for each in before.curve[1:])
+        return Checkpoint(
+            number,
+            state,
+            state if better else before.best,
+            self.aggregation.state(),
+            (*before.curve, row),
+            tuple(sorted(replies)),
+        )
+
+    def _merged(self, number: int, old: Arrays, replies: Replies, unit: float) -> Arrays:
+        """The new model, float64: shared parameters by the aggregation, of personal ones the mean over all users."""
+        groups = [list(replies.values())] if self.aggregation.by_user else [[replies[each]] for each in sorted(replies)]
+        groups = [group for group in groups if sum(each.users for each in group)]
+        if not groups:
+            return old
+        changed = []
+        for group in groups:
+            users = sum(each.users for each in group)
+            sums = {name: np.sum([each.sums[name] for each in group], axis=0, dtype=np.int64) for name in old}
+            changed.append(({name: value * unit for name, value in sums.items()}, users))
+        means = [
+            ({name: old[name] + changes[name] / users for name in old if name not in self.run.personal}, users)
+            for changes, users in changed
+        ]
+        noise_seed = int(words(self.seed, f"round {number} noise", np.array([0]), 1)[0, 0] >> np.uint64(32))
+        new = self.aggregation.aggregate(number, means, noise_seed)
+        for name in self.run.personal:
+            everyone = np.sum([changes[name] for changes, _ in changed], axis=0)
+            new[name] = old[name] + everyone / self.run.dataset.users
+        return new
+
+    def _partitions(self) -> Iterator[slice]:
+        """The users of every client."""
+        for client in range(len(self.nodes)):
+            users = partition(self.run.dataset.users, client, len(self.nodes))
+            yield slice(users.start, users.stop)
+
+    def _ask(self, number: int, asked: list[int], config: ConfigRecord, state: State) -> Replies:
+        """Have some clients do their part in a round.
+
+        Raises:
+            FedctrError: when none does.
+        """
+        published = self._published(state)
+        content = pack_round(self._task(), config, digest(published), published)
+        sent: dict[str, int] = {}
+        for client in asked:
+            (message_id,) = self.grid.push_messages([Message(content, self.nodes[client], MessageType.TRAIN)])
+            sent[message_id] = client
+        replies: Replies = {}
+        failures: list[Failure] = []
+        deadline = time.monotonic() + self.run.training.round_seconds
+        pause, longest = POLL_SECONDS
+        while sent:
+            answers = list(self.grid.pull_messages(list(sent)))
+            for message in answers:
+                client = sent.pop(message.metadata.reply_to_message_id)
+                reply = self._read(message, client)
+                if isinstance(reply, Failure):
+                    failures.append(reply)
+                else:
+                    replies[client] = reply
+            if self.run.stop.is_set():
+                self.run.stop_file.touch()
+                raise StoppedError
+            if not answers and time.monotonic() > deadline:
+                seconds = f"{self.run.training.round_seconds:g} s"
+                failures += [self._failure(client, f"no reply within {seconds}") for client in sent.values()]
+                break
+            pause = POLL_SECONDS[0] if answers else min(2 * pause, longest)
+            if not answers:
+                time.sleep(pause)
+        for failure in sorted(failures, key=lambda each: each.client):
+            self.run.log(f"seed {self.seed}, round {number}: {failure}")
+            self.run.reporter.say(f"round {number} goes on without a client: {failure}")
+            self.run.failures.append(failure)
+        if failures and not replies:
+            raise FedctrError(f"round {number}: {self.run.failures[-1]}; no client was left")
+        return replies
+
+    def _read(self, message: Message, client: int) -> Contribution | Failure:
+        if message.has_error():
+            return self._failure(client, one_line(message.error.reason))
+        return unpack_contribution(message.content)
+
+    def _failure(self, client: int, error: str) -> Failure:
+        return Failure(client, self.run.training.strategy, "", error)
+
+    def _task(self) -> RoundTask:
+        training = self.run.training
+        return RoundTask(
+            dataset=str(self.run.dataset.folder),
+            rule=training.rule,
+            strategy=training.strategy,
+            seed=self.seed,
+            learning_rate=training.learning_rate,
+            epochs=training.epochs,
+            batch_size=training.batch_size,
+            participation=training.participation,
+            personal=self.run.personal,
+            alternate=training.alternate,
+            personal_file=str(self.run.personal_file(self.seed)),
+            stop_file=str(self.run.stop_file),
+        )
+
+    def _published(self, state: State) -> Published:
+        run = self.run
+        return Published.from_state(run.training.model, run.dataset.schema, run.global_ctr, dict(state))
+
+    def _measured(
+        self, state: State, number: int, draw: Draw | None = None, replies: Replies | None = None, lost: int = 0
+    ) -> dict[str, Any]:
+        """A row of the curve."""
+        found = evaluate(self._published(state).model, self.features, "validation")
+        if found is None:
+            raise FedctrError(
+                f"model {self.run.training.model}: training diverged in round {number}; lower learning_rate"
+            )
+        contributions = (replies or {}).values()
+        return {
+            "round": number,
+            "users": sum(each.users for each in contributions),
+            "sampled": draw.sampled if draw else 0,
+            "dropped": draw.sampled - int(draw.takes_part.sum()) if draw else 0,
+            "slow": int(draw.slow.sum()) if draw else 0,
+            "diverged": sum(each.diverged for each in contributions),
+            "clients_lost": lost,
+            **found,
+        }
