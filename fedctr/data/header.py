@@ -56,7 +56,8 @@ def require_columns(where: str, found: Sequence[str], wanted: Sequence[str], nam
             near = difflib.get_close_matches(name, found, n=3, cutoff=0.4)
             there = ", ".join(map(repr, found[:20]))
             hint = f"did you mean {' or '.join(map(repr, near))}?" if near else f"it has {there}"
-            hint += ", one column only: is another separator meant?" if len(found) == 1 else ""
+            if len(found) == 1:
+                hint = f"it has {there} only; is another separator meant?"
             raise FedctrError(f"{where}: no column is named {name!r}; {hint}; mend {named_in}")
         if list(found).count(name) > 1:
             raise FedctrError(f"{where}: two columns are named {name!r}; rename one")
