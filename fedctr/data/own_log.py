@@ -219,7 +219,7 @@ def _find(path: Path) -> _Found:
         raise FedctrError(f"{where}: it lacks the key 'samples'; add a line such as samples = \"log.csv\"")
     needed = [samples, *(side.file for side in (mapping.users, mapping.items) if side.file is not None)]
     if missing := bundle.missing(needed):
-        close = difflib.get_close_matches(missing[0], bundle.files, n=1)
+        close = difflib.get_close_matches(missing[0], bundle.files, n=1, cutoff=0.75)
         near = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(bundle.files)}"
         raise FedctrError(f"{bundle.path}: it lacks {missing[0]!r}, which {where} names{near}"[:600])
     return _Found(bundle, mapping, mapping_file, samples)
