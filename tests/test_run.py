@@ -306,7 +306,7 @@ def test_what_fails_while_it_is_written_leaves_the_old_file(tmp_path: Path) -> N
             {"strategies": ("head-only+label-correction", "label-correction+head-only")},
             "strategies: label-correction+head-only and head-only+label-correction are the same; leave one out",
         ),
-        ({"model": "dinn"}, "unknown model 'dinn'; did you mean din?"),
+        ({"model": "dinn"}, "unknown model 'dinn'; did you mean din"),
         ({"model": "din[depth=2]"}, "model din has no option 'depth'"),
         ({"dataset": "sinthetic"}, "unknown data set 'sinthetic'; did you mean synthetic?"),
         ({"partitions": 51}, "partitions: 51 is more than the 50 users of synthetic; a partition needs a user"),
