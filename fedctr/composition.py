@@ -21,13 +21,32 @@ def strategy_of(text: str) -> ClientStrategy:
     Raises:
         FedctrError: for an unknown name or option, a value that a class refuses, or strategies that do not go together.
     """
-    parts = [strategies.create(part) for part in split_outside_brackets(text, "+")]
+    specs = split_outside_brackets(text, "+")
+    if len(specs) > 1 and "" in specs:
+        raise FedctrError(f"strategy {text!r}: expected a name on either side of +")
+    parts = [strategies.create(spec) for spec in specs]
     if len(parts) == 1:
         return parts[0]
     try:
         return Composed.of(parts)
     except ValueError as error:
         raise FedctrError(f"strategy {text!r}: {error}") from None
+
+
+def strategies_of(texts: Sequence[str]) -> dict[str, ClientStrategy]:
+    """Spec to strategy, in the given order.
+
+    Raises:
+        FedctrError: as :func:`strategy_of`, and for two specs of one strategy.
+    """
+    found: dict[str, ClientStrategy] = {}
+    for text in texts:
+        strategy = strategy_of(text)
+        twin = next((other for other, known in found.items() if known == strategy), None)
+        if twin:
+            raise FedctrError(f"strategies: {text} and {twin} are the same; leave one out")
+        found[text] = strategy
+    return found
 
 
 @dataclass(frozen=True)
@@ -51,7 +70,7 @@ class Composed(ClientStrategy):
 
         Raises:
             ValueError: when one of them does not tune or changes nothing, two of them change the same, or the loss
-                of one would not see the targets of another.
+                of one would not see what another changes.
         """
         names = [part.name for part in parts]
         for part in parts:
@@ -68,6 +87,12 @@ class Composed(ClientStrategy):
             for blind in parts:
                 if hook == "targets" and owners and not blind.reads_targets:
                     raise ValueError(f"the loss of {blind.name} does not read the targets of {owners[0].name}")
+        for blind in parts:
+            unseen = next((part for part in parts if part.moves_level and not blind.reads_level), None)
+            if unseen:
+                raise ValueError(
+                    f"the loss of {blind.name} does not see {unseen.name}, the same for all of a user's samples"
+                )
         return cls(tuple(sorted(parts, key=lambda part: part.name)))
 
     def targets(self, local: Local, published: Published) -> Tensor:

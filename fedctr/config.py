@@ -105,7 +105,12 @@ class Experiment(BaseModel):
     @classmethod
     def _split_numbers(cls, value: object) -> object:
         # Flower's run configuration holds no lists.
-        return tuple(json.loads(f"[{value}]")) if isinstance(value, str) else value
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple(json.loads(f"[{value}]"))
+        except ValueError:
+            raise ValueError(f"expected numbers separated by commas, found {value!r}") from None
 
     @field_validator("strategies")
     @classmethod
@@ -157,7 +162,7 @@ class Experiment(BaseModel):
             FedctrError: when it cannot be read, or is not TOML.
         """
         try:
-            return tomllib.loads(file.read_text(encoding="utf-8"))
+            return tomllib.loads(file.read_text(encoding="utf-8-sig"))
         except (OSError, UnicodeDecodeError) as error:
             raise FedctrError(f"{file}: cannot be read ({error})") from None
         except tomllib.TOMLDecodeError as error:
@@ -207,7 +212,7 @@ def first_fault(error: ValidationError, settings: type[BaseModel]) -> str:
     key = ".".join([table, *inner])
     if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"unknown key {key!r}; {_nearest([table, *inner][-1], _TABLES.get(table, ()), settings)}"
-    message = fault["msg"].removeprefix("Value error, ")
+    message = "expected a table" if fault["type"] == "dataclass_type" else fault["msg"].removeprefix("Value error, ")
     found = "" if fault["type"] == "value_error" else f", found {fault['input']!r}"
     return f"{key}: {message}{found}"
 

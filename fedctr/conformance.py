@@ -20,7 +20,7 @@ from fedctr.features import Features
 from fedctr.models.model import models
 from fedctr.published import Published
 from fedctr.recipe import Recipe
-from fedctr.strategy import ClientStrategy, trainable_of
+from fedctr.strategy import ClientStrategy, share_held_out, trainable_of
 from fedctr.threads import single_thread
 
 MODELS = ("lr", "wide-deep[embedding=4,hidden=[8],history=4]", "din[embedding=4,hidden=[8],attention=4,history=4]")
@@ -68,14 +68,28 @@ def check(strategy: ClientStrategy) -> Iterator[Finding]:
                 continue
             try:
                 together = _scores(strategy, published, features, _TOGETHER)
+                rules = list(_rules(strategy, published, features, together))
             except (Exception, SystemExit) as error:  # a stranger's hook may even call sys.exit
-                yield Finding(f"runs on {spec}", " ".join(f"{type(error).__name__}: {error}".split()))
+                yield Finding(f"runs on {spec}", _line(error))
                 continue
             yield Finding(f"runs on {spec}")
-            for rule, fault in _rules(strategy, published, features, together):
+            for rule, fault in rules:
                 yield Finding(f"{rule} ({models.find(spec.partition('[')[0]).name})", fault)
     everywhere = "; ".join(f"{spec}: {refusal}" for spec, refusal in refused.items())
+    yield Finding("holds out a share, or nothing", _raised(lambda: share_held_out(strategy)))
     yield Finding("finds something to tune in one model at least", everywhere if len(refused) == len(MODELS) else "")
+
+
+def _raised(hook: Callable[[], object]) -> str:
+    try:
+        hook()
+    except (Exception, SystemExit) as error:
+        return _line(error)
+    return ""
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__}: {error}".split())
 
 
 def _refusal(strategy: ClientStrategy, published: Published) -> str:

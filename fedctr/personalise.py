@@ -18,7 +18,7 @@ from fedctr.messages import Columns, Device, Task
 from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.stacking import Parameters
-from fedctr.strategy import ClientStrategy
+from fedctr.strategy import ClientStrategy, share_held_out
 
 MEASURED_TOGETHER = 1 << 16  # scored samples; metrics cost little more for many users than for few
 
@@ -79,7 +79,7 @@ def personalise(
 
     if not strategy.tunes:
         return rows(None, features, task)
-    share = strategy.held_out()
+    share = share_held_out(strategy)
     if not share:
         return rows(strategy, features, task)
     dry = held_out(features, share), replace(task, part="validation")

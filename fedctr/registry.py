@@ -42,6 +42,8 @@ def parse(text: str) -> Spec:
         key, equals, value = pair.partition("=")
         if not equals or not key.strip():
             raise FedctrError(f"{text!r}: expected option=value, found {pair!r}")
+        if key.strip() in options:
+            raise FedctrError(f"{text!r}: option {key.strip()} is given twice")
         try:
             options[key.strip()] = tomllib.loads(f"value = {value.strip()}")["value"]
         except tomllib.TOMLDecodeError:
@@ -109,22 +111,31 @@ class Registry(Generic[T]):
             raise FedctrError(f"unknown {self.kind} {name!r}; {hint}")
         return classes[name]
 
+    def named(self, text: str, arguments: int = 0) -> type[T]:
+        """The class that a spec names, whose options are known; the first so many of its parameters are no options.
+
+        Raises:
+            FedctrError: for an unknown name or option.
+        """
+        spec = parse(text)
+        cls = self.find(spec.name)
+        known = list(inspect.signature(cls).parameters)[arguments:]
+        for option in spec.options:
+            if option not in known:
+                raise FedctrError(
+                    f"{self.kind} {spec.name} has no option {option!r}; it has {', '.join(known) or 'none'}"
+                )
+        return cls
+
     def create(self, text: str, *arguments: object) -> T:
         """Build what a spec names; its options become keyword arguments.
 
         Raises:
             FedctrError: for an unknown name or option, or a value that the class refuses.
         """
-        spec = parse(text)
-        cls = self.find(spec.name)
-        known = list(inspect.signature(cls).parameters)[len(arguments) :]
-        for option in spec.options:
-            if option not in known:
-                raise FedctrError(
-                    f"{self.kind} {spec.name} has no option {option!r}; it has {', '.join(known) or 'none'}"
-                )
+        cls = self.named(text, len(arguments))
         try:
-            return cls(*arguments, **spec.options)
+            return cls(*arguments, **parse(text).options)
         except FedctrError:
             raise
         except (Exception, SystemExit) as error:  # a stranger's class may refuse its options in any way
@@ -159,6 +170,8 @@ class Registry(Generic[T]):
 
     def _imported(self, name: str) -> type[T]:
         module, _, attribute = name.partition(":")
+        if module.endswith(".py") or not all(part.isidentifier() for part in (*module.split("."), attribute)):
+            raise FedctrError(f"{self.kind} {name!r}: expected module:Class, such as my_module:MyClass")
         try:
             cls = getattr(importlib.import_module(module), attribute)
         except ModuleNotFoundError as error:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from fedctr.cloud import VERSION
-from fedctr.composition import strategy_of
+from fedctr.composition import strategies_of
 from fedctr.config import Experiment
 from fedctr.data.cache import open_dataset
 from fedctr.data.dataset import Dataset
@@ -28,7 +28,7 @@ from fedctr.published import Published
 from fedctr.published_run import published_by
 from fedctr.registry import fingerprint, parse
 from fedctr.retention import EVERYTHING
-from fedctr.strategy import ClientStrategy, trainable_of
+from fedctr.strategy import ClientStrategy, share_held_out, trainable_of
 
 
 @dataclass(eq=False)
@@ -64,13 +64,7 @@ class Run(RunFolder):
             FedctrError: for an unknown name or option, bad files, more partitions than users, or a folder that
                 holds another run. Nothing has been written then.
         """
-        shelf: dict[str, ClientStrategy] = {}
-        for spec in experiment.strategies:
-            strategy = strategy_of(spec)
-            twin = next((other for other, known in shelf.items() if known == strategy), None)
-            if twin:
-                raise FedctrError(f"strategies: {spec} and {twin} are the same; leave one out")
-            shelf[spec] = strategy
+        shelf = strategies_of(experiment.strategies)
         models.find(parse(experiment.model).name)
         if experiment.device == "cuda" and not torch.cuda.is_available():
             raise FedctrError("device: PyTorch finds no GPU here; leave out --device, or choose cpu")
@@ -137,6 +131,7 @@ class Run(RunFolder):
 def _check_tunable(spec: str, strategy: ClientStrategy, model: str, parameters: list[str]) -> None:
     try:
         trainable_of(strategy, parameters)
+        share_held_out(strategy)
     except ValueError as error:
         raise FedctrError(f"strategy {spec!r} with model {model!r}: {error}") from None
     except (Exception, SystemExit):  # a stranger's hook that fails is reported by the client, with the user

@@ -2,6 +2,8 @@
 
 import re
 from importlib import resources
+from importlib.util import find_spec
+from keyword import iskeyword
 from pathlib import Path
 from string import Template
 
@@ -29,6 +31,8 @@ def scaffold(name: str, parent: Path) -> Path:
     if name in strategies.classes():
         raise FedctrError(f"{name}: a strategy of this name is installed already; choose another")
     module = name.replace("-", "_")
+    if iskeyword(module) or find_spec(module):
+        raise FedctrError(f"{name}: Python knows {module} already, as a word or a module; choose another name")
     words = {"name": name, "module": module, "cls": "".join(word.capitalize() for word in name.split("-"))}
     folder = parent / name
     files = {"pyproject.toml": "pyproject.toml", f"{module}.py": "strategy.py", f"test_{module}.py": "test_strategy.py"}

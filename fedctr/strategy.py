@@ -86,12 +86,16 @@ class ClientStrategy(ABC):
         citation: where the method was published.
         tunes: False to score the published model as it is.
         reads_targets: False if the loss goes by the labels alone, so that softening them would change nothing.
+        reads_level: False if the loss goes by the differences between a user's logits alone.
+        moves_level: True if all that it does is to move the logits of a user by one and the same number.
     """
 
     name: ClassVar[str]
     citation: ClassVar[str] = ""
     tunes: ClassVar[bool] = True
     reads_targets: ClassVar[bool] = True
+    reads_level: ClassVar[bool] = True
+    moves_level: ClassVar[bool] = False
 
     def targets(self, local: Local, published: Published) -> Tensor:
         """Soft labels to fit, float32 (users, samples), from all local samples; called once before tuning."""
@@ -168,6 +172,8 @@ def minibatch_loss(
     sane = local.mask & (logits.abs() < DIVERGING).all(1, keepdim=True)
 
     def checked(hook: str, values: Tensor) -> Tensor:
+        if not isinstance(values, Tensor):
+            raise ValueError(f"{hook} returned {type(values).__name__}, expected a tensor")
         if values.shape != local.labels.shape:
             raise ValueError(f"{hook} returned shape {tuple(values.shape)}, expected {tuple(local.labels.shape)}")
         if (torch.isnan(values) & sane).any():
@@ -192,10 +198,12 @@ def trainable_of(strategy: ClientStrategy, parameters: Iterable[str]) -> list[st
     """Names of the parameters that the strategy tunes.
 
     Raises:
-        ValueError: when there is none.
+        ValueError: when there is none, or one that the model does not have.
     """
     parameters = list(parameters)
     chosen = strategy.chosen(parameters)
+    if unknown := [name for name in chosen if name not in parameters]:
+        raise ValueError(f"chosen named {unknown[0]!r}, which is none of the parameters {', '.join(parameters)}")
     if not chosen:
         raise ValueError(f"trainable chose none of the parameters {', '.join(parameters)}")
     return chosen
@@ -230,11 +238,26 @@ def soft_labels(strategy: ClientStrategy, local: Local, published: Published) ->
         ValueError: when they are not.
     """
     targets = strategy.targets(local, published)
+    if not isinstance(targets, Tensor) or not targets.is_floating_point():
+        found = targets.dtype if isinstance(targets, Tensor) else type(targets).__name__
+        raise ValueError(f"targets returned {found}, expected a tensor of torch.float32")
     if targets.shape != local.labels.shape:
         raise ValueError(f"targets returned shape {tuple(targets.shape)}, expected {tuple(local.labels.shape)}")
     if not torch.isfinite(targets[local.mask]).all():
         raise ValueError("targets returned NaN or an infinite value")
     return targets
+
+
+def share_held_out(strategy: ClientStrategy) -> float:
+    """What :meth:`ClientStrategy.held_out` says, checked.
+
+    Raises:
+        ValueError: when it is no share from 0 to below 1.
+    """
+    share = strategy.held_out()
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+        raise ValueError(f"held_out returned {share!r}, expected a share from 0 to below 1")
+    return share
 
 
 strategies: Registry[ClientStrategy] = Registry("strategy", "strategies", "fedctr.strategies", ClientStrategy)

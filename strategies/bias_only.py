@@ -13,6 +13,7 @@ class BiasOnly(ClientStrategy):
     """Control: fine-tune the output bias alone, which moves the prior and changes no ranking."""
 
     name: ClassVar[str] = "bias-only"
+    moves_level: ClassVar[bool] = True
 
     def chosen(self, parameters: Sequence[str]) -> list[str]:
         """The model's own ``bias`` where it has one, else that of the last layer of its deep network."""

@@ -19,6 +19,7 @@ class Pairwise(ClientStrategy):
     name: ClassVar[str] = "pairwise"
     citation: ClassVar[str] = "Rendle et al., BPR, UAI 2009, arXiv 1205.2618"
     reads_targets: ClassVar[bool] = False
+    reads_level: ClassVar[bool] = False
 
     def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
         """Each sample's mean over the pairs that it is in."""

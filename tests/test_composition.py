@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fedctr.composition import Composed, strategy_of
+from fedctr.composition import Composed, strategies_of, strategy_of
 from fedctr.errors import FedctrError
 from fedctr.published import Published
 from fedctr.strategy import (
@@ -66,14 +66,17 @@ def test_a_plus_within_brackets_belongs_to_the_value() -> None:
     ("spec", "message"),
     [
         ("label-correction+hed-only", "unknown strategy 'hed-only'; did you mean head-only"),
-        ("label-correction+", "'': expected NAME"),
-        ("+label-correction", "'': expected NAME"),
+        ("label-correction+", "strategy 'label-correction+': expected a name on either side of +"),
+        ("+label-correction", "strategy '+label-correction': expected a name on either side of +"),
+        ("gate + + joint", "strategy 'gate + + joint': expected a name on either side of +"),
         ("label-correction+proximal[weight=0]", "weight 0 must be a number above 0"),
         ("label-correction+gap-only", "label-correction and gap-only both decide on targets; leave one out"),
         ("pairwise+joint", "pairwise and joint both decide on loss; leave one out"),
         ("no-fine-tuning+gate", "no-fine-tuning does not fine-tune, so nothing can be added to it"),
         ("head-only+fine-tuning", "fine-tuning adds nothing; leave it out"),
         ("proximal+proximal[weight=2]", "proximal is named twice"),
+        ("logit-adjustment+pairwise", "the loss of pairwise does not see logit-adjustment, the same for all of a user"),
+        ("pairwise+bias-only+gate", "the loss of pairwise does not see bias-only, the same for all of a user"),
         ("pairwise+label-correction", "the loss of pairwise does not read the targets of label-correction"),
     ],
 )
@@ -82,6 +85,12 @@ def test_what_does_not_go_together_is_refused_in_one_line(spec: str, message: st
         strategy_of(spec)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_the_same_parts_in_another_order_are_the_same_strategy() -> None:
+    assert list(strategies_of(["gate", "proximal+gate"])) == ["gate", "proximal+gate"]
+    with pytest.raises(FedctrError, match=r"strategies: proximal\+gate and gate\+proximal are the same; leave one out"):
+        strategies_of(["gate+proximal", "joint", "proximal+gate"])
 
 
 # -------------------------------------------------------------------------------------------- the hooks

@@ -184,7 +184,8 @@ def test_without_a_split_the_data_set_says_how_it_is_split(tmp_path: Path) -> No
         ("epochs = []", "epochs: Tuple should have at least 1 item"),
         ("batch_size = 1", "batch_size: Input should be greater than or equal to 2, found 1"),
         ("batch_size = 1000000", "batch_size: Input should be less than or equal to 4096, found 1000000"),
-        ("split = 'x'", "split: Input should be a dictionary or an instance of Fractions, found 'x'"),
+        ("epochs = '1;x'", "epochs: expected numbers separated by commas, found '1;x'"),
+        ("split = 'x'", "split: expected a table, found 'x'"),
         ("split.window = 'x'", "split.window: Input should be 'later' or 'earlier', found 'x'"),
         ("split.unit = 'x'", "split: unit should be 'shares' or 'days', found {'unit': 'x'}"),
         ("split.unit = 'days'\nsplit.window = 'x'", "split.window: Input should be 'later' or 'earlier', found 'x'"),
@@ -195,7 +196,7 @@ def test_without_a_split_the_data_set_says_how_it_is_split(tmp_path: Path) -> No
          'training; for days, say unit = "days"'),
         ("optimiser = 'adm'", "optimiser: Input should be 'sgd' or 'adam', found 'adm'"),
         ("on_bad_row = 'x'", "on_bad_row: Input should be 'stop' or 'skip', found 'x'"),
-        ("local = 1", "local: Input should be a dictionary or an instance of Retention, found 1"),
+        ("local = 1", "local: expected a table, found 1"),
         ("local.keep_positives = 1.5", "local: keep_positives 1.5 must be a share from 0 to 1"),
         ("local.keep_negatives = nan", "local: keep_negatives nan must be a share from 0 to 1"),
         ("local.most = 0", "local: most 0 must be at least 1; leave it out to hold all"),
@@ -227,6 +228,11 @@ def test_a_file_that_cannot_be_read(content: bytes | None, message: str, tmp_pat
         file.write_bytes(content)
     with pytest.raises(FedctrError, match=f"experiment.toml: cannot be read .*{message}"):
         Experiment.read(file)
+
+
+def test_a_byte_order_mark_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "experiment.toml").write_bytes(b"\xef\xbb\xbfseeds = 2\n")
+    assert Experiment.read(tmp_path / "experiment.toml") == {"seeds": 2}
 
 
 def test_an_experiment_cannot_be_changed_afterwards() -> None:

@@ -24,7 +24,7 @@ def test_whatever_is_on_the_shelf_keeps_the_contract(strategy: ClientStrategy) -
 
 def test_every_rule_is_tried_on_every_model() -> None:
     rules = [finding.rule for finding in check(strategies.create("fine-tuning"))]
-    assert len(rules) == 3 + 6 * len(MODELS)
+    assert len(rules) == 4 + 6 * len(MODELS)
     assert "treats each user as if it were alone, to the bit (din)" in rules
 
 
@@ -100,6 +100,28 @@ class Exploding(ClientStrategy):
     def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor:
         moved = [value.square().flatten(1).sum(1) for value in parameters.values()]
         return 1e30 * sum(moved, torch.zeros(()))
+
+
+@dataclass(frozen=True)
+class Untyped(ClientStrategy):
+    """Forgets what a share is, and fails in one engine only."""
+
+    name: ClassVar[str] = "untyped"
+
+    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+        if len(logits) == 1:
+            raise RuntimeError("not alone")
+        return super().loss(logits, targets, local)
+
+    def held_out(self) -> float:
+        return 2.0
+
+
+def test_a_fault_of_one_engine_and_a_share_that_is_none() -> None:
+    assert faults(Untyped()) == {
+        **{f"runs on {model}": "RuntimeError: not alone" for model in MODELS},
+        "holds out a share, or nothing": "ValueError: held_out returned 2.0, expected a share from 0 to below 1",
+    }
 
 
 def test_scores_must_be_finite() -> None:

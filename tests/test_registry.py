@@ -86,6 +86,10 @@ class TestSpecs:
         with pytest.raises(FedctrError, match="expected"):
             parse(text)
 
+    def test_an_option_that_is_given_twice(self) -> None:
+        with pytest.raises(FedctrError, match=r"'a\[x=1, x=2\]': option x is given twice"):
+            parse("a[x=1, x=2]")
+
     def test_commas_within_brackets_do_not_split(self) -> None:
         assert split_specs("a[x=1,y=[2,3]], b,,c") == ["a[x=1,y=[2,3]]", "b", "c"]
 
@@ -142,6 +146,10 @@ class TestFinding:
         [
             ("", "nowhere:Square", "shape 'nowhere:Square': No module named 'nowhere'; run from the folder"),
             ("", "stranger:Square", "shape 'stranger:Square': module 'stranger' has no attribute 'Square'"),
+            *(
+                ("", name, f"shape {name!r}: expected module:Class")
+                for name in (":", "./a:B", "..:B", "a.py:B", "a:", "a:b:c")
+            ),
             ("1 / 0", "stranger:Square", "importing it raised ZeroDivisionError: division by zero"),
             ("Square = 3", "stranger:Square", "stranger:Square: not a shape; derive it from"),
         ],

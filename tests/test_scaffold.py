@@ -32,6 +32,15 @@ def test_a_name_that_is_taken(tmp_path: Path) -> None:
         scaffold("fine-tuning", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["class", "json", "torch", "fedctr"])
+def test_a_name_that_is_one_of_pythons(name: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        FedctrError, match=f"{name}: Python knows {name} already, as a word or a module; choose another"
+    ):
+        scaffold(name, tmp_path)
+    assert not any(tmp_path.iterdir())
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     (tmp_path / "mine").mkdir()
     with pytest.raises(FedctrError, match="mine: exists already"):

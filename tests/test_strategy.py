@@ -1,6 +1,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -16,6 +17,7 @@ from fedctr.strategy import (
     cross_entropy_gradient,
     minibatch_loss,
     overrides,
+    share_held_out,
     soft_labels,
     strategies,
     trainable_of,
@@ -188,6 +190,30 @@ def test_a_hook_that_returns_another_shape_is_named(shape: tuple[int, ...]) -> N
             minibatch_loss(answering(odd, hook), logits, local.labels, local, ANYTHING)
 
 
+def test_a_hook_that_returns_something_else_is_named() -> None:
+    local, logits = local_of([1, 0]), torch.zeros(1, 2)
+    nothing: Any = None
+    with pytest.raises(ValueError, match=r"targets returned NoneType, expected a tensor of torch\.float32"):
+        soft_labels(answering(nothing, "targets"), local, ANYTHING)
+    with pytest.raises(ValueError, match=r"targets returned torch\.int32, expected a tensor of torch\.float32"):
+        soft_labels(answering(local.labels.int(), "targets"), local, ANYTHING)
+    for hook in ("logits", "loss"):
+        with pytest.raises(ValueError, match=f"{hook} returned NoneType, expected a tensor"):
+            minibatch_loss(answering(nothing, hook), logits, local.labels, local, ANYTHING)
+
+
+@pytest.mark.parametrize("share", [None, True, 1, 2.0, -0.1, NAN, "0.2"])
+def test_what_is_held_out_must_be_a_share(share: Any) -> None:
+    class Odd(Plain):
+        def held_out(self) -> float:
+            found: float = share
+            return found
+
+    with pytest.raises(ValueError, match=r"held_out returned .*, expected a share from 0 to below 1"):
+        share_held_out(Odd())
+    assert share_held_out(Plain()) == 0
+
+
 @pytest.mark.parametrize("value", [NAN, float("inf"), -float("inf")])
 def test_targets_must_be_finite_wherever_there_is_a_sample(value: float) -> None:
     with pytest.raises(ValueError, match="targets returned NaN or an infinite value"):
@@ -229,6 +255,15 @@ def test_some_parameter_must_be_trainable() -> None:
     assert trainable_of(Biases(), ["weight", "bias"]) == ["bias"]
     with pytest.raises(ValueError, match="trainable chose none of the parameters weight, table"):
         trainable_of(Biases(), ["weight", "table"])
+
+
+def test_a_parameter_that_the_model_does_not_have_is_named() -> None:
+    class Word(Plain):
+        def chosen(self, parameters: Sequence[str]) -> list[str]:
+            return ["weight", "wait"]
+
+    with pytest.raises(ValueError, match="chosen named 'wait', which is none of the parameters weight, bias"):
+        trainable_of(Word(), ["weight", "bias"])
 
 
 def test_which_parameters_are_tuned_may_depend_on_all_of_them() -> None:

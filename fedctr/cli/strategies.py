@@ -3,6 +3,7 @@
 import inspect
 import json
 import sys
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -70,12 +71,14 @@ def check(strategy: Spec) -> None:
 
     # A stranger's module is looked for where the command was given, after everything that is installed.
     sys.path.append(str(Path.cwd()))
-    broken = 0
-    for finding in findings(strategy_of(strategy)):
-        typer.echo(f"{'broken' if finding.fault else 'kept':6}  {finding.rule}")
-        if finding.fault:
-            typer.echo(f"{'':8}{finding.fault}")
-            broken += 1
+    broken, out = 0, sys.stdout
+    # What a stranger's strategy prints must not get between the findings.
+    with redirect_stdout(sys.stderr):
+        for finding in findings(strategy_of(strategy)):
+            typer.echo(f"{'broken' if finding.fault else 'kept':6}  {finding.rule}", out)
+            if finding.fault:
+                typer.echo(f"{'':8}{finding.fault}", out)
+                broken += 1
     typer.echo(f"{strategy}: {f'{broken} rules broken' if broken else 'keeps the contract'}")
     raise typer.Exit(1 if broken else 0)
 

@@ -28,7 +28,7 @@ from fedctr.data.loader import Loader
 from fedctr.data.negatives import sample
 from fedctr.data.reading import Reading
 from fedctr.data.table import Table
-from fedctr.errors import FedctrError
+from fedctr.errors import FedctrError, shown
 
 Whole = npt.NDArray[np.int64]
 _LATEST = 10**11  # seconds: the year 5138
@@ -147,7 +147,8 @@ class Amazon(Loader):
                 if match := re.fullmatch(pattern, file):
                     found.setdefault(match["category"], file)
         if not found:
-            raise FedctrError(f"{path}: it holds no file with reviews; {bundle.remedy}")
+            there = f", only {shown(', '.join(bundle.files))}" if bundle.files else ""
+            raise FedctrError(f"{path}: it holds no file with reviews{there}; {bundle.remedy}")
         names = ", ".join(sorted(found))
         if self.category and self.category not in found:
             raise FedctrError(f"{path}: no reviews of category {self.category}, only of {names}; {bundle.remedy}")

@@ -55,7 +55,10 @@ def open_dataset(
         dataset = replace(loader.read(path, reading), bad_rows=reading.bad_rows)
         for example in reading.examples:
             reading.reporter.say(f"skipped: {example}")
-        dataset.check()
+        try:
+            dataset.check()
+        except FedctrError as error:
+            raise FedctrError(f"{path}: {error}" if path else str(error)) from None
         store(folder, dataset.save)
     dataset = Dataset.open(folder)
     if dataset.bad_rows and reporter:

@@ -167,7 +167,8 @@ class Dataset:
             FedctrError: when there is no sample, or all labels are of one class.
         """
         if self.samples == 0:
-            raise FedctrError(f"data set {self.name}: it holds no sample")
+            left_out = f"; {self.bad_rows:,} malformed rows were left out" if self.bad_rows else ""
+            raise FedctrError(f"data set {self.name}: it holds no sample{left_out}")
         positives = int(self.label.sum(dtype=np.int64))
         if positives in (0, self.samples):
             label = int(self.label[0])

@@ -112,7 +112,7 @@ def _evaluated(text: str) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of an escape that Python does not know
             return ast.literal_eval(text)
-    except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
+    except (SyntaxError, TypeError, ValueError, MemoryError, RecursionError) as error:
         raise ValueError("not a Python literal") from error
 
 

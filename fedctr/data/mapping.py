@@ -2,14 +2,34 @@
 
 import difflib
 import tomllib
-from typing import Literal
+from math import isfinite
+from pathlib import Path
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictInt,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from fedctr.errors import FedctrError
 
 FILE = "fedctr.toml"
 Unit = Literal["seconds", "milliseconds", "iso"]
+
+
+def _bare(name: str) -> str:
+    if not name or Path(name).name != name:
+        raise ValueError("expected the bare name of a file that lies beside this one")
+    return name
+
+
+FileName = Annotated[str, AfterValidator(_bare)]
 
 
 class _Strict(BaseModel):
@@ -50,7 +70,7 @@ class Side(_Strict):
         columns: column name to feature.
     """
 
-    file: str | None = None
+    file: FileName | None = None
     id: str | None = None
     columns: dict[str, Feature] = {}
 
@@ -80,16 +100,44 @@ class Mapping(_Strict):
         items: describes items.
     """
 
-    samples: str | None = None
+    samples: FileName | None = None
     user: str
     item: str
     time: str
     time_unit: Unit = "seconds"
     label: str
-    positive_from: StrictInt | StrictFloat | None = None
-    separator: str = Field(default=",", min_length=1, max_length=1, pattern=r'^[^"\r\n\x1f]$')
+    positive_from: float | None = None
+    separator: str = ","
     users: Side = Side()
     items: Side = Side()
+
+    @field_validator("positive_from", mode="before")
+    @classmethod
+    def _number(cls, value: object) -> object:
+        if type(value) not in (int, float) or not isfinite(value):  # type: ignore[arg-type]
+            raise ValueError("expected a number")
+        return value
+
+    @field_validator("separator", mode="before")
+    @classmethod
+    def _character(cls, value: object) -> object:
+        if not isinstance(value, str) or len(value) != 1 or value in '"\r\n\x1f\0':
+            raise ValueError("expected one character, and neither a quote nor a line end")
+        return value
+
+    @model_validator(mode="after")
+    def _columns_of_their_own(self) -> "Mapping":
+        columns: dict[str, str] = {}
+        for role in ("user", "item", "time", "label"):
+            column = getattr(self, role)
+            if column in columns:
+                raise ValueError(f"{columns[column]} and {role} are both the column {column!r}; name another for one")
+            columns[column] = role
+        for side in ("users", "items"):
+            described = getattr(self, side)
+            if described.file is None and self.label in described.columns:
+                raise ValueError(f"{side}.columns: {self.label!r} is the label, which is no feature; leave it out")
+        return self
 
     @classmethod
     def parse(cls, content: bytes, where: str) -> "Mapping":
@@ -99,7 +147,7 @@ class Mapping(_Strict):
             FedctrError: for the first fault, with file, key, and the nearest key or what was expected.
         """
         try:
-            return cls.model_validate(tomllib.loads(content.decode()))
+            return cls.model_validate(tomllib.loads(content.decode("utf-8-sig")))
         except UnicodeDecodeError as error:
             raise FedctrError(f"{where}: not UTF-8 text (byte {error.start}); save it as UTF-8") from error
         except tomllib.TOMLDecodeError as error:
@@ -118,8 +166,9 @@ def _first(error: ValidationError) -> str:
         near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=3, cutoff=0.4)
         hint = f"did you mean {' or '.join(near)}?" if near else f"known keys: {', '.join(known)}"
         return f"unknown key {key!r}; {hint}"
-    message = fault["msg"].removeprefix("Value error, ")
-    return f"{key}: {message}, found {_short(fault['input'])}"
+    is_table = fault["type"] in ("model_type", "dict_type")
+    message = "expected a table" if is_table else fault["msg"].removeprefix("Value error, ")
+    return f"{key}: {message}, found {_short(fault['input'])}" if key else message
 
 
 def _keys(place: tuple[int | str, ...]) -> list[str]:

@@ -25,6 +25,7 @@ Every row is an impression; the same item on the same user may come again. Whoev
 value, has a missing value. Users and items stand in the ascending order of their ids as text.
 """
 
+import difflib
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -48,6 +49,7 @@ from fedctr.data.mapping import FILE, Mapping, Side
 from fedctr.data.reading import Reading
 from fedctr.data.table import Table, blocks
 from fedctr.errors import FedctrError
+from fedctr.progress import Reporter, Silent
 
 _LATEST = 10**11  # seconds: the year 5138
 _RATING = 1e30
@@ -169,14 +171,15 @@ class Parquet(OwnLog):
         try:
             with parquet.ParquetFile(bundle.paths([file])[0]) as content:
                 require_columns(where, content.schema_arrow.names, columns, found.named_in)
-                reading.reporter.phase(f"reading {file} (rows)", max(1, content.metadata.num_rows))
+                reporter: Reporter = reading.reporter if content.metadata.num_rows > _BATCH else Silent()
+                reporter.phase(f"reading {file} (rows)", content.metadata.num_rows)
                 yield Table(where, dict.fromkeys(columns, pa.array([], pa.string())), *_rows(1, 0), reading, "row")
                 for batch in content.iter_batches(_BATCH, columns=columns):
-                    texts = {name: _text(batch.column(name)) for name in columns}
+                    texts = {name: _text(batch.column(name), name) for name in columns}
                     yield Table(where, texts, *_rows(first, batch.num_rows), reading, "row")
                     first += batch.num_rows
-                    reading.reporter.advance(batch.num_rows)
-                reading.reporter.finish()
+                    reporter.advance(batch.num_rows)
+                reporter.finish()
         except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError) as error:
             said = " ".join(str(error).split())
             raise FedctrError(f"{where}: not a readable Parquet file of plain columns ({said})") from error
@@ -186,12 +189,17 @@ def _rows(first: int, count: int) -> tuple[Whole, str]:
     return np.arange(first, first + count), "mend the file that it was made from"
 
 
-def _text(column: pa.Array) -> pa.StringArray:
-    return pc.cast(column, pa.string()).fill_null("")
+def _text(column: pa.Array, name: str) -> pa.StringArray:
+    try:
+        return pc.cast(column, pa.string()).fill_null("")
+    except pa.ArrowException as error:
+        raise ValueError(f"field {name}, of type {column.type}: {error}") from error
 
 
 def _find(path: Path) -> _Found:
     wanted = f"{FILE} and the files that it names"
+    if path.suffix == ".toml":
+        raise FedctrError(f"{path}: says what the columns are; give the folder with the log, or the log itself")
     bundle, samples, mapping_file = Bundle(path, wanted, "see 'Your own log' in README.md"), None, FILE
     if not path.is_dir() and bundle.missing([FILE]) and path.suffix != ".zip":
         [samples] = bundle.files
@@ -200,7 +208,8 @@ def _find(path: Path) -> _Found:
         if bundle.paths([samples]) != [path]:
             raise FedctrError(f"{path}: there is also {bundle.where(samples)}; keep one of them")
     if bundle.missing([mapping_file]):
-        raise FedctrError(f"{bundle.where(mapping_file)}: not found; write it as README.md shows")
+        beside = f", or give the folder, which holds {FILE}" if FILE in bundle.files else ""
+        raise FedctrError(f"{bundle.where(mapping_file)}: not found; write it as README.md shows{beside}")
     where = bundle.where(mapping_file)
     mapping = Mapping.parse(b"".join(bundle.chunks(mapping_file, Reading())), where)
     if samples is not None and mapping.samples not in (None, samples):
@@ -210,7 +219,8 @@ def _find(path: Path) -> _Found:
         raise FedctrError(f"{where}: it lacks the key 'samples'; add a line such as samples = \"log.csv\"")
     needed = [samples, *(side.file for side in (mapping.users, mapping.items) if side.file is not None)]
     if missing := bundle.missing(needed):
-        near = f"; there are {', '.join(bundle.files)}" if bundle.files else ""
+        close = difflib.get_close_matches(missing[0], bundle.files, n=1, cutoff=0.75)
+        near = f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(bundle.files)}"
         raise FedctrError(f"{bundle.path}: it lacks {missing[0]!r}, which {where} names{near}"[:600])
     return _Found(bundle, mapping, mapping_file, samples)
 

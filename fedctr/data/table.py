@@ -223,7 +223,7 @@ def _sound(
 
 
 def _is_suspect(piece: bytes, form: Format) -> bool:
-    if form.quoted and b'"' in piece:
+    if b"\0" in piece or (form.quoted and b'"' in piece):
         return True
     if piece.count(b"\r") != piece.count(b"\r\n") + piece.endswith(b"\r"):
         return True
@@ -243,6 +243,8 @@ def _problem(line: bytes, form: Format) -> str:
     text = text.removesuffix("\r")
     if "\r" in text:
         return "a carriage return within the line"
+    if "\0" in text:
+        return f"a NUL byte in {shown(text)}"
     if form.quoted and '"' in text:
         separator = re.escape(form.separator)
         field = f'(?:"(?:[^"]|"")*"|[^"{separator}]*)'

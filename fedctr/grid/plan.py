@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fedctr.composition import strategy_of
+from fedctr.composition import strategies_of
 from fedctr.config import LOGISTICS, Experiment
 from fedctr.data.loader import loaders
 from fedctr.errors import FedctrError
@@ -96,17 +96,21 @@ class Plan:
         """Find every data set, model and strategy on its shelf, before the first experiment takes an hour.
 
         Raises:
-            FedctrError: for an unknown name or option.
+            FedctrError: for an unknown name or option, a path for what is generated, a strategy listed twice, or a
+                folder that holds something else.
         """
         if (self.out / "identity.json").is_file():
             raise FedctrError(f"{self.out}: holds a single run; choose another --out for the grid")
+        if self.out.exists() and not self.out.is_dir():
+            raise FedctrError(f"{self.out}: is a file, not a folder; choose another --out")
         experiments = [point.experiment for point in self.points]
-        for dataset in dict.fromkeys(experiment.dataset for experiment in experiments):
-            loaders.create(dataset)
+        for dataset, path in dict.fromkeys((experiment.dataset, experiment.path) for experiment in experiments):
+            if not loaders.create(dataset).needs_files and path is not None:
+                raise FedctrError(f"data set {dataset} is generated, not read; leave out its path, found {path}")
         for model in dict.fromkeys(experiment.model for experiment in experiments):
-            models.find(parse(model).name)
-        for strategy in dict.fromkeys(spec for experiment in experiments for spec in experiment.strategies):
-            strategy_of(strategy)
+            models.named(model, 1)  # the schema is no option
+        for strategies in dict.fromkeys(experiment.strategies for experiment in experiments):
+            strategies_of(strategies)
 
 
 def is_grid(values: Mapping[str, Any]) -> bool:
@@ -130,13 +134,15 @@ def plan(values: Mapping[str, Any], given: Mapping[str, Any], file: Path) -> Pla
     out = Path(given.get("out") or base.get("out") or Path("runs") / file.stem)
     paths = _table(values.get("paths", {}), f"{file}: paths")
     for name, path in paths.items():
-        if not isinstance(path, str):
+        if not isinstance(path, str) or not path:
             raise FedctrError(f"{file}: paths: {name}: expected a folder or an archive, found {path!r}")
     blocks = values.get("sweep", [])
     if "axes" in values and "sweep" in values:
         raise FedctrError(f"{file}: found both [axes] and [[sweep]]; make the axes a sweep with a name")
     if not isinstance(blocks, list) or not all(isinstance(block, dict) for block in blocks):
         raise FedctrError(f"{file}: sweep: expected [[sweep]] blocks, found {blocks!r}")
+    if "axes" not in values and not blocks:
+        raise FedctrError(f"{file}: sweep: expected at least one [[sweep]] block, found none")
     if "axes" in values:
         sweeps = [_sweep(UNNAMED, out, base, values["axes"], paths, given, str(file))]
     else:
@@ -153,9 +159,11 @@ def _named(out: Path, base: Values, block: Values, paths: Values, given: Mapping
     name = block.get("name")
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise FedctrError(f"{file}: sweep: name: expected letters, digits, - and _, found {name!r}")
+    where = f"{file}: sweep {name}"
+    if "out" in block:
+        raise FedctrError(f"{where}: out: is that of the whole grid, found {block['out']!r}; move it above the sweeps")
     overriding = {key: value for key, value in block.items() if key not in ("name", "axes")}
     merged = _merged(base, overriding)
-    where = f"{file}: sweep {name}"
     Experiment.of(merged, where)
     return _sweep(name, out / name, merged, block.get("axes", {}), paths, given, where)
 

@@ -61,6 +61,23 @@ def test_a_new_strategy_keeps_the_contract_until_it_is_broken(
     assert out.splitlines()[-1] == "worst:Softest: 6 rules broken"
 
 
+def test_what_a_strategy_prints_does_not_get_between_the_findings(
+    fedctr: Fedctr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("sys.path", [*sys.path])
+    source = (
+        "from strategies.fine_tuning import FineTuning\n\nprint('hello')\n\n\nclass Chatty(FineTuning):\n    'Talks.'\n"
+    )
+    Path("chatty.py").write_text(
+        f"{source}\n    def targets(self, local, published):\n        print('hello')\n        return local.labels\n"
+    )
+    code, out, err = fedctr("strategies", "check", "chatty:Chatty")
+    assert code == 0
+    assert "hello" in err
+    assert all(line.startswith(("kept    ", "chatty:Chatty: keeps")) for line in out.splitlines())
+
+
 def test_a_strategy_that_is_not_there(fedctr: Fedctr) -> None:
     code, out, err = fedctr("strategies", "check", "fine-tunin")
     assert (code, out) == (2, "")

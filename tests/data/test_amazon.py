@@ -331,7 +331,8 @@ class TestCategories:
         )
 
     def test_the_files_of_2014_are_not_those_of_2018(self, of_2014: Path) -> None:
-        assert "it holds no file with reviews" in refusal(Amazon2018(), of_2014)
+        said = refusal(Amazon2018(), of_2014)
+        assert "it holds no file with reviews, only 'meta_Electronics.json, reviews_Electronics_5.json'; give" in said
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,9 @@ def test_check_refuses_one_class(small: Dataset, label: int) -> None:
 
 def test_check_refuses_an_empty_data_set(small: Dataset) -> None:
     empty = replace(small, item=small.item[:0], label=small.label[:0], time=small.time[:0])
-    with pytest.raises(FedctrError, match="data set small: it holds no sample"):
+    with pytest.raises(FedctrError, match="data set small: it holds no sample; 7 malformed rows were left out"):
+        replace(empty, bad_rows=7).check()
+    with pytest.raises(FedctrError, match=r"data set small: it holds no sample$"):
         empty.check()
 
 

@@ -196,7 +196,7 @@ class TestFaults:
 
     def test_what_is_neither_json_nor_python(self, tmp_path: Path) -> None:
         said = refusal(tmp_path, b"{'id': open('x')}", LITERAL)
-        assert "line 1, field id: the line is no JSON object or Python literal (malformed" in said
+        assert "line 1, field id: the line is no JSON object or Python literal (not a Python literal)" in said
 
     def test_nesting_without_end(self, tmp_path: Path) -> None:
         for form in (FORM, LITERAL):

@@ -51,13 +51,26 @@ def test_features_are_categories_lists_or_buckets() -> None:
         (LEAST + "time_unit = 'hours'", "time_unit: .*'seconds', 'milliseconds' or 'iso', found 'hours'"),
         (LEAST + "positive_from = '4'", "positive_from.*found '4'"),
         (LEAST + "separator = '::'", "separator: .*found '::'"),
-        (LEAST + "separator = '\"'", "separator: .*found "),
+        (LEAST + "separator = '\"'", "separator: expected one character, and neither a quote nor a line end, found "),
+        (LEAST + "positive_from = nan", "positive_from: expected a number, found nan"),
+        (LEAST + "positive_from = true", "positive_from: expected a number, found True"),
+        (LEAST + "users = 'x.csv'", "users: expected a table, found 'x.csv'"),
+        (LEAST + "samples = '/data/log.csv'", "samples: expected the bare name of a file that lies beside this"),
+        (LEAST + "users = { file = './x.csv', columns.a = 'category' }", "users.file: expected the bare name"),
+        (LEAST.replace('"i"', '"u"'), "fedctr.toml: user and item are both the column 'u'; name another for one"),
+        (LEAST + "[items.columns]\nl = 'category'", "items.columns: 'l' is the label, which is no feature"),
         (LEAST + "user = 'again'", "fedctr.toml: not TOML: Cannot overwrite a value"),
         ("user", "fedctr.toml: not TOML: Expected '='"),
     ],
 )  # fmt: skip
 def test_a_fault_is_named_with_file_and_key(text: str, message: str) -> None:
     assert re.search(message, refusal(text))
+
+
+def test_a_byte_order_mark_does_not_matter() -> None:
+    assert Mapping.parse(b"\xef\xbb\xbf" + LEAST.encode(), "fedctr.toml") == Mapping.parse(
+        LEAST.encode(), "fedctr.toml"
+    )
 
 
 def test_another_encoding() -> None:

@@ -15,6 +15,7 @@ from fedctr.data.dataset import Dataset, Field
 from fedctr.data.own_log import Csv, OwnLog, Parquet
 from fedctr.data.reading import Reading
 from fedctr.errors import FedctrError
+from fedctr.progress import Silent
 
 MAPPING = """\
 samples = "clicks.csv"
@@ -88,6 +89,16 @@ def refusal(path: Path, loader: OwnLog | None = None) -> str:
         (loader or Csv()).read(path, Reading())
     assert "\n" not in str(caught.value)
     return str(caught.value)
+
+
+class Hearer(Silent):
+    """Remembers the phases."""
+
+    def __init__(self) -> None:
+        self.phases: list[str] = []
+
+    def phase(self, name: str, total: int | None = None) -> None:
+        self.phases.append(name)
 
 
 class TestReading:
@@ -209,6 +220,15 @@ class TestParquet:
         monkeypatch.setattr("fedctr.data.own_log._BATCH", 2)
         assert Parquet().read(columnar, Reading()).content_hash == expected
 
+    @pytest.mark.parametrize(("rows", "told"), [(4, ["reading clicks.parquet (rows)"]), (5, [])])
+    def test_progress_is_told_of_a_large_file(
+        self, columnar: Path, rows: int, told: list[str], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("fedctr.data.own_log._BATCH", rows)
+        hearer = Hearer()
+        Parquet().read(columnar, Reading("stop", hearer))
+        assert hearer.phases == told
+
     def test_a_bad_row_is_named_by_its_number(self, columnar: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("fedctr.data.own_log._BATCH", 2)
         table = parquet.read_table(columnar / "clicks.parquet")
@@ -220,7 +240,7 @@ class TestParquet:
         ("old", "new", "message"),
         [
             ('"clicked"', '"click"', "clicks.parquet: no column is named 'click'; did you mean 'clicked'"),
-            ("topics =", "note =", "clicks.parquet: not a readable Parquet file of plain columns .*list"),
+            ("topics =", "note =", r"clicks.parquet: .* of plain columns \(field note, of type list<.*list"),
             ("people.parquet", "fedctr.toml", "fedctr.toml: not a readable Parquet file of plain columns"),
         ],
     )
@@ -270,11 +290,16 @@ class TestFaults:
             ("people.csv", "\n50,ann's twin,de", "\n50,ann,de", "people.csv, line 5, field age: found '50', expec"),
             ("clicks.csv", "visitor", "user", "clicks.csv, line 1: no column is named 'visitor'; it has 'clicked"),
             ("clicks.csv", "visitor", "Visitor", "line 1: no column is named 'visitor'; did you mean 'Visitor'.; m"),
+            ("clicks.csv", ",ann,", ",a\0n,", r"clicks.csv, line 2: a NUL byte in '1,b,,2026.*a\\x00n,war"),
+            ("clicks.csv", "note", "n\0te", "clicks.csv, line 1: found a NUL byte, so this is no text in UTF-8; "),
+            ("clicks.csv", "note", "n\rte", r"clicks.csv, line 1: no header of one line \('clicked,art.* Unix line"),
+            ("people.csv", "age,who,land", "age;who;land", "it has 'age;who;land' only; is another separator"),
             ("clicks.csv", "note", "at", "line 1: two columns are named 'at'; rename one"),
             ("people.csv", "land", "", "people.csv, line 1: no column is named 'land'"),
             ("people.csv", PEOPLE, "", "people.csv: it starts without a header"),
-            ("fedctr.toml", "people.csv", "poeple.csv", "it lacks 'poeple.csv', which .*fedctr.toml names; there ar"),
+            ("fedctr.toml", "people.csv", "poeple.csv", "it lacks 'poeple.csv', .* did you mean 'people.csv'."),
             ("fedctr.toml", 'samples = "clicks.csv"', "", "fedctr.toml: it lacks the key 'samples'; add a line such"),
+            ("fedctr.toml", "clicks.csv", "clicks.csv.gz", "it lacks 'clicks.csv.gz', .* did you mean 'clicks.csv'."),
             ("fedctr.toml", "label", "lable", "fedctr.toml: it lacks the key 'label'"),
         ],
     )  # fmt: skip
@@ -288,6 +313,13 @@ class TestFaults:
         (folder / "fedctr.toml").unlink()
         assert refusal(folder).startswith(f"{folder / 'fedctr.toml'}: not found; write it as README.md shows")
         assert refusal(folder / "clicks.csv").startswith(f"{folder / 'clicks.toml'}: not found")
+
+    def test_a_single_file_whose_mapping_is_that_of_the_folder(self, folder: Path) -> None:
+        assert refusal(folder / "clicks.csv").endswith(", or give the folder, which holds fedctr.toml")
+
+    def test_the_mapping_in_place_of_the_log(self, folder: Path) -> None:
+        said = refusal(folder / "fedctr.toml")
+        assert said.endswith("fedctr.toml: says what the columns are; give the folder with the log, or the log itself")
 
     def test_a_single_file_that_the_mapping_does_not_name(self, folder: Path) -> None:
         (folder / "people.toml").write_text(MAPPING)

@@ -31,7 +31,7 @@ def table(tmp_path: Path) -> Write:
 @given(
     rows=st.lists(
         st.tuples(
-            st.text(st.characters(codec="utf-8", exclude_characters="|\r\n"), max_size=5),
+            st.text(st.characters(codec="utf-8", exclude_characters="|\r\n\0"), max_size=5),
             st.integers(0, 10**18 - 1),
         ),
         min_size=1,
@@ -99,6 +99,7 @@ class TestLinesThatAreNoRow:
         ("line", "problem"),
         [
             (b"b|\r2", "a carriage return within the line"),
+            (b"b\0|2", r"a NUL byte in 'b\x00|2'"),
             (b"\rb|2", "a carriage return within the line"),
             (b"b|2\r\r", "a carriage return within the line"),
             (b'"b|2', "a quote out of place in '\"b|2'"),

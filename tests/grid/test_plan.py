@@ -122,6 +122,9 @@ def test_an_unknown_name_among_those_wanted_is_named_with_the_nearest() -> None:
         ("[axes]", "axes: name at least one key with a list of values"),
         ("axes.out = ['a', 'b']", "axes: out changes no result, so it is no axis"),
         ("axes.model = ['a:b', 'a-b']", "axes: 2 experiments would share the folder runs/study/a-b; leave one out"),
+        ("axes.seeds = [1]\npaths.movielens-100k = ''", "paths: movielens-100k: expected a folder or an archive"),
+        ("sweep = []", "sweep: expected at least one [[sweep]] block, found none"),
+        ("[[sweep]]\nname = 'a'\nout = 'b'\naxes.seeds = [1]", "sweep a: out: is that of the whole grid, found 'b'"),
         ("sweep = 3", "sweep: expected [[sweep]] blocks, found 3"),
         ("[[sweep]]\naxes.seeds = [1]", "sweep: name: expected letters, digits, - and _, found None"),
         ("[[sweep]]\nname = '../a'\naxes.seeds = [1]", "sweep: name: expected letters, digits, - and _, found '../a'"),
@@ -150,7 +153,16 @@ def test_a_file_without_axes_is_a_single_experiment(text: str, grid: bool) -> No
     ("axes", "message"),
     [
         ("dataset = ['sinthetic']", "unknown data set 'sinthetic'; did you mean synthetic?"),
-        ("model = ['lr', 'dinn']", "unknown model 'dinn'; did you mean din or dien or pnn?"),
+        ("model = ['lr', 'dinn']", "unknown model 'dinn'; did you mean din"),
+        ("model = ['lr', 'fm[embeding=4]']", "model fm has no option 'embeding'; it has embedding"),
+        (
+            "dataset = ['synthetic']\n[paths]\nsynthetic = 'x'",
+            "data set synthetic is generated, not read; leave out its",
+        ),
+        (
+            "strategies = [['gate+proximal', 'proximal+gate']]",
+            "strategies: proximal+gate and gate+proximal are the same",
+        ),
         ("strategies = [['fine-tunning']]", "unknown strategy 'fine-tunning'; did you mean fine-tuning"),
     ],
 )
@@ -158,6 +170,12 @@ def test_every_name_is_looked_up_before_anything_is_run(axes: str, message: str)
     with pytest.raises(FedctrError) as caught:
         of(f"[axes]\n{axes}").check()
     assert str(caught.value).startswith(message)
+
+
+def test_a_file_in_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "out").touch()
+    with pytest.raises(FedctrError, match="out: is a file, not a folder; choose another --out"):
+        of(GRID, out=tmp_path / "out").check()
 
 
 def test_the_folder_of_a_single_run_is_refused(tmp_path: Path) -> None:
