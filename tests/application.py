@@ -70,7 +70,7 @@ def call_main(
 
 
 def command(
-    folder: Path, *arguments: str, path: Sequence[Path] = (), timeout: float = 120
+    folder: Path, *arguments: str, path: Sequence[Path] = (), timeout: float = 300
 ) -> subprocess.CompletedProcess[str]:
     """Run ``fedctr ARGUMENTS`` in a folder, with more folders at the front of the import path."""
     return subprocess.run(

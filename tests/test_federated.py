@@ -148,7 +148,7 @@ def test_ray_gives_the_same_bits(tmp_path: Path) -> None:
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run ``fedctr train training.toml`` in a folder, in a process of its own."""
     return subprocess.run(
-        [FEDCTR, "train", "training.toml", *arguments], cwd=folder, capture_output=True, text=True, timeout=200
+        [FEDCTR, "train", "training.toml", *arguments], cwd=folder, capture_output=True, text=True, timeout=400
     )
 
 

@@ -81,7 +81,7 @@ def test_a_cluster_gives_the_same_bits_and_gets_the_weights_hardly_more_than_onc
 ) -> None:
     write_toml(tmp_path / "experiment.toml", backend="ray", partitions=8)
     ended = subprocess.run(
-        [sys.executable, "-c", COUNT, cluster.address], cwd=tmp_path, capture_output=True, text=True, timeout=200
+        [sys.executable, "-c", COUNT, cluster.address], cwd=tmp_path, capture_output=True, text=True, timeout=400
     )
     assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "out" / "users.parquet").read_bytes() == (reference.folder / "users.parquet").read_bytes()
@@ -100,7 +100,7 @@ def test_a_node_that_is_killed_takes_no_result_along(cluster: Cluster, tmp_path:
             node = first_line(tmp_path / "node", run)
             assert node in raylets(cluster)
             kill(node)
-            assert run.wait(timeout=100) == 0, (tmp_path / "said").read_text()
+            assert run.wait(timeout=300) == 0, (tmp_path / "said").read_text()
         finally:
             run.kill()
     assert sum(alive(each) for each in raylets(cluster)) == 1

@@ -58,7 +58,7 @@ def test_one_user_for_each_partition_and_one_partition_for_all_users(tmp_path: P
     assert table(bench(experiment(tmp_path / "inline", partitions=50, **keys)).folder) == expected
     toml = write_toml(tmp_path / "experiment.toml", backend="ray", **keys)
     ended = subprocess.run(
-        [sys.executable, "-c", SCRIPT, toml.name, "1", "50"], cwd=tmp_path, capture_output=True, text=True, timeout=200
+        [sys.executable, "-c", SCRIPT, toml.name, "1", "50"], cwd=tmp_path, capture_output=True, text=True, timeout=400
     )
     assert (ended.returncode, ended.stdout) == (0, "")
     assert [table(tmp_path / partitions) == expected for partitions in ("1", "50")] == [True, True]

@@ -90,10 +90,25 @@ def literal(text: str) -> Any:
     if not any(token in text for token in _JSON_ONLY):
         plain = '"' not in text and "\\" not in text
         try:
-            return json.loads(text.replace("'", '"') if plain else _STRINGS.sub(_as_json, text))
+            return json.loads(text.replace("'", '"') if plain else _all_as_json(text))
         except (ValueError, RecursionError):
             pass  # it may be a literal nevertheless: the slow way decides
     return _evaluated(text)
+
+
+def _all_as_json(text: str) -> str:
+    """The text with its strings as JSON writes them.
+
+    Raises:
+        ValueError: when a string is not closed.
+    """
+    parts, end = [], 0
+    for match in _STRINGS.finditer(text):
+        if match.start() != end:
+            raise ValueError("a string that is not closed")
+        parts.append(_as_json(match))
+        end = match.end()
+    return "".join(parts)
 
 
 def _as_json(match: re.Match[str]) -> str:

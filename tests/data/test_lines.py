@@ -140,6 +140,7 @@ class TestLiteral:
     @settings(max_examples=1000)
     @given(st.text(st.sampled_from("'\"\\{}[]:,abnux01e.- \tN\n\r\0"), max_size=14))
     @example("'''a'''")
+    @example("\"\\''")
     @example("'a' 'b'")
     @example("null")
     @example("[NaN, Infinity]")
