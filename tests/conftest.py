@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -13,6 +14,10 @@ from fedctr.data.dataset import Dataset
 from fedctr.summary import Result
 from fedctr.threads import single_thread
 from tests.application import call_main, experiment
+
+# A shell starts what runs in its background with Ctrl-C ignored, and so would be what the tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A busy machine must not fail a test that is right.
 settings.register_profile("fedctr", deadline=None)
