@@ -52,17 +52,14 @@ def evaluate(message: Message, context: Context) -> Message:
     published = _kept(digest, message.content)
     if published is None:
         return Message(pack_weights_wanted(WeightsWanted(WORKER)), reply_to=message)
-    try:
-        strategy = strategy_of(task.strategy)
+
+    def answer() -> RecordDict:
         whole = _features(task.dataset, task.rule, client, clients, published.model.history_length)
         features = _keeping(whole, task.local, task.seed)
-        with single_thread():
-            content = pack_rows(personalise(published, strategy, features, task, go_on=_unless(task.stop_file)))
-    except UserError as error:
-        content = pack_failure(Failure(client, task.strategy, error.user, str(error)))
-    except FedctrError as error:
-        content = pack_failure(Failure(client, task.strategy, "", str(error)))
-    return Message(content, reply_to=message)
+        go_on = _unless(task.stop_file)
+        return pack_rows(personalise(published, strategy_of(task.strategy), features, task, go_on=go_on))
+
+    return Message(_answer(answer, client, task.strategy), reply_to=message)
 
 
 @app.train()
@@ -70,20 +67,27 @@ def train(message: Message, context: Context) -> Message:
     """Have those users of this client's partition who take part in a round change the global model."""
     client, clients = (int(context.node_config[key]) for key in ("partition-id", "num-partitions"))
     task, terms, digest = unpack_round(message.content)
-    try:
-        strategy = strategy_of(task.strategy)
-        published = _kept(digest, message.content)
+    published = _kept(digest, message.content)
+
+    def answer() -> RecordDict:
         if published is None:
             raise FedctrError("the round's model is missing")
         features = _features(task.dataset, task.rule, client, clients, published.model.history_length)
+        strategy, go_on = strategy_of(task.strategy), _unless(task.stop_file)
+        return pack_contribution(contribute(published, strategy, features, task, terms, client, go_on=go_on))
+
+    return Message(_answer(answer, client, task.strategy), reply_to=message)
+
+
+def _answer(work: Callable[[], RecordDict], client: int, strategy: str) -> RecordDict:
+    """The content of a reply: what the work returns, or why it could not be done."""
+    try:
         with single_thread():
-            contribution = contribute(published, strategy, features, task, terms, client, go_on=_unless(task.stop_file))
-        content = pack_contribution(contribution)
+            return work()
     except UserError as error:
-        content = pack_failure(Failure(client, task.strategy, error.user, str(error)))
+        return pack_failure(Failure(client, strategy, error.user, str(error)))
     except FedctrError as error:
-        content = pack_failure(Failure(client, task.strategy, "", str(error)))
-    return Message(content, reply_to=message)
+        return pack_failure(Failure(client, strategy, "", str(error)))
 
 
 def _kept(digest: str, content: RecordDict) -> Published | None:

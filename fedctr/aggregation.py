@@ -1,6 +1,5 @@
 """How the server makes a new global model out of a round, with Flower's own strategies."""
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ from flwr.serverapp.strategy import (
     Krum,
 )
 
-from fedctr.errors import FedctrError
+from fedctr.errors import FedctrError, did_you_mean
 from fedctr.privacy import Privacy
 from fedctr.registry import parse
 
@@ -128,8 +127,7 @@ class Aggregation:
         parsed = parse(spec)
         name, options = parsed.name, parsed.options
         if name not in _KINDS:
-            near = difflib.get_close_matches(name, _KINDS, n=3, cutoff=0.4)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(_KINDS)}"
+            hint = did_you_mean(name, _KINDS) or f"known: {', '.join(_KINDS)}"
             raise FedctrError(f"unknown aggregation {name!r}; {hint}")
         kind = _KINDS[name]
         for option, value in options.items():

@@ -1,7 +1,6 @@
 """An experiment: what an experiment file, the command line and Python all say in the same words."""
 
 import dataclasses
-import difflib
 import json
 import tomllib
 from collections.abc import Mapping
@@ -25,7 +24,7 @@ from fedctr.cloud import CloudTraining
 from fedctr.data.loader import own_split
 from fedctr.data.reading import OnBadRow
 from fedctr.data.split import Days, Fractions, SplitRule
-from fedctr.errors import FedctrError
+from fedctr.errors import FedctrError, did_you_mean
 from fedctr.privacy import Privacy
 from fedctr.recipe import Optimiser
 from fedctr.registry import split_specs
@@ -220,8 +219,8 @@ def first_fault(error: ValidationError, settings: type[BaseModel]) -> str:
 def _nearest(key: str, forms: tuple[type, ...], settings: type[BaseModel]) -> str:
     """What may have been meant by a key of a table that has these forms, or of the whole settings."""
     known = [[field.name for field in dataclasses.fields(form)] for form in forms] or [list(settings.model_fields)]
-    near = difflib.get_close_matches(key, {name for names in known for name in names if name != key}, n=3, cutoff=0.4)
-    hints = [f"did you mean {' or '.join(near)}?"] if near else []
+    near = did_you_mean(key, {name for names in known for name in names if name != key})
+    hints = [near] if near else []
     if not near or len(forms) > 1:
         another = ', or with unit = "days": '
         hints.append(f"known keys: {another.join(', '.join(names) for names in known)}")

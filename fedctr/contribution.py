@@ -15,7 +15,7 @@ from fedctr.engine import fine_tune
 from fedctr.features import Features, Rows
 from fedctr.participation import Flags
 from fedctr.personal import PersonalFile, Values
-from fedctr.personalise import UserError, users_together
+from fedctr.personalise import blamed, users_together
 from fedctr.published import Published
 from fedctr.randomness import words
 from fedctr.recipe import Recipe
@@ -116,7 +116,7 @@ def contribute(
         try:
             done = work.do(chosen)
         except (Exception, SystemExit) as error:  # a stranger's hook may even call sys.exit
-            raise _blamed(work, chosen, error) from error
+            raise blamed(work.do, features, chosen, error) from error
         done.add_to(totals)
         users += int(done.sane.sum())
         diverged += int((~done.sane).sum())
@@ -246,14 +246,3 @@ def _clip(changes: Parameters, norm: float) -> None:
         if norm < length < np.inf:
             for each in own:
                 each *= norm / length
-
-
-def _blamed(work: _Work, users: Rows, error: BaseException) -> UserError:
-    """Name the user whom a cohort failed at, by running each alone."""
-    ids = work.features.dataset.user_ids
-    for user in users:
-        try:
-            work.do(np.array([user]))
-        except (Exception, SystemExit) as own:
-            return UserError(str(ids[int(user)]), own)
-    return UserError(f"{ids[int(users[0])]} (or one that shares its cohort)", error)

@@ -1,5 +1,8 @@
 """The one exception that users see."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class FedctrError(Exception):
     """A mistake that the user can mend: one line that says where, what and how to mend it.
@@ -12,3 +15,9 @@ def shown(value: object) -> str:
     """A value as errors show it: quoted, and cut short."""
     text = str(value)
     return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """The known names that are nearest to an unknown one, as a question; empty if none is near."""
+    near = difflib.get_close_matches(name, list(known), n=3, cutoff=0.4)
+    return f"did you mean {' or '.join(near)}?" if near else ""

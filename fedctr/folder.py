@@ -1,6 +1,7 @@
 """A run folder: whose it is, and how files get into it whole or not at all."""
 
 import json
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -64,9 +65,9 @@ class RunFolder:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise FedctrError(f"{self.folder}: cannot be created ({error.strerror}); choose another --out") from None
-        self.write(file, lambda fresh: fresh.write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8"))
+        write_whole(file, lambda fresh: fresh.write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8"))
         self.stop_file.unlink(missing_ok=True)
-        self.write(self.folder / "config.toml", lambda fresh: fresh.write_text(toml, encoding="utf-8"))
+        write_whole(self.folder / "config.toml", lambda fresh: fresh.write_text(toml, encoding="utf-8"))
 
     def kept_published(self, seed: int) -> Published | None:
         """What the server published for one seed, if it has already."""
@@ -81,35 +82,58 @@ class RunFolder:
             fresh.mkdir()
             published.save(fresh, facts)
 
-        self.write(folder, write)
+        write_whole(folder, write)
 
     def published_facts(self, seed: int) -> dict[str, Any]:
         """What ``published.json`` of one seed says."""
         facts: dict[str, Any] = json.loads((self.folder / "published" / f"seed-{seed}" / "published.json").read_text())
         return facts
 
-    def write(self, file: Path, write: Callable[[Path], object]) -> None:
-        """Have a file or folder written under another name, which a run that is killed leaves to the next one.
-
-        Args:
-            file: below the run folder.
-            write: gets the path to write to.
-        """
-        fresh = _fresh(file)
-        with writing(file):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                _remove(fresh)
-                write(fresh)
-                fresh.replace(file)
-            except BaseException:
-                _remove(fresh)
-                raise
-
     def log(self, line: str) -> None:
         """Add a line to ``log.txt``."""
         with writing(self.folder / "log.txt") as file, file.open("a", encoding="utf-8") as text:
             text.write(f"{datetime.now():%Y-%m-%d %H:%M:%S} {line}\n")
+
+
+def write_whole(file: Path, write: Callable[[Path], object]) -> None:
+    """Have a file or folder written under another name, which a run that is killed leaves to the next one.
+
+    Args:
+        file: where it is in the end.
+        write: gets the path to write to.
+
+    Raises:
+        FedctrError: when it cannot be written.
+    """
+    fresh = _fresh(file)
+    with writing(file):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _remove(fresh)
+            write(fresh)
+            fresh.replace(file)
+        except BaseException:
+            _remove(fresh)
+            raise
+
+
+def check_partitions(partitions: int, dataset: Dataset) -> None:
+    """Refuse partitions that would have no user.
+
+    Raises:
+        FedctrError: when there are more of them than users.
+    """
+    if partitions > dataset.users:
+        raise FedctrError(
+            f"partitions: {partitions:,} is more than the {dataset.users:,} users of {dataset.name}; "
+            "a partition needs a user"
+        )
+
+
+def new_folder(name: str, model: str) -> Path:
+    """A folder below ``runs/`` for a run that was given none, by data set, model and time."""
+    slug = re.sub("[^a-z0-9]+", "-", model.lower()).strip("-")
+    return Path("runs") / f"{name}-{slug}-{datetime.now():%Y%m%d-%H%M%S}"
 
 
 @contextmanager

@@ -155,11 +155,18 @@ def pack_weights_wanted(wanted: WeightsWanted) -> RecordDict:
     return RecordDict({"weights-wanted": ConfigRecord(asdict(wanted))})
 
 
+def unpack_failure(content: RecordDict) -> Failure | None:
+    """Why there is nothing else in a reply, if it says so."""
+    if "failure" not in content:
+        return None
+    fields = content.config_records["failure"]
+    return Failure(int(str(fields["client"])), *(str(fields[name]) for name in ("strategy", "user", "error")))
+
+
 def unpack_reply(content: RecordDict) -> pd.DataFrame | Failure | WeightsWanted:
     """The rows, or why there are none."""
     if "weights-wanted" in content:
         return WeightsWanted(str(content.config_records["weights-wanted"]["worker"]))
-    if "failure" in content:
-        fields = content.config_records["failure"]
-        return Failure(int(str(fields["client"])), *(str(fields[name]) for name in ("strategy", "user", "error")))
+    if failure := unpack_failure(content):
+        return failure
     return pd.DataFrame({name: array.numpy() for name, array in content.array_records["rows"].items()})

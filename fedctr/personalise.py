@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -102,7 +103,7 @@ def _over_cohorts(
         try:
             waiting += _scored(published, strategy, features, task, users)
         except (Exception, SystemExit) as error:  # a stranger's hook may even call sys.exit
-            raise _blamed(published, strategy, features, task, users, error) from error
+            raise blamed(partial(_scored, published, strategy, features, task), features, users, error) from error
         if sum(len(scored.logits) for scored in waiting) >= MEASURED_TOGETHER:
             measured, waiting = [*measured, _measure(waiting)], []
         go_on()
@@ -201,18 +202,18 @@ def _measure(trials: list[_Scored]) -> Columns:
     }
 
 
-def _blamed(
-    published: Published,
-    strategy: ClientStrategy | None,
-    features: Features,
-    task: Task,
-    users: Rows,
-    error: BaseException,
-) -> UserError:
-    """Name the user whom a cohort failed at, by running each alone."""
+def blamed(work: Callable[[Rows], object], features: Features, users: Rows, error: BaseException) -> UserError:
+    """Name the user whom a cohort failed at, by doing the work for each alone.
+
+    Args:
+        work: what failed, for any of the users.
+        features: where their raw ids are.
+        users: int64 (users,), the cohort's.
+        error: what it raised for all of them together.
+    """
     for user in users:
         try:
-            _scored(published, strategy, features, task, np.array([user]))
+            work(np.array([user]))
         except (Exception, SystemExit) as own:
             return UserError(str(features.dataset.user_ids[int(user)]), own)
     return UserError(f"{features.dataset.user_ids[int(users[0])]} (or one that shares its cohort)", error)

@@ -1,6 +1,5 @@
 """Finding data sets, models and strategies by name, wherever they are installed."""
 
-import difflib
 import hashlib
 import importlib
 import importlib.metadata
@@ -13,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
 
-from fedctr.errors import FedctrError
+from fedctr.errors import FedctrError, did_you_mean
 
 T = TypeVar("T")
 SHIPPED = ("fedctr", "strategies", "clients")
@@ -106,8 +105,7 @@ class Registry(Generic[T]):
             return self._imported(name)
         classes = self.classes()
         if name not in classes:
-            near = difflib.get_close_matches(name, classes, n=3, cutoff=0.4)
-            hint = f"did you mean {' or '.join(near)}?" if near else f"known: {', '.join(classes)}"
+            hint = did_you_mean(name, classes) or f"known: {', '.join(classes)}"
             raise FedctrError(f"unknown {self.kind} {name!r}; {hint}")
         return classes[name]
 

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from fedctr.data.split import SplitRule, rule_of
-from fedctr.messages import Failure, pack_published
+from fedctr.messages import Failure, pack_published, unpack_failure
 from fedctr.participation import Participation
 from fedctr.published import Published
 
@@ -141,9 +141,8 @@ def pack_contribution(contribution: Contribution) -> RecordDict:
 
 def unpack_contribution(content: RecordDict) -> Contribution | Failure:
     """The contribution, or why there is none."""
-    if "failure" in content:
-        fields = content.config_records["failure"]
-        return Failure(int(str(fields["client"])), *(str(fields[name]) for name in ("strategy", "user", "error")))
+    if failure := unpack_failure(content):
+        return failure
     counts = content.config_records["counts"]
     sums = {name: array.numpy() for name, array in content.array_records["sums"].items()}
     return Contribution(sums, *(int(str(counts[name])) for name in ("users", "diverged")))

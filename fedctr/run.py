@@ -6,7 +6,6 @@ import json
 import re
 import threading
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from fedctr.data.cache import open_dataset
 from fedctr.data.dataset import Dataset
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
-from fedctr.folder import RunFolder, writing
+from fedctr.folder import RunFolder, check_partitions, new_folder, writing
 from fedctr.messages import Failure, digest
 from fedctr.models.model import models
 from fedctr.progress import Reporter
@@ -28,7 +27,7 @@ from fedctr.published import Published
 from fedctr.published_run import published_by
 from fedctr.registry import fingerprint, parse
 from fedctr.retention import EVERYTHING
-from fedctr.strategy import ClientStrategy, share_held_out, trainable_of
+from fedctr.strategy import ClientStrategy, code_of, share_held_out, trainable_of
 
 
 @dataclass(eq=False)
@@ -74,16 +73,9 @@ class Run(RunFolder):
             _check_tunable(spec, strategy, experiment.model, parameters)
             if strategy.tunes and experiment.local != EVERYTHING and strategy.held_out() > 0:
                 raise FedctrError(f"local: strategy {spec} judges by the latest local samples, which must not be lost")
-        if experiment.partitions > dataset.users:
-            raise FedctrError(
-                f"partitions: {experiment.partitions:,} is more than the {dataset.users:,} users of "
-                f"{dataset.name}; a partition needs a user"
-            )
+        check_partitions(experiment.partitions, dataset)
         borrowed = published_by(experiment.published, experiment, dataset) if experiment.published else []
-        folder = experiment.out or Path("runs") / (
-            f"{dataset.name}-{re.sub('[^a-z0-9]+', '-', experiment.model.lower()).strip('-')}"
-            f"-{datetime.now():%Y%m%d-%H%M%S}"
-        )
+        folder = experiment.out or new_folder(dataset.name, experiment.model)
         run = cls(experiment, dataset, shelf, folder, reporter, borrowed)
         run.claim(run._science(), experiment.to_toml())
         with writing(folder / "cells") as cells:
@@ -107,7 +99,7 @@ class Run(RunFolder):
     def cell(self, part: Part, spec: str, seed: int) -> Path:
         """Where the rows of one strategy and seed are kept; a strategy whose code has changed has another place."""
         strategy = self.strategies[spec]
-        code = " ".join([repr(strategy), *(fingerprint(type(part)) for part in strategy.components())])
+        code = " ".join([repr(strategy), *code_of(strategy)])
         slug = re.sub("[^a-z0-9]+", "-", spec.lower()).strip("-")[:60]
         digest = hashlib.sha256(code.encode()).hexdigest()[:6]
         return self.folder / "cells" / f"{part}-{slug}-{digest}-seed{seed}.parquet"

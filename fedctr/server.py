@@ -14,7 +14,7 @@ from fedctr.cloud import publish
 from fedctr.config import Experiment
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
-from fedctr.folder import RunFolder
+from fedctr.folder import RunFolder, write_whole
 from fedctr.messages import Failure, Task, WeightsWanted, digest, pack_task, unpack_reply
 from fedctr.progress import Terminal
 from fedctr.protocol import Trial, choose, validation_curve
@@ -87,7 +87,7 @@ class Server:
                 table = pd.concat(rows).sort_values(["learning_rate", "epochs", "user"], ignore_index=True)
                 # A cell with a client missing is kept, but not under the name of a finished one.
                 cell = run.cell(part, task.strategy, task.seed)
-                run.write(cell.with_suffix(".partial") if failures else cell, partial(table.to_parquet, index=False))
+                write_whole(cell.with_suffix(".partial") if failures else cell, partial(table.to_parquet, index=False))
         seconds = time.monotonic() - begun
         run.log(f"{what}: {len(tasks)} tasks of {run.dataset.users:,} users took {seconds:.1f} s")
 

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fedctr.published import Published
-from fedctr.registry import Registry
+from fedctr.registry import Registry, fingerprint
 
 Values = npt.NDArray[np.float64]
 Kept = npt.NDArray[np.bool_]
@@ -154,6 +154,11 @@ class ClientStrategy(ABC):
     def components(self) -> tuple["ClientStrategy", ...]:
         """The strategies that this one is made of: itself, unless it is composed."""
         return (self,)
+
+
+def code_of(strategy: ClientStrategy) -> list[str]:
+    """Identifies the code of a strategy, and of all that it is made of: another text, another code."""
+    return [fingerprint(type(part)) for part in strategy.components()]
 
 
 def overrides(strategy: ClientStrategy, hook: str) -> bool:

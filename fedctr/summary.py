@@ -14,6 +14,7 @@ import pandas as pd
 from fedctr.comparison import compare
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
+from fedctr.folder import write_whole
 from fedctr.messages import Failure
 from fedctr.picture import draw_comparison
 from fedctr.protocol import validation_curve
@@ -96,11 +97,11 @@ def conclude(run: Run) -> Result:
     for spec in complete:
         summary["strategies"][spec] |= _hyperparameters(run, spec)
     summary = _without_nan(summary)
-    run.write(run.folder / "users.parquet", lambda file: users.to_parquet(file, index=False))
-    run.write(
+    write_whole(run.folder / "users.parquet", lambda file: users.to_parquet(file, index=False))
+    write_whole(
         run.folder / "summary.json", lambda file: file.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
     )
-    run.write(run.folder / "comparison.png", lambda file: draw_comparison(summary, file))
+    write_whole(run.folder / "comparison.png", lambda file: draw_comparison(summary, file))
     return Result(summary, users, run.folder, tuple(run.failures))
 
 

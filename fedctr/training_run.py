@@ -2,11 +2,9 @@
 
 import importlib.metadata
 import json
-import re
 import shutil
 import threading
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +18,14 @@ from fedctr.data.cache import open_dataset
 from fedctr.data.dataset import Dataset
 from fedctr.data.split import Split, split
 from fedctr.errors import FedctrError
-from fedctr.folder import RunFolder, read_json
+from fedctr.folder import RunFolder, check_partitions, new_folder, read_json, write_whole
 from fedctr.messages import Failure
 from fedctr.models.model import models
 from fedctr.personal import personal_of
 from fedctr.progress import Reporter
 from fedctr.published import Published
 from fedctr.registry import fingerprint, parse
-from fedctr.strategy import ClientStrategy, trainable_of
+from fedctr.strategy import ClientStrategy, code_of, trainable_of
 from fedctr.training import Training
 
 VERSION = 1  # raise it when the same settings train another model
@@ -87,16 +85,9 @@ class TrainingRun(RunFolder):
                 trainable_of(strategy, tuned)
             except ValueError as error:
                 raise FedctrError(f"strategy {training.strategy} with model {training.model}: {error}") from None
-        if training.partitions > dataset.users:
-            raise FedctrError(
-                f"partitions: {training.partitions:,} is more than the {dataset.users:,} users of "
-                f"{dataset.name}; a partition needs a user"
-            )
+        check_partitions(training.partitions, dataset)
         parts = split(dataset, training.rule)
-        folder = training.out or Path("runs") / (
-            f"train-{dataset.name}-{re.sub('[^a-z0-9]+', '-', training.model.lower()).strip('-')}"
-            f"-{datetime.now():%Y%m%d-%H%M%S}"
-        )
+        folder = training.out or new_folder(f"train-{dataset.name}", training.model)
         global_ctr = checked_global_ctr(dataset, parts)
         run = cls(training, dataset, parts, global_ctr, strategy, personal, folder, reporter)
         run.claim(run._identity(), training.to_toml())
@@ -125,7 +116,7 @@ class TrainingRun(RunFolder):
         """Keep the state after a round in the place of the one before."""
         before = self._checkpoints(seed)
         folder = self._checkpoint_folder(seed) / f"round-{checkpoint.number:06d}"
-        self.write(folder, checkpoint.save)
+        write_whole(folder, checkpoint.save)
         self._write_rounds()
         for old in before:
             shutil.rmtree(old)
@@ -157,7 +148,7 @@ class TrainingRun(RunFolder):
         ]
         table = pd.concat(curves)
         table = table[["seed", *(name for name in table.columns if name != "seed")]]
-        self.write(self.folder / "rounds.csv", lambda file: table.to_csv(file, index=False))
+        write_whole(self.folder / "rounds.csv", lambda file: table.to_csv(file, index=False))
 
     def _checkpoint_folder(self, seed: int) -> Path:
         return self.folder / "checkpoints" / f"seed-{seed}"
@@ -171,7 +162,7 @@ class TrainingRun(RunFolder):
             **self.training.science(),
             "content_hash": self.dataset.content_hash,
             "model_code": fingerprint(models.find(parse(self.training.model).name)),
-            "strategy_code": fingerprint(type(self.strategy)),
+            "strategy_code": code_of(self.strategy),
             "training_version": VERSION,
             "versions": {name: importlib.metadata.version(name) for name in ("fedctr", "flwr", "torch")},
         }

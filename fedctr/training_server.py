@@ -15,6 +15,7 @@ from fedctr.cloud import evaluate, initial_model
 from fedctr.data.partition import partition
 from fedctr.errors import FedctrError
 from fedctr.features import Features
+from fedctr.folder import write_whole
 from fedctr.messages import Failure, digest
 from fedctr.participation import Draw
 from fedctr.personal import PersonalFile
@@ -106,7 +107,7 @@ class Rounds:
         state = initial_model(self.run.training.model, self.run.dataset.schema, self.seed).state_dict()
         personal = self.personal
         if personal:
-            self.run.write(personal.file, lambda file: personal.begin(self.run.dataset.users, state, file))
+            write_whole(personal.file, lambda file: personal.begin(self.run.dataset.users, state, file))
             personal.forget()
         checkpoint = Checkpoint(0, state, {}, {}, (self._measured(state, 0),))
         self.run.keep_checkpoint(checkpoint, self.seed)

@@ -24,8 +24,8 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 
 # None, too few to hold one out, with and without a batch to spare.
 TRAIN, TEST = [0, 4, 5, 12, 33, 40, 64, 70, 31, 90], [9, 5, 33, 1, 6, 0, 8, 12, 20, 15]
-TODO = task(rates=(0.1, 0.3), epochs=(1, 3))
-TRIALS = [(rate, epochs) for rate in TODO.learning_rates for epochs in TODO.epochs]
+WORK = task(rates=(0.1, 0.3), epochs=(1, 3))
+TRIALS = [(rate, epochs) for rate in WORK.learning_rates for epochs in WORK.epochs]
 
 
 @pytest.fixture
@@ -61,9 +61,9 @@ def by_the_loop(published: Published, strategy: ClientStrategy, features: Featur
         return float(log_loss(labels, 1 / (1 + np.exp(-logits)), labels=[0, 1]))
 
     found = []
-    for rate in TODO.learning_rates:
-        models = loop.fine_tune(published, strategy, dry, user, Recipe(TODO.seed, rate, max(TODO.epochs)))
-        found += [loss(model) < loss(published.model) for epoch, model in enumerate(models, 1) if epoch in TODO.epochs]
+    for rate in WORK.learning_rates:
+        models = loop.fine_tune(published, strategy, dry, user, Recipe(WORK.seed, rate, max(WORK.epochs)))
+        found += [loss(model) < loss(published.model) for epoch, model in enumerate(models, 1) if epoch in WORK.epochs]
     return found
 
 
@@ -72,10 +72,10 @@ def by_the_loop(published: Published, strategy: ClientStrategy, features: Featur
 )
 def test_a_user_keeps_what_the_plain_loop_would_keep(spec: str, published: Published, features: Features) -> None:
     strategy = strategy_of(spec)
-    found = rows(published, strategy, features, TODO)
+    found = rows(published, strategy, features, WORK)
     ungated = spec.replace("+gate[by=log-loss]", "").replace("gate[by=log-loss]", "fine-tuning")
-    tuned = rows(published, strategy_of(ungated), features, TODO)
-    untuned = rows(published, NoFineTuning(), features, TODO)
+    tuned = rows(published, strategy_of(ungated), features, WORK)
+    untuned = rows(published, NoFineTuning(), features, WORK)
     keep = np.array([by_the_loop(published, strategy, features, user) for user in features.users])
     assert 0 < keep.mean() < 1
     for row, (user, trial) in enumerate((user, trial) for user in features.users for trial in range(len(TRIALS))):
@@ -105,14 +105,14 @@ def test_test_samples_have_no_say(published: Published, features: Features) -> N
     other = Features.build(
         replace(features.dataset, label=labels), features.split, features.users, features.histories.length
     )
-    kept = rows(published, Spy(), features, TODO)
-    rows(published, Spy(), other, TODO)
+    kept = rows(published, Spy(), features, WORK)
+    rows(published, Spy(), other, WORK)
     first, second = asked
     for name, values in first.items():
         assert values.shape == (len(features.users) * len(TRIALS),)
         assert values.tobytes() == second[name].tobytes(), name
     assert first["samples"].reshape(10, 4)[:, 0].tolist() == [0, 0, 1, 2, 6, 8, 12, 14, 6, 18]
-    for name, values in rows(published, FineTuning(), features, TODO).items():
+    for name, values in rows(published, FineTuning(), features, WORK).items():
         assert values.tobytes() == kept[name].tobytes(), name  # who keeps it is tuned on all local samples
 
 
@@ -120,17 +120,17 @@ def test_test_samples_have_no_say(published: Published, features: Features) -> N
 def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
     spec: str, published: Published, features: Features
 ) -> None:
-    whole = rows(published, strategy_of(spec), features, TODO)
+    whole = rows(published, strategy_of(spec), features, WORK)
     parts = [
         rows(
             published,
             strategy_of(spec),
             Features.build(features.dataset, features.split, partition(len(TRAIN), index, 3), 5),
-            TODO,
+            WORK,
         )
         for index in range(3)
     ]
-    others = [rows(published, strategy_of(spec), features, TODO, cohort_size=size) for size in (1, 3)]
+    others = [rows(published, strategy_of(spec), features, WORK, cohort_size=size) for size in (1, 3)]
     for found in [in_order(parts), *others]:
         for name, values in whole.items():
             assert values.tobytes() == found[name].tobytes(), name
@@ -154,7 +154,7 @@ def test_an_answer_that_is_no_truth_value_for_each_row_is_refused(
             return answer  # type: ignore[return-value]
 
     with pytest.raises(ValueError, match=re.escape(f"keep returned {found}, expected bool (40,)")):
-        personalise(published, Odd(), features, TODO)
+        personalise(published, Odd(), features, WORK)
 
 
 def test_a_strategy_that_holds_nothing_out_is_not_asked(published: Published, features: Features) -> None:
@@ -162,5 +162,5 @@ def test_a_strategy_that_holds_nothing_out_is_not_asked(published: Published, fe
         def keep(self, tuned: object, published: object) -> Kept:
             raise AssertionError
 
-    found = rows(published, Silent(), features, TODO)
+    found = rows(published, Silent(), features, WORK)
     assert len(found["user"]) == 40

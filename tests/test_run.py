@@ -12,6 +12,7 @@ from fedctr.cloud import VERSION
 from fedctr.data.split import Days, Fractions, SplitRule
 from fedctr.data.synthetic import Synthetic
 from fedctr.errors import FedctrError
+from fedctr.folder import write_whole
 from fedctr.progress import Silent
 from fedctr.registry import fingerprint
 from fedctr.retention import Retention
@@ -271,8 +272,8 @@ def test_what_cannot_be_written_is_named_and_leaves_nothing_half_written(taken: 
     (run.folder / taken / "x").mkdir(parents=True)
     with pytest.raises(FedctrError, match=f"{taken}: cannot be written"):
         {
-            "summary.json": lambda: run.write(run.folder / taken, lambda file: file.write_text("{}")),
-            "users.parquet": lambda: run.write(run.folder / taken, pd.DataFrame({"a": [1]}).to_parquet),
+            "summary.json": lambda: write_whole(run.folder / taken, lambda file: file.write_text("{}")),
+            "users.parquet": lambda: write_whole(run.folder / taken, pd.DataFrame({"a": [1]}).to_parquet),
             "log.txt": lambda: run.log("line"),
         }[taken]()
     assert files(run.folder) == {"config.toml", "identity.json"}
@@ -280,14 +281,14 @@ def test_what_cannot_be_written_is_named_and_leaves_nothing_half_written(taken: 
 
 def test_what_fails_while_it_is_written_leaves_the_old_file(tmp_path: Path) -> None:
     run = open_run(tmp_path / "run")
-    run.write(run.folder / "summary.json", lambda file: file.write_text("old"))
+    write_whole(run.folder / "summary.json", lambda file: file.write_text("old"))
 
     def fail(file: Path) -> None:
         file.write_text("half")
         raise ValueError("no more")
 
     with pytest.raises(ValueError, match="no more"):
-        run.write(run.folder / "summary.json", fail)
+        write_whole(run.folder / "summary.json", fail)
     assert (run.folder / "summary.json").read_text() == "old"
     assert files(run.folder) == {"config.toml", "identity.json", "summary.json"}
 
@@ -353,7 +354,7 @@ def test_a_composed_strategy_is_kept_by_the_code_of_all_that_it_is_made_of(
     for changed in (LabelCorrection, HeadOnly, Gate):
         with monkeypatch.context() as patch:
             patch.setattr(
-                "fedctr.run.fingerprint", lambda cls, changed=changed: fingerprint(cls) + "x" * (cls is changed)
+                "fedctr.strategy.fingerprint", lambda cls, changed=changed: fingerprint(cls) + "x" * (cls is changed)
             )
             assert place() != before
     assert place() == before

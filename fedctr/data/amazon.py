@@ -22,16 +22,15 @@ import pyarrow.compute as pc
 
 from fedctr.data import lines, table
 from fedctr.data.bundle import Bundle
-from fedctr.data.coding import Numbering, codes
+from fedctr.data.coding import LATEST, Numbering, codes
 from fedctr.data.dataset import Dataset, Field, Ints, Schema
 from fedctr.data.loader import Loader
-from fedctr.data.negatives import sample
+from fedctr.data.negatives import beside, sample
 from fedctr.data.reading import Reading
 from fedctr.data.table import Table
 from fedctr.errors import FedctrError, shown
 
 Whole = npt.NDArray[np.int64]
-_LATEST = 10**11  # seconds: the year 5138
 _BEST, _POSITIVE = 5.0, 4.0
 
 
@@ -168,7 +167,7 @@ class Amazon(Loader):
         for block in self._blocks(bundle, file, reading):
             user, item, rating, time = self.columns
             ratings = block.number(rating, 0, _BEST)
-            times = block.whole(time, 0, _LATEST * self.ticks) // self.ticks
+            times = block.whole(time, 0, LATEST * self.ticks) // self.ticks
             for name in (user, item):
                 filled = pc.not_equal(block.columns[name], "").to_numpy(zero_copy_only=False)
                 block.require(name, filled, "an id")
@@ -239,17 +238,9 @@ class Amazon(Loader):
         """User, item, label and time."""
         if self.positives == "ratings":
             return reviews.user, reviews.item, reviews.rating >= _POSITIVE, reviews.time
-        count, items = len(reviews.user), len(reviews.item_ids)
-        popularity = self.sampling == "popularity"
-        drawn = sample(
-            reviews.user, reviews.item, reviews.user_ids, items, self.negatives, popularity, self.seed
-        ).reshape(-1)
-        return (
-            np.concatenate([reviews.user, np.repeat(reviews.user, self.negatives)]),
-            np.concatenate([reviews.item, drawn]),
-            np.arange(count * (1 + self.negatives)) < count,
-            np.concatenate([reviews.time, np.repeat(reviews.time, self.negatives)]),
-        )
+        items, popularity = len(reviews.item_ids), self.sampling == "popularity"
+        drawn = sample(reviews.user, reviews.item, reviews.user_ids, items, self.negatives, popularity, self.seed)
+        return beside((reviews.user, reviews.item, reviews.time), drawn)
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ Positions = npt.NDArray[np.intp]
 Rows = npt.NDArray[np.int32]
 Whole = npt.NDArray[np.int64]
 Names = tuple[Sequence[object] | npt.NDArray[np.generic], Sequence[object] | npt.NDArray[np.generic]]
+LATEST = 10**11  # seconds: the year 5138
 MOST = 10**9  # ids and codes are kept in 32 bits
 
 

@@ -1,6 +1,5 @@
 """``fedctr.toml``: which file and which columns of somebody's own log are what."""
 
-import difflib
 import tomllib
 from math import isfinite
 from pathlib import Path
@@ -17,7 +16,7 @@ from pydantic import (
     model_validator,
 )
 
-from fedctr.errors import FedctrError
+from fedctr.errors import FedctrError, did_you_mean
 
 FILE = "fedctr.toml"
 Unit = Literal["seconds", "milliseconds", "iso"]
@@ -163,8 +162,7 @@ def _first(error: ValidationError) -> str:
         return f'it lacks the key {key!r}; add a line such as {key} = "the name of a column"'
     if fault["type"] == "extra_forbidden":
         known = _keys(fault["loc"][:-1])
-        near = difflib.get_close_matches(str(fault["loc"][-1]), known, n=3, cutoff=0.4)
-        hint = f"did you mean {' or '.join(near)}?" if near else f"known keys: {', '.join(known)}"
+        hint = did_you_mean(str(fault["loc"][-1]), known) or f"known keys: {', '.join(known)}"
         return f"unknown key {key!r}; {hint}"
     is_table = fault["type"] in ("model_type", "dict_type")
     message = "expected a table" if is_table else fault["msg"].removeprefix("Value error, ")

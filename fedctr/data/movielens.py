@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fedctr.data.bundle import Bundle
-from fedctr.data.coding import MOST, Whole, codes, flag_codes, ids, refuse_repeated, rows_of
+from fedctr.data.coding import LATEST, MOST, Whole, codes, flag_codes, ids, refuse_repeated, rows_of
 from fedctr.data.dataset import Dataset, Field, Ints, Schema
 from fedctr.data.loader import Loader
 from fedctr.data.movielens_layouts import OF_1M, OF_20M, OF_100K, OF_RECBOLE, Layout
@@ -28,7 +28,6 @@ from fedctr.data.table import Table, blocks, read
 from fedctr.errors import FedctrError
 
 Described = tuple[Whole, tuple[Field, ...], Ints]  # ids in ascending order, and the codes of each
-_LATEST = 10**11  # seconds: the year 5138
 _POSITIVE = 4.0
 # The groups of MovieLens 1M begin at these ages: under 18, 18-24, 25-34, 35-44, 45-49, 50-55, 56 and over.
 _AGES = (18, 25, 35, 45, 50, 56)
@@ -93,7 +92,7 @@ class MovieLens(Loader):
                 user = ratings.whole("user", 1, MOST).astype(np.int32)
             item = rows_of(ratings, "item", item_ids, bundle.where(layout.films.file))
             positive = ratings.number("rating", *self.scale) >= _POSITIVE
-            time = ratings.whole("time", 0, _LATEST)
+            time = ratings.whole("time", 0, LATEST)
             parts.append(ratings.kept(user, item, positive, time, ratings.lines))
         return (np.concatenate(column) for column in zip(*parts, strict=True))
 

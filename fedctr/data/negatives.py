@@ -74,6 +74,26 @@ def sample(
     return drawn
 
 
+def beside(positives: tuple[Rows, Rows, Whole], drawn: Ints) -> tuple[Rows, Rows, npt.NDArray[np.uint8], Whole]:
+    """Positives, and after them their negatives, which bear the same times.
+
+    Args:
+        positives: user, item and time, each (positives,).
+        drawn: int32 (positives, per_positive), the negatives.
+
+    Returns:
+        User, item, label and time, each (positives + negatives,).
+    """
+    user, item, time = positives
+    count = drawn.shape[1]
+    return (
+        np.concatenate([user, np.repeat(user, count)]),
+        np.concatenate([item, drawn.reshape(-1)]),
+        np.repeat(np.array([1, 0], np.uint8), [len(user), drawn.size]),
+        np.concatenate([time, np.repeat(time, count)]),
+    )
+
+
 def _distinct_pairs(user: Rows, item: Rows, items: int, also_seen: tuple[Rows, Rows] | None) -> tuple[Whole, Whole]:
     """What each user has met, sorted by user and item."""
     pairs = user.astype(np.int64) * items + item

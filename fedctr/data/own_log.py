@@ -40,7 +40,7 @@ import pyarrow.compute as pc
 from pyarrow import parquet
 
 from fedctr.data.bundle import Bundle
-from fedctr.data.coding import Whole
+from fedctr.data.coding import LATEST, Whole
 from fedctr.data.dataset import Dataset, Schema
 from fedctr.data.described import Described
 from fedctr.data.header import headed, require_columns
@@ -51,7 +51,6 @@ from fedctr.data.table import Table, blocks
 from fedctr.errors import FedctrError
 from fedctr.progress import Reporter, Silent
 
-_LATEST = 10**11  # seconds: the year 5138
 _RATING = 1e30
 _ISO = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?(Z|[-+][0-9]{2}:?[0-9]{2})?)?$"
 _POSITIVE = pa.array(["1", "1.0", "true"])
@@ -228,9 +227,9 @@ def _find(path: Path) -> _Found:
 def _times(table: Table, mapping: Mapping) -> Whole:
     name = mapping.time
     if mapping.time_unit == "seconds":
-        return table.whole(name, 0, _LATEST)
+        return table.whole(name, 0, LATEST)
     if mapping.time_unit == "milliseconds":
-        return table.whole(name, 0, _LATEST * 1000) // 1000
+        return table.whole(name, 0, LATEST * 1000) // 1000
     column = table.columns[name]
     matching = pc.match_substring_regex(column, _ISO)
     read = pd.to_datetime(pc.if_else(matching, column, None).to_pandas(), format="ISO8601", utc=True, errors="coerce")

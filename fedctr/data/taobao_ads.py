@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from fedctr.data.bundle import Bundle
-from fedctr.data.coding import MOST, Positions, Whole, ids, quantile_codes, rows_of, whole_codes
+from fedctr.data.coding import LATEST, MOST, Positions, Whole, ids, quantile_codes, rows_of, whole_codes
 from fedctr.data.dataset import Dataset, Field, Ints, Schema
 from fedctr.data.loader import Loader
 from fedctr.data.reading import Reading
@@ -17,7 +17,6 @@ from fedctr.data.split import Days, SplitRule
 from fedctr.data.table import Format, Table, blocks, read
 from fedctr.errors import FedctrError
 
-_LATEST = 10**11  # seconds: the year 5138
 _DEAREST = 999_999_999
 _PRICES = 10  # price buckets
 _NULL = ("", "NULL")
@@ -132,7 +131,7 @@ class _Profiles:
 def _samples(table: Table, ads: _Ads) -> list[np.ndarray[tuple[int], np.dtype[np.generic]]]:
     user = table.whole("user", 1, MOST)
     ad = rows_of(table, "adgroup_id", ads.ids, ads.where)
-    time = table.whole("time_stamp", 0, _LATEST)
+    time = table.whole("time_stamp", 0, LATEST)
     click, no_click = table.whole("clk", 0, 1), table.whole("nonclk", 0, 1)
     table.require("nonclk", no_click == 1 - click, "1 where clk is 0, and 0 where it is 1")
     # Three bytes in four are saved before the blocks are joined, for there are millions of rows.

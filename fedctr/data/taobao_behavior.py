@@ -115,12 +115,7 @@ class TaobaoBehavior(Loader):
                 np.arange(1, len(user_ids) + 1, dtype=np.int32)[:, None],
                 np.column_stack([np.arange(1, len(item_ids) + 1), codes]).astype(np.int32),
             ),
-            (
-                np.concatenate([user, np.repeat(user, self.negatives)]),
-                np.concatenate([item, drawn.reshape(-1)]),
-                np.repeat(np.array([1, 0], np.uint8), [len(user), drawn.size]),
-                np.concatenate([time, np.repeat(time, self.negatives)]),
-            ),
+            negatives.beside((user, item, time), drawn),
         )
 
 

@@ -1,12 +1,12 @@
 """The files of a grid: its tables, and a picture of each sweep."""
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 
-from fedctr.errors import FedctrError
+from fedctr.folder import write_whole, writing
 from fedctr.grid.pictures import draw
 from fedctr.grid.tables import WRITERS
 from fedctr.grid.work import Outcome
@@ -18,23 +18,16 @@ def keep(outcomes: Sequence[Outcome], out: Path) -> None:
     Raises:
         FedctrError: when a file cannot be written.
     """
-    for name, write in WRITERS.items():
-        with _writing(out / name):
-            out.mkdir(parents=True, exist_ok=True)
-            fresh = out / f".{name}.part"
-            fresh.write_text(write(outcomes), encoding="utf-8")
-            fresh.replace(out / name)
-    with _writing(out):
+    for name, table in WRITERS.items():
+        text = table(outcomes)
+        write_whole(out / name, partial(_save, text=text))
+    with writing(out):
         for _, some in groupby(outcomes, lambda outcome: outcome.sweep.name):
             draw(list(some), out)
 
 
-@contextmanager
-def _writing(file: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise FedctrError(f"{file}: cannot be written ({error.strerror or error})") from error
+def _save(file: Path, text: str) -> None:
+    file.write_text(text, encoding="utf-8")
 
 
 def to_json(outcomes: Sequence[Outcome]) -> str:

@@ -1,6 +1,5 @@
 """What a grid file asks for: sweeps, each over every combination of the values of its axes."""
 
-import difflib
 import hashlib
 import itertools
 import re
@@ -14,7 +13,7 @@ from typing import Any
 from fedctr.composition import strategies_of
 from fedctr.config import LOGISTICS, Experiment
 from fedctr.data.loader import loaders
-from fedctr.errors import FedctrError
+from fedctr.errors import FedctrError, did_you_mean
 from fedctr.grid.axis import Axis, label
 from fedctr.models.model import models
 from fedctr.registry import parse
@@ -85,8 +84,7 @@ class Plan:
         known = list(dict.fromkeys(getattr(point.experiment, key) for point in self.points))
         for name in wanted:
             if not any(name in (spec, parse(spec).name) for spec in known):
-                near = difflib.get_close_matches(name, known, n=3, cutoff=0.4)
-                hint = f"did you mean {' or '.join(near)}?" if near else f"it has {', '.join(known)}"
+                hint = did_you_mean(name, known) or f"it has {', '.join(known)}"
                 raise FedctrError(f"{option}: no experiment of the grid has {key} {name!r}; {hint}")
         if not wanted:
             raise FedctrError(f"{option}: name at least one of {', '.join(known)}")
