@@ -5,7 +5,7 @@ import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import tomli_w
 from pydantic import (
@@ -46,7 +46,72 @@ SplitTable = Annotated[
 ]
 
 
-class Experiment(BaseModel):
+class Settings(BaseModel):
+    """What an experiment and federated training have in common: checked keys, and how samples are split.
+
+    Attributes:
+        dataset: the data set, such as ``movielens-100k``.
+        split: how each user's samples are split in time; None for the data set's own protocol. Either class declares it
+            where it stands among its keys.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    dataset: str = "movielens-100k"
+    if TYPE_CHECKING:
+        split: SplitTable | None
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], where: str = "") -> Self:
+        """Check keys and values.
+
+        Args:
+            values: keys as in a file.
+            where: names the source in errors; the settings themselves if empty.
+
+        Raises:
+            FedctrError: for the first wrong key or value, with the nearest key or what was expected.
+        """
+        where = where or cls.__name__.lower()
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise FedctrError(f"{where}: {first_fault(error, cls)}") from None
+        except FedctrError as error:
+            raise FedctrError(f"{where}: {error}") from None
+
+    @classmethod
+    def read(cls, file: Path) -> dict[str, Any]:
+        """The keys and values of a file.
+
+        Raises:
+            FedctrError: when it cannot be read, or is not TOML.
+        """
+        try:
+            return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise FedctrError(f"{file}: cannot be read ({error})") from None
+        except tomllib.TOMLDecodeError as error:
+            raise FedctrError(f"{file}: not TOML: {error}") from None
+
+    def to_toml(self) -> str:
+        """The resolved configuration, every default spelt out."""
+        return tomli_w.dumps(self._resolved().model_dump(mode="json", exclude_none=True))
+
+    @property
+    def rule(self) -> SplitRule:
+        """How the samples are split: as the settings say, or else by the data set's own protocol.
+
+        Raises:
+            FedctrError: for an unknown data set.
+        """
+        return self.split or own_split(self.dataset)
+
+    def _resolved(self) -> Self:
+        return self.model_copy(update={"split": self.rule})
+
+
+class Experiment(Settings):
     """A benchmark of client strategies on one data set with one model.
 
     Attributes:
@@ -73,9 +138,6 @@ class Experiment(BaseModel):
         cloud: how the global model is trained.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    dataset: str = "movielens-100k"
     path: Path | None = None
     on_bad_row: OnBadRow = "stop"
     model: str = "din"
@@ -135,57 +197,9 @@ class Experiment(BaseModel):
             raise ValueError("every number of epochs must be at least 1")
         return tuple(sorted(set(value)))
 
-    @classmethod
-    def of(cls, values: Mapping[str, Any], where: str = "experiment") -> "Experiment":
-        """Check keys and values.
-
-        Args:
-            values: keys as in an experiment file.
-            where: names the source in errors.
-
-        Raises:
-            FedctrError: for the first wrong key or value, with the nearest key or what was expected.
-        """
-        try:
-            return cls.model_validate(dict(values))
-        except ValidationError as error:
-            raise FedctrError(f"{where}: {first_fault(error, cls)}") from None
-        except FedctrError as error:
-            raise FedctrError(f"{where}: {error}") from None
-
-    @classmethod
-    def read(cls, file: Path) -> dict[str, Any]:
-        """The keys and values of an experiment file.
-
-        Raises:
-            FedctrError: when it cannot be read, or is not TOML.
-        """
-        try:
-            return tomllib.loads(file.read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise FedctrError(f"{file}: cannot be read ({error})") from None
-        except tomllib.TOMLDecodeError as error:
-            raise FedctrError(f"{file}: not TOML: {error}") from None
-
-    def to_toml(self) -> str:
-        """The resolved configuration, every default spelt out."""
-        return tomli_w.dumps(self._resolved().model_dump(mode="json", exclude_none=True))
-
     def science(self) -> dict[str, Any]:
         """What determines the results, to the bit."""
         return self._resolved().model_dump(mode="json", exclude=LOGISTICS)
-
-    @property
-    def rule(self) -> SplitRule:
-        """How the samples are split: as the experiment says, or else by the data set's own protocol.
-
-        Raises:
-            FedctrError: for an unknown data set.
-        """
-        return self.split or own_split(self.dataset)
-
-    def _resolved(self) -> "Experiment":
-        return self.model_copy(update={"split": self.rule})
 
 
 # The tables of an experiment file; one that has two forms tells them apart by its unit.

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import safetensors.torch
-from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
+from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from fedctr.data.dataset import Schema
 from fedctr.data.split import Part, SplitRule, rule_of
@@ -117,6 +117,16 @@ def pack_published(content: RecordDict, published: Published) -> None:
     content["model"] = ArrayRecord(published.model.state_dict())
 
 
+def share_of_published(content: RecordDict) -> RecordDict:
+    """What :func:`pack_published` has added to a message; empty if it has not."""
+    return RecordDict({key: content[key] for key in ("published", "model") if key in content})
+
+
+def name_of_published(content: RecordDict) -> str:
+    """The name of what a task starts from."""
+    return str(content.config_records["task"]["published"])
+
+
 def unpack_task(content: RecordDict) -> tuple[Task, str]:
     """The task, and the name of what to start from."""
     record = content.config_records["task"]
@@ -124,7 +134,7 @@ def unpack_task(content: RecordDict) -> tuple[Task, str]:
     for name in ("learning_rates", "epochs"):
         text[name] = tuple(text[name])
     parts = {"rule": rule_of(text["rule"]), "local": Retention(**text["local"])}
-    return Task(**text | parts), str(record["published"])
+    return Task(**text | parts), name_of_published(content)
 
 
 def unpack_published(content: RecordDict) -> Published | None:
@@ -153,6 +163,11 @@ def pack_failure(failure: Failure) -> RecordDict:
 def pack_weights_wanted(wanted: WeightsWanted) -> RecordDict:
     """The content of a reply from a worker that cannot start without the weights."""
     return RecordDict({"weights-wanted": ConfigRecord(asdict(wanted))})
+
+
+def wants_weights(reply: Message) -> bool:
+    """Whether the worker that replies could not start without the weights."""
+    return not reply.has_error() and "weights-wanted" in reply.content
 
 
 def unpack_failure(content: RecordDict) -> Failure | None:

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 
 import ray
-from flwr.app import Context, Message
+from flwr.app import Context, Message, MessageType, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.clientapp.client_app import ClientAppException
 from flwr.server.superlink.fleet.vce.backend import raybackend
 from flwr.simulation.ray_transport.ray_actor import pool_size_from_resources
+
+from fedctr.messages import name_of_published, share_of_published, wants_weights
 
 
 class TaskBackend(raybackend.RayBackend):
@@ -15,12 +17,16 @@ class TaskBackend(raybackend.RayBackend):
 
     Flower's own backend keeps a pool of Ray actors. It puts a dead one back as the next to be used, and from then on
     that one fails every message at once.
+
+    Any worker may take a message, so weights that the server sends to one can end up at another. A worker that lacks
+    what has come by before therefore gets it from Ray's object store, which holds it once for each node.
     """
 
     def build(self, app_fn: Callable[[], ClientApp]) -> None:
         """Share the client app with all workers, of which there are as many as fit into the cluster."""
         self._workers = pool_size_from_resources(self.client_resources)
         self._app = ray.put(app_fn())
+        self._published: dict[str, ray.ObjectRef[RecordDict]] = {}
         # max_calls: a worker that has a GPU would otherwise end after every task, and forget what it has loaded.
         cpus, gpus = (self.client_resources[key] for key in ("num_cpus", "num_gpus"))
         self._answer = ray.remote(num_cpus=cpus, num_gpus=gpus, max_calls=0)(_answer)
@@ -32,13 +38,30 @@ class TaskBackend(raybackend.RayBackend):
 
     def process_message(self, message: Message, context: Context) -> tuple[Message, Context]:
         """Have a worker answer a message."""
-        answer: tuple[Message, Context] = ray.get(self._answer.remote(self._app, message, context))
+        arguments = self._app, message, context, self._shared(message)
+        answer: tuple[Message, Context] = ray.get(self._answer.remote(*arguments))
         return answer
 
+    def _shared(self, message: Message) -> "list[ray.ObjectRef[RecordDict]]":
+        """What the task starts from, if it has come by; in a list, where Ray leaves it until somebody asks."""
+        if message.metadata.message_type != MessageType.EVALUATE:
+            return []  # a round of training has weights of its own, and they are in each of its messages
+        name, published = name_of_published(message.content), share_of_published(message.content)
+        if published:
+            self._published.setdefault(name, ray.put(published))
+        return [self._published[name]] if name in self._published else []
 
-def _answer(app: ClientApp, message: Message, context: Context) -> tuple[Message, Context]:
+
+def _answer(
+    app: ClientApp, message: Message, context: Context, published: "list[ray.ObjectRef[RecordDict]]"
+) -> tuple[Message, Context]:
     try:
-        return app(message, context), context
+        answer = app(message, context)
+        if published and wants_weights(answer):
+            for key, record in ray.get(published[0]).items():
+                message.content[key] = record
+            answer = app(message, context)
+        return answer, context
     except Exception as error:
         raise ClientAppException(str(error)) from error
 

@@ -1,23 +1,19 @@
 """Federated training as a TOML file, the command line and Python all describe it in the same words."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-import tomli_w
-from pydantic import BaseModel, ConfigDict, Field, StrictFloat, StrictInt, ValidationError, field_validator
+from pydantic import Field, StrictFloat, StrictInt, field_validator
 from pydantic import model_validator as validator
 
 from fedctr.aggregation import Aggregation
-from fedctr.config import LOGISTICS, SplitTable, first_fault
-from fedctr.data.loader import own_split
-from fedctr.data.split import SplitRule
+from fedctr.config import LOGISTICS, Settings, SplitTable
 from fedctr.errors import FedctrError
 from fedctr.participation import Participation
 from fedctr.privacy import Privacy
 
 
-class Training(BaseModel):
+class Training(Settings):
     """Training of a global model by rounds, in which users' devices send what their local steps have changed.
 
     Attributes:
@@ -50,9 +46,6 @@ class Training(BaseModel):
         privacy: clipping and noise; None for neither.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    dataset: str = "movielens-100k"
     path: Path | None = None
     model: str = "din"
     aggregation: str = "fedavg"
@@ -97,28 +90,6 @@ class Training(BaseModel):
             )
         return self
 
-    @classmethod
-    def of(cls, values: Mapping[str, Any], where: str = "training") -> "Training":
-        """Check keys and values.
-
-        Args:
-            values: keys as in a file.
-            where: names the source in errors.
-
-        Raises:
-            FedctrError: for the first wrong key or value, with the nearest key or what was expected.
-        """
-        try:
-            return cls.model_validate(dict(values))
-        except ValidationError as error:
-            raise FedctrError(f"{where}: {first_fault(error, cls)}") from None
-        except FedctrError as error:
-            raise FedctrError(f"{where}: {error}") from None
-
-    def to_toml(self) -> str:
-        """The resolved configuration, every default spelt out."""
-        return tomli_w.dumps(self._resolved().model_dump(mode="json", exclude_none=True))
-
     @property
     def participation(self) -> Participation:
         """Who takes part in a round."""
@@ -129,15 +100,3 @@ class Training(BaseModel):
         by_user = Aggregation(self.aggregation, self.privacy).by_user
         logistics = LOGISTICS | {"round_seconds"}
         return self._resolved().model_dump(mode="json", exclude=logistics if by_user else logistics - {"partitions"})
-
-    @property
-    def rule(self) -> SplitRule:
-        """How the samples are split: as the training says, or else by the data set's own protocol.
-
-        Raises:
-            FedctrError: for an unknown data set.
-        """
-        return self.split or own_split(self.dataset)
-
-    def _resolved(self) -> "Training":
-        return self.model_copy(update={"split": self.rule})

@@ -76,7 +76,7 @@ def raylets(cluster: Cluster) -> list[int]:
     return [node.all_processes["raylet"][0].process.pid for node in cluster.worker_nodes]
 
 
-def test_a_cluster_gives_the_same_bits_and_gets_the_weights_hardly_more_than_once_for_each_worker(
+def test_a_cluster_gives_the_same_bits_and_gets_the_weights_at_most_once_for_each_worker(
     cluster: Cluster, reference: Result, tmp_path: Path
 ) -> None:
     write_toml(tmp_path / "experiment.toml", backend="ray", partitions=8)
@@ -85,8 +85,8 @@ def test_a_cluster_gives_the_same_bits_and_gets_the_weights_hardly_more_than_onc
     )
     assert ended.returncode == 0, ended.stderr
     assert (tmp_path / "out" / "users.parquet").read_bytes() == (reference.folder / "users.parquet").read_bytes()
-    # 40 tasks for each seed. Any worker may take a message, so the weights for one sometimes end up at the other.
-    assert all(1 <= int(count) <= 6 for count in ended.stdout.split())
+    # 40 tasks for each seed, which any worker may take.
+    assert all(1 <= int(count) <= 2 for count in ended.stdout.split()), ended.stdout
 
 
 def test_a_node_that_is_killed_takes_no_result_along(cluster: Cluster, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fedctr.cli.options import Backend, DataSet, File, Files, RayAddress
 from fedctr.errors import FedctrError
 
 if TYPE_CHECKING:
@@ -15,13 +16,9 @@ if TYPE_CHECKING:
 
 
 def bench(
-    experiment: Annotated[
-        Path | None, typer.Argument(help="A TOML file with the options below as keys; options given here override it.")
-    ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="Data set, such as movielens-100k or synthetic\\[users=500].")
-    ] = None,
-    path: Annotated[Path | None, typer.Option(help="Its official files, as a folder or an archive.")] = None,
+    experiment: File = None,
+    dataset: DataSet = None,
+    path: Files = None,
     on_bad_row: Annotated[
         str | None, typer.Option(help="stop at the first malformed row of the files, or skip such rows and count them.")
     ] = None,
@@ -43,12 +40,8 @@ def bench(
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="How many; each trains its own global model.")] = None,
     partitions: Annotated[int | None, typer.Option(help="Simulated Flower clients; changes no result.")] = None,
-    backend: Annotated[
-        str | None, typer.Option(help="ray: clients in parallel processes. inline: in this process, to debug.")
-    ] = None,
-    ray_address: Annotated[
-        str | None, typer.Option(help="HOST:PORT of an existing Ray cluster, by default $RAY_ADDRESS.")
-    ] = None,
+    backend: Backend = None,
+    ray_address: RayAddress = None,
     device: Annotated[str | None, typer.Option(help="cpu or cuda, for fine-tuning. Untested on real GPUs.")] = None,
     published: Annotated[
         Path | None,

@@ -7,17 +7,14 @@ from typing import Annotated, Any
 
 import typer
 
+from fedctr.cli.options import Backend, DataSet, File, Files, RayAddress
 from fedctr.errors import FedctrError
 
 
 def train(
-    training: Annotated[
-        Path | None, typer.Argument(help="A TOML file with the options below as keys; options given here override it.")
-    ] = None,
-    dataset: Annotated[
-        str | None, typer.Option(help="Data set, such as movielens-100k or synthetic\\[users=500].")
-    ] = None,
-    path: Annotated[Path | None, typer.Option(help="Its official files, as a folder or an archive.")] = None,
+    training: File = None,
+    dataset: DataSet = None,
+    path: Files = None,
     model: Annotated[str | None, typer.Option(help="Click model, such as din or wide-deep\\[embedding=8].")] = None,
     aggregation: Annotated[
         str | None,
@@ -44,12 +41,8 @@ def train(
     partitions: Annotated[
         int | None, typer.Option(help="Simulated Flower clients; changes no result, but of fedmedian and krum.")
     ] = None,
-    backend: Annotated[
-        str | None, typer.Option(help="ray: clients in parallel processes. inline: in this process, to debug.")
-    ] = None,
-    ray_address: Annotated[
-        str | None, typer.Option(help="HOST:PORT of an existing Ray cluster, by default $RAY_ADDRESS.")
-    ] = None,
+    backend: Backend = None,
+    ray_address: RayAddress = None,
     out: Annotated[
         Path | None, typer.Option(help="Run folder; a run that was stopped goes on after its last round.")
     ] = None,
@@ -63,7 +56,6 @@ def train(
     Example: fedctr train --dataset movielens-100k --model din --aggregation fedadam --rounds 100
     --users-per-round 0.2 --out runs/federated
     """
-    from fedctr.config import Experiment
     from fedctr.federated import train as run
     from fedctr.progress import Terminal
     from fedctr.training import Training
@@ -92,7 +84,7 @@ def train(
     sys.path.append(str(Path.cwd()))
     values: dict[str, Any] = {}
     if training:
-        values = Experiment.read(training)
+        values = Training.read(training)
         Training.of(values, str(training))
     resolved = Training.of(values | given, "train")
     # What a stranger's strategy prints must not get between the lines of a result.

@@ -1,0 +1,16 @@
+"""Options that several commands have, in the same words."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+File = Annotated[
+    Path | None, typer.Argument(help="A TOML file with the options below as keys; options given here override it.")
+]
+DataSet = Annotated[str | None, typer.Option(help="Data set, such as movielens-100k or synthetic\\[users=500].")]
+Files = Annotated[Path | None, typer.Option(help="Its official files, as a folder or an archive.")]
+Backend = Annotated[
+    str | None, typer.Option(help="ray: clients in parallel processes. inline: in this process, to debug.")
+]
+RayAddress = Annotated[str | None, typer.Option(help="HOST:PORT of an existing Ray cluster, by default $RAY_ADDRESS.")]
