@@ -27,7 +27,9 @@ ELSEWHERE = {
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages that are not below ``pages/``, and the pictures that they show."""
     for address, file in ELSEWHERE.items():
-        files.append(File.generated(config, address, abs_src_path=str(file)))
+        # On GitHub a link starts from where the file stands.
+        text = file.read_text(encoding="utf-8").replace("](docs/pages/", "](")
+        files.append(File.generated(config, address, content=text))
     pictures = [*(ROOT / "experiments" / "results").rglob("*.png"), ROOT / "experiments" / "movielens-100k.png"]
     for picture in pictures:
         address = str(picture.relative_to(ROOT / "experiments"))
@@ -41,7 +43,8 @@ def command_line() -> str:
     """Every command with its options, as ``--help`` has them."""
     command = typer.main.get_command(app)
     text = get_docs_for_click(obj=command, ctx=click.Context(command, info_name="fedctr"), name="fedctr")
-    title, _, rest = html.unescape(text).partition("\n")
+    rest = html.unescape(text).partition("\n")[2]
+    rest = re.sub(r"\*\*Commands\*\*:\n\n(?:\* .*\n)+", "", rest)  # they follow, and here their help is cut short
     examples = re.sub(r"^Example: (.*(?:\n(?!\n).*)*)", _example, rest, flags=re.MULTILINE)
     return f"# Command line\n\n`fedctr --help` and `fedctr COMMAND --help` say the same.\n{_without_html(examples)}"
 

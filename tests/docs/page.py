@@ -1,7 +1,7 @@
 """What a page of the documentation has its reader do.
 
-A fence of ``sh`` or ``python`` is to be run; one with a title is the file of that name. A comment before a fence may say
-``<!-- not run: reason -->``, or ``<!-- fails -->``: then the fence of text after it is what the command says.
+A fence of ``sh`` or ``python`` is to be run; one with a title is the file of that name. A comment before a fence may
+say ``<!-- not run: reason -->``, or ``<!-- fails -->``: then the fence of text after it is what the command says.
 """
 
 import re

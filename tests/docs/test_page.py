@@ -9,7 +9,12 @@ def test_fences_are_steps_in_their_order_and_titled_ones_are_files() -> None:
         "```toml\nx = 2\n```\n```python\nprint()\n```\n"
     )
     steps = list(steps_of(page))
-    assert steps == [File("a.toml", "x = 1\n"), Command("cat a.toml b.toml  # both"), Command("ls"), Program("print()\n")]
+    assert steps == [
+        File("a.toml", "x = 1\n"),
+        Command("cat a.toml b.toml  # both"),
+        Command("ls"),
+        Program("print()\n"),
+    ]
     assert steps[1].words == ["cat", "a.toml", "b.toml"]
 
 
