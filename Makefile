@@ -31,7 +31,7 @@ test: .venv/.docs
 # The documentation as a site in build/site; a warning is an error.
 docs: .venv/.docs
 	$(BIN)/python docs/pictures.py
-	$(BIN)/mkdocs build --quiet --config-file docs/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file docs/mkdocs.yml
 
 # fedctr beside other ways to do the same work, those that are installed: make bench, or make bench BENCH=quick.
 BENCH ?= full
