@@ -4,8 +4,8 @@ import html
 import inspect
 import re
 from pathlib import Path
+from typing import Any
 
-import click
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
@@ -42,7 +42,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def command_line() -> str:
     """Every command with its options, as ``--help`` has them."""
     command = typer.main.get_command(app)
-    text = get_docs_for_click(obj=command, ctx=click.Context(command, info_name="fedctr"), name="fedctr")
+    text = get_docs_for_click(obj=command, ctx=typer.Context(command, info_name="fedctr"), name="fedctr")
     rest = html.unescape(text).partition("\n")[2]
     rest = re.sub(r"\*\*Commands\*\*:\n\n(?:\* .*\n)+", "", rest)  # they follow, and here their help is cut short
     examples = re.sub(r"^Example: (.*(?:\n(?!\n).*)*)", _example, rest, flags=re.MULTILINE)
@@ -60,7 +60,7 @@ def shelf() -> str:
     )
 
 
-def _classes(registry: "Registry[object]", arguments: int) -> str:
+def _classes(registry: Registry[Any], arguments: int) -> str:
     parts = []
     for name, cls in registry.classes().items():
         options = list(inspect.signature(cls).parameters.values())[arguments:]

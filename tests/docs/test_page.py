@@ -15,7 +15,7 @@ def test_fences_are_steps_in_their_order_and_titled_ones_are_files() -> None:
         Command("ls"),
         Program("print()\n"),
     ]
-    assert steps[1].words == ["cat", "a.toml", "b.toml"]
+    assert Command("cat a.toml b.toml  # both").words == ["cat", "a.toml", "b.toml"]
 
 
 def test_what_is_not_run_needs_a_reason() -> None:

@@ -16,9 +16,9 @@ from tests.docs.page import ROOT
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     pytest.importorskip("mkdocs", reason="pip install -e .[docs]")
     folder = tmp_path_factory.mktemp("site")
-    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file", ROOT / "docs" / "mkdocs.yml"]
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "--config-file"]
     done = subprocess.run(
-        [*build, "--site-dir", folder],
+        [*build, str(ROOT / "docs" / "mkdocs.yml"), "--site-dir", str(folder)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(python_path())},
         capture_output=True,
         text=True,
