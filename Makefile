@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test bench bench-install scale results
+.PHONY: setup demo test docs bench bench-install scale results
 
 # A virtual environment with the tested versions; done again only when the project file or the versions change.
 setup: .venv/.ready
@@ -17,11 +17,21 @@ setup: .venv/.ready
 demo: setup
 	$(BIN)/fedctr bench experiments/movielens-100k.toml
 
-test: setup
+# What the documentation needs on top, in the same environment.
+.venv/.docs: .venv/.ready
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	touch $@
+
+test: .venv/.docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses auto --dist worksteal
+
+# The documentation as a site in build/site; a warning is an error.
+docs: .venv/.docs
+	$(BIN)/python docs/pictures.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --config-file docs/mkdocs.yml
 
 # fedctr beside other ways to do the same work, those that are installed: make bench, or make bench BENCH=quick.
 BENCH ?= full

@@ -52,7 +52,7 @@ def render(summary: dict[str, Any]) -> str:
             "" if name == "no-fine-tuning" else difference(entry["vs_no_fine_tuning"]),
             "" if name == "fine-tuning" else difference(entry["vs_fine_tuning"]),
         )
-    console = Console(width=FIGURES_WIDTH + names, record=True, file=None, color_system=None)
+    console = Console(width=FIGURES_WIDTH + names, record=True, file=None, color_system=None, force_jupyter=False)
     with console.capture() as text:
         console.print(table)
     return text.get()
