@@ -103,9 +103,9 @@ class Composed(ClientStrategy):
         """Those of the component that adjusts them."""
         return self._owner("logits").logits(logits, local, published)
 
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
         """That of the component with a loss of its own."""
-        return self._owner("loss").loss(logits, targets, local)
+        return self._owner("loss").loss(logits, targets, local, published)
 
     def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor | None:
         """The sum of all components' penalties."""

@@ -51,9 +51,9 @@ class Within(ClientStrategy):
         """The strategy's own."""
         return self.strategy.logits(logits, local, published)
 
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
         """The strategy's own."""
-        return self.strategy.loss(logits, targets, local)
+        return self.strategy.loss(logits, targets, local, published)
 
     def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor | None:
         """The strategy's own and the pull."""

@@ -105,7 +105,7 @@ class ClientStrategy(ABC):
         """The logits (users, samples) that the loss sees while tuning; scoring uses the model's own."""
         return logits
 
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
         """Loss of every sample of a minibatch, float32 (users, samples); its mean over a user's samples counts."""
         return F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
 
@@ -186,7 +186,7 @@ def minibatch_loss(
         return values
 
     adjusted = checked("logits", strategy.logits(logits, local, published))
-    losses = checked("loss", strategy.loss(adjusted, targets, local))
+    losses = checked("loss", strategy.loss(adjusted, targets, local, published))
     return local.mean(torch.where(local.mask, losses, 0.0)).squeeze(1)
 
 

@@ -142,7 +142,7 @@ class Everything(ClientStrategy):
     def logits(self, logits: Tensor, local: Local, published: Published) -> Tensor:
         return logits + local.ctr.sigmoid() * F.softplus(logits.tanh())
 
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
         margins = (logits.unsqueeze(2) - logits.unsqueeze(1)) * (2 * local.labels - 1).unsqueeze(2)
         rank = (F.softplus(-margins) * local.mask.unsqueeze(1)).sum(2) / local.mask.sum(1, keepdim=True).clamp(min=1)
         return rank + F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
@@ -194,5 +194,5 @@ class Brier(ClientStrategy):
 
     name: ClassVar[str] = "brier"
 
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
         return (logits.sigmoid() - targets).square()

@@ -365,8 +365,8 @@ def test_plain_fine_tuning_is_what_autograd_makes_of_the_same_loss(features: Fea
     """Only the contract's own loss has its gradient in closed form; a loss that calls it has not."""
 
     class Itself(FineTuning):
-        def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
-            return super().loss(logits, targets, local)
+        def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
+            return super().loss(logits, targets, local, published)
 
     for model in MODELS:
         published = publish(model, features.dataset.schema)

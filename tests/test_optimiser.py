@@ -204,8 +204,8 @@ class InDouble(ClientStrategy):
         )
         return self.other.targets(exact, published)
 
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
-        return self.other.loss(logits, targets, local)
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
+        return self.other.loss(logits, targets, local, published)
 
 
 def in_double(values: Tensor) -> Tensor:

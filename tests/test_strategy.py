@@ -105,7 +105,7 @@ def test_a_strategy_that_overrides_nothing_is_plain_fine_tuning() -> None:
     assert plain.components() == (plain,)
     assert plain.keep({"samples": torch.zeros(3).numpy()}, {}).tolist() == [True] * 3
     assert not any(overrides(plain, hook) for hook in HOOKS)
-    losses = plain.loss(logits, local.labels, local)
+    losses = plain.loss(logits, local.labels, local, ANYTHING)
     assert losses[0].tolist() == pytest.approx([math.log1p(math.exp(z)) for z in (-0.5, -1.0, 2.0)])
 
 
@@ -120,7 +120,7 @@ def test_the_loss_is_that_of_the_logits_that_the_strategy_makes() -> None:
         def logits(self, logits: Tensor, local: Local, published: Published) -> Tensor:
             return 2 * logits
 
-        def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+        def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
             return logits - targets
 
     local = local_of([1, 0])
@@ -159,8 +159,8 @@ def test_what_stands_in_the_padding_is_of_no_account(junk: float) -> None:
         def targets(self, local: Local, published: Published) -> Tensor:
             return targets
 
-        def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
-            return torch.where(local.mask, super().loss(logits, local.labels, local), junk)
+        def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
+            return torch.where(local.mask, super().loss(logits, local.labels, local, published), junk)
 
     assert soft_labels(Junk(), local, ANYTHING) is targets
     loss = minibatch_loss(Junk(), logits, targets, local, ANYTHING)
