@@ -219,7 +219,7 @@ class _Work:
         before = {name: origin[name].clone() for name in tuned}
         after = {name: origin[name].clone() for name in tuned}
         epochs = torch.from_numpy(np.where(self.slow[cohort.users], 1, recipe.epochs))
-        local = cohort.local(self.published, own)
+        local = cohort.local(self.published, recipe.seed, own)
         for epoch, parameters in enumerate(fine_tune(self.published, strategy, cohort, local, recipe, own), start=1):
             for name in tuned:
                 after[name][epochs == epoch] = parameters[name][epochs == epoch]

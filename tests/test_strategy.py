@@ -281,6 +281,7 @@ def test_which_parameters_are_tuned_may_depend_on_all_of_them() -> None:
 def test_the_shelf_holds_what_scripts_call_by_name() -> None:
     expected = {"no-fine-tuning", "fine-tuning", "label-correction", "logit-adjustment", "pairwise"}
     expected |= {"head-only", "bias-only", "proximal", "joint", "gate"}
+    expected |= {"reweighting", "listwise", "distillation", "embeddings-only", "label-smoothing", "random-target"}
     assert expected | {"gap-only", "wrong-direction"} <= set(strategies.classes())
 
 
@@ -304,7 +305,7 @@ def test_hooks_treat_each_user_as_if_it_were_alone(name: str) -> None:
     losses = minibatch_loss(strategy, logits, targets, together, ANYTHING)
     assert torch.isfinite(losses).all()
     for user, labels in enumerate(users):
-        alone = local_of(labels, published_logits=published_logits[user : user + 1])
+        alone = local_of(labels, published_logits=published_logits[user : user + 1], first=user)
         own = soft_labels(strategy, alone, ANYTHING)
         torch.testing.assert_close(targets[user], own[0])
         loss = minibatch_loss(strategy, logits[user : user + 1], own, alone, ANYTHING)
