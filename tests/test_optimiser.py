@@ -38,7 +38,7 @@ pytestmark = pytest.mark.usefixtures("one_thread")
 RECIPE = Recipe(3, 0.01, 2, optimiser="adam")
 # Losses whose gradients are zero in exact arithmetic, of one parameter always or of all at the first step. Adam makes a
 # whole step of what rounding leaves of them, in plain PyTorch as well.
-VANISHING = ("pairwise", "label-correction[variant=anchored]")
+VANISHING = ("pairwise", "listwise", "label-correction[variant=anchored]")
 TUNING = [spec for spec in SHELF if strategy_of(spec).tunes]
 
 
