@@ -74,7 +74,7 @@ def _differences(own: Columns, other: Columns, global_ctr: float, comparisons: i
         **asdict(paired_difference(auc, comparisons)),
         "log_loss_user_mean_difference": _limits(paired_difference(own["log_loss"] - other["log_loss"])),
         "ndcg_at_10_difference": _limits(paired_difference(own["ndcg_at_10"] - other["ndcg_at_10"])),
-        "gauc_impressions_difference": _limits(paired_difference(auc, weights=own["samples"][:, 0])),
+        "gauc_impressions_difference": asdict(paired_difference(auc, comparisons, weights=own["samples"][:, 0])),
         "gauc_largest_share": metrics.largest_share(own["auc"].mean(1), other["auc"].mean(1), samples),
         "by_drift": dict(_by_bucket(auc, drift_bucket(_local_ctr(own) - global_ctr))),
         "by_local_samples": dict(

@@ -11,6 +11,7 @@ from fedctr.published import Published
 from fedctr.registry import split_outside_brackets
 from fedctr.strategy import ClientStrategy, Kept, Local, Values, overrides, strategies
 
+ALL = "all"  # among the strategies of a benchmark, every one that is installed and fits the model
 ONE_OWNER = ("targets", "logits", "loss", "held_out", "keep")
 SHARED = ("penalty", "trainable", "chosen")
 

@@ -100,7 +100,10 @@ def paired_ratio(
     Args:
         differences: float64 (users, seeds), the rows of users that are not covered all NaN.
         wholes: float64 (users, seeds), or (users, 1) for the same in every seed; at least 0.
-        comparisons, replicates, level, seed: as for :func:`paired_difference`.
+        comparisons: as for :func:`paired_difference`.
+        replicates: likewise.
+        level: likewise.
+        seed: likewise.
 
     Returns:
         The interval; its mean is the ratio, NaN with its limits where the whole of all users is 0.
@@ -132,8 +135,10 @@ def paired_ratio(
     ratios = _replicates(covered, wholes, replicates, np.random.default_rng(seed))
     tail = (1 - level) / 2
     corrected = tail / comparisons
-    limits = np.nanquantile(ratios, [tail, 1 - tail, corrected, 1 - corrected]).tolist()
-    return Interval(mean, *limits, users, seeds)
+    low, high, corrected_low, corrected_high = np.nanquantile(
+        ratios, [tail, 1 - tail, corrected, 1 - corrected]
+    ).tolist()
+    return Interval(mean, low, high, corrected_low, corrected_high, users, seeds)
 
 
 def drift_bucket(drift: Floats) -> pd.Categorical:
