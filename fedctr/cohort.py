@@ -24,6 +24,7 @@ from fedctr.models.batch import Bag, Batch, Coded, shares
 from fedctr.models.layers import Side
 from fedctr.models.model import Model
 from fedctr.published import Published
+from fedctr.randomness import uniform
 from fedctr.samples import Numbered, PartCodes, Samples, Table, Take, mean_clicks
 from fedctr.stacking import LANES, Parameters, filled, repeated
 from fedctr.strategy import Local
@@ -204,11 +205,12 @@ class Cohort:
             for name, value in model.named_parameters()
         }
 
-    def local(self, published: Published, personal: Parameters | None = None) -> Local:
+    def local(self, published: Published, seed: int, personal: Parameters | None = None) -> Local:
         """The training parts as a strategy sees them: the users repeated up to a multiple of ``LANES``.
 
         Args:
             published: the model to start from.
+            seed: of what strategies draw at random.
             personal: stacked parameters in which users start from values of their own; None where there are none.
         """
         labels, mask = repeated(self.train.labels), repeated(self.train.mask)
@@ -221,6 +223,9 @@ class Cohort:
             ctr=positives / samples.clamp(min=1),
             predict=lambda: repeated(
                 self._logits(published.model, self.stack(published.model) | (personal or {}), self.train)
+            ),
+            random=lambda stage: repeated(
+                torch.from_numpy(uniform(seed, stage, self.users)).to(labels.device)[:, None]
             ),
         )
 

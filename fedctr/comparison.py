@@ -70,12 +70,11 @@ def _metrics(own: Columns) -> dict[str, Any]:
 def _differences(own: Columns, other: Columns, global_ctr: float, comparisons: int) -> dict[str, Any]:
     auc = own["auc"] - other["auc"]
     samples = own["samples"][:, 0].astype(np.int64)
-    gauc = (_over_seeds(metrics.gauc_impressions, each["auc"], each["samples"]) for each in (own, other))
     return {
         **asdict(paired_difference(auc, comparisons)),
         "log_loss_user_mean_difference": _limits(paired_difference(own["log_loss"] - other["log_loss"])),
         "ndcg_at_10_difference": _limits(paired_difference(own["ndcg_at_10"] - other["ndcg_at_10"])),
-        "gauc_impressions_difference": next(gauc) - next(gauc),
+        "gauc_impressions_difference": asdict(paired_difference(auc, comparisons, weights=own["samples"][:, 0])),
         "gauc_largest_share": metrics.largest_share(own["auc"].mean(1), other["auc"].mean(1), samples),
         "by_drift": dict(_by_bucket(auc, drift_bucket(_local_ctr(own) - global_ctr))),
         "by_local_samples": dict(

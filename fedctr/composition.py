@@ -11,6 +11,7 @@ from fedctr.published import Published
 from fedctr.registry import split_outside_brackets
 from fedctr.strategy import ClientStrategy, Kept, Local, Values, overrides, strategies
 
+ALL = "all"  # among the strategies of a benchmark, every one that is installed and fits the model
 ONE_OWNER = ("targets", "logits", "loss", "held_out", "keep")
 SHARED = ("penalty", "trainable", "chosen")
 
@@ -103,9 +104,9 @@ class Composed(ClientStrategy):
         """Those of the component that adjusts them."""
         return self._owner("logits").logits(logits, local, published)
 
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
         """That of the component with a loss of its own."""
-        return self._owner("loss").loss(logits, targets, local)
+        return self._owner("loss").loss(logits, targets, local, published)
 
     def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor | None:
         """The sum of all components' penalties."""

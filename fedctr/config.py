@@ -119,7 +119,8 @@ class Experiment(Settings):
         path: its official files, a folder or an archive; None for those that ``fedctr data get`` fetched.
         on_bad_row: ``stop`` at a malformed row of the files, or ``skip`` it.
         model: the click model, such as ``din`` or ``din[embedding=16]``.
-        strategies: client strategies, such as ``label-correction[variant=shift]``.
+        strategies: client strategies, such as ``label-correction[variant=shift]``; ``all`` stands for every one that is
+            installed and fits the model, with its default options.
         seeds: how many; each has its own global model and its own shuffles.
         partitions: simulated Flower clients, over which the users are spread.
         backend: ``ray`` runs clients in parallel processes, ``inline`` one after the other in this process.

@@ -168,7 +168,7 @@ def _scores(strategy: ClientStrategy, published: Published, features: Features, 
     for users in gather(features, _RECIPE.batch_size, lambda group, length: at_once):
         cohort = Cohort.build(features, users, "test", _RECIPE.batch_size, published.model.reads)
         if strategy.tunes:
-            epochs = engine.fine_tune(published, strategy, cohort, cohort.local(published), _RECIPE)
+            epochs = engine.fine_tune(published, strategy, cohort, cohort.local(published, _RECIPE.seed), _RECIPE)
             parameters = next(islice(epochs, _RECIPE.epochs - 1, None))
         else:
             parameters = cohort.stack(published.model)

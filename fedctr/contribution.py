@@ -51,9 +51,9 @@ class Within(ClientStrategy):
         """The strategy's own."""
         return self.strategy.logits(logits, local, published)
 
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
         """The strategy's own."""
-        return self.strategy.loss(logits, targets, local)
+        return self.strategy.loss(logits, targets, local, published)
 
     def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor | None:
         """The strategy's own and the pull."""
@@ -219,7 +219,7 @@ class _Work:
         before = {name: origin[name].clone() for name in tuned}
         after = {name: origin[name].clone() for name in tuned}
         epochs = torch.from_numpy(np.where(self.slow[cohort.users], 1, recipe.epochs))
-        local = cohort.local(self.published, own)
+        local = cohort.local(self.published, recipe.seed, own)
         for epoch, parameters in enumerate(fine_tune(self.published, strategy, cohort, local, recipe, own), start=1):
             for name in tuned:
                 after[name][epochs == epoch] = parameters[name][epochs == epoch]

@@ -55,7 +55,7 @@ def fine_tune(
         published: the model to start from.
         strategy: its hooks.
         cohort: the users' samples; built with ``recipe.batch_size``.
-        local: ``cohort.local(published)``.
+        local: ``cohort.local(published, recipe.seed)``.
         recipe: step size, epochs, seed.
         personal: stacked parameters in which users start from values of their own; None where there are none.
 

@@ -12,7 +12,7 @@ from fedctr.features import Features, Rows
 from fedctr.models.batch import Batch
 from fedctr.models.model import Model
 from fedctr.published import Published
-from fedctr.randomness import permutations
+from fedctr.randomness import permutations, uniform
 from fedctr.recipe import Optimiser, Recipe
 from fedctr.strategy import ClientStrategy, Local, added_penalty, minibatch_loss, soft_labels, trainable_of
 
@@ -32,7 +32,7 @@ def fine_tune(
     """
     rows = _rows(features, user, "train")
     rows = rows if features.held is None else rows[features.held.of(rows)]
-    local = _local(published, features, user, rows)
+    local = _local(published, features, user, rows, recipe.seed)
     targets = soft_labels(strategy, local, published)
     model = copy.deepcopy(published.model)
     parameters = dict(model.named_parameters())
@@ -62,7 +62,7 @@ def score(model: Model, features: Features, user: int, part: Part) -> npt.NDArra
     return logits
 
 
-def _local(published: Published, features: Features, user: int, rows: Rows) -> Local:
+def _local(published: Published, features: Features, user: int, rows: Rows, seed: int) -> Local:
     labels = torch.from_numpy(features.dataset.label[rows].astype(np.float32)).unsqueeze(0)
     positives, samples = labels.sum(1, keepdim=True), torch.tensor([[float(len(rows))]])
 
@@ -78,6 +78,7 @@ def _local(published: Published, features: Features, user: int, rows: Rows) -> L
         samples=samples,
         ctr=positives / samples.clamp(min=1),
         predict=predict,
+        random=lambda stage: torch.from_numpy(uniform(seed, stage, np.array([user]))).unsqueeze(1),
     )
 
 

@@ -150,7 +150,7 @@ def _scored(
     published: Published, strategy: ClientStrategy | None, features: Features, task: Task, users: Rows
 ) -> list[_Scored]:
     cohort = Cohort.build(features, users, task.part, task.batch_size, published.model.reads).to(task.device)
-    local = cohort.local(published)
+    local = cohort.local(published, task.seed)
     count = len(users)
     mask = cohort.scored.mask[:count].cpu().numpy()
     labels = cohort.scored.labels[:count].cpu().numpy()[mask].astype(np.uint8)

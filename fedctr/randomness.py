@@ -33,6 +33,11 @@ def words_at(seed: int, stage: str, users: npt.NDArray[np.int64], places: npt.ND
     return _mix(_mix(state ^ users.astype(np.uint64)) ^ places.astype(np.uint64))
 
 
+def uniform(seed: int, stage: str, users: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
+    """A number from 0 to below 1 for each user, float32 (users,), of equal steps of 2 ** -24."""
+    return ((words(seed, stage, users, 1)[:, 0] >> np.uint64(40)) * 2.0**-24).astype(np.float32)
+
+
 def permutations(
     seed: int, stage: str, users: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.intp]:

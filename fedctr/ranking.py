@@ -1,8 +1,11 @@
 """Losses by the order of a user's samples.
 
 BPR: Bayesian Personalized Ranking from Implicit Feedback, Rendle et al., UAI 2009, arXiv 1205.2618.
+ListNet: Learning to Rank, From Pairwise Approach to Listwise Approach, Cao et al., ICML 2007; with binary relevance,
+An Analysis of the Softmax Cross Entropy Loss for Learning-to-Rank with Binary Relevance, Bruch et al., ICTIR 2019.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -22,3 +25,18 @@ def bayesian_personalised_ranking(logits: Tensor, labels: Tensor, mask: Tensor) 
     margins = sign * (logits.unsqueeze(2) - logits.unsqueeze(1))
     opposite = (labels.unsqueeze(2) != labels.unsqueeze(1)) & mask.unsqueeze(1)
     return (F.softplus(-margins) * opposite).sum(2) / opposite.sum(2).clamp(min=1)
+
+
+def softmax_cross_entropy(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:
+    """The list-wise loss of each user's samples, ``-1/n+ sum of ln softmax(f) over the positives``; 0 without any.
+
+    The softmax goes over all of the user's n samples. Each positive is given ``n / n+`` times its own logarithm and
+    each negative 0, so that the mean over the samples is the loss of the list.
+
+    Args, returns: as for :func:`bayesian_personalised_ranking`.
+    """
+    # A finite number for the padding: a user without samples would have a softmax over nothing, and NaN as gradient.
+    listed = logits.masked_fill(~mask, torch.finfo(logits.dtype).min)
+    positive = (labels > 0) & mask
+    share = mask.sum(1, keepdim=True) / positive.sum(1, keepdim=True).clamp(min=1)
+    return torch.where(positive, -share * listed.log_softmax(1), 0.0)

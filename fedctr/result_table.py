@@ -1,5 +1,6 @@
 """The strategies side by side, as text."""
 
+from collections.abc import Callable
 from typing import Any
 
 from rich.box import SIMPLE_HEAD
@@ -10,57 +11,119 @@ from rich.table import Table
 FIGURES_WIDTH = 117  # columns of the terminal that all but the names take up
 NAMES_WIDTH = 36  # longer names are folded
 
+Cell = Callable[[str, dict[str, Any]], str]
 
-def render(summary: dict[str, Any]) -> str:
+
+def render(summary: dict[str, Any], *, ranked: bool = False) -> str:
     """A table with one row per strategy.
 
     Args:
         summary: the content of ``summary.json``.
+        ranked: sort the rows by their difference in GAUC against no fine-tuning, the largest first, and show it instead
+            of the differences against fine-tuning. Else they stand in the order of the summary.
     """
-    covered = {entry["users_covered"] for entry in summary["strategies"].values()}
+    entries = summary["strategies"]
+    covered = {entry["users_covered"] for entry in entries.values()}
     users = f"{max(covered, default=0):,} of {summary['users']:,} users have both classes in test"
-    chosen = ", chosen on validation" if any(entry["validation"] for entry in summary["strategies"].values()) else ""
-    names = min(max(map(len, summary["strategies"]), default=0), NAMES_WIDTH)
+    chosen = ", chosen on validation" if any(entry["validation"] for entry in entries.values()) else ""
+    names = min(max(map(len, entries), default=0), NAMES_WIDTH)
+    figures = "user AUC and GAUC" if ranked else "user AUC"
     table = Table(
         title=f"{escape(summary['model'])} on {escape(summary['dataset'])}, global CTR {summary['global_ctr']:.3f}, "
         f"{summary['seeds']} seeds; {users}",
-        caption=f"Tuned with: learning rate x epochs{chosen}. Differences in user AUC, 95 % intervals (paired "
-        "bootstrap over users and seeds); * excludes 0 after correction for all comparisons made." + _diverged(summary),
+        caption=f"Tuned with: learning rate x epochs{chosen}. Differences in {figures}, 95 % intervals (paired "
+        "bootstrap over users and seeds); * excludes 0 after correction for all comparisons made"
+        + (" in the same figure." if ranked else ".")
+        + _gates(entries)
+        + _diverged(entries),
         box=SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
     )
-    for heading, justify in {
-        "strategy": "left",
-        "tuned with": "left",
-        "user AUC": "right",
-        "GAUC": "right",
-        "log loss": "right",
-        "harmed": "right",
-        "vs no-fine-tuning": "right",
-        "vs fine-tuning": "right",
-    }.items():
-        width = names if heading == "strategy" else None
-        table.add_column(heading, justify=justify, overflow="fold", min_width=width)  # type: ignore[arg-type]
-    for name, entry in summary["strategies"].items():
-        harmed = entry["share_harmed"]
-        table.add_row(
-            escape(name),
-            "" if entry["learning_rate"] is None else f"{entry['learning_rate']:g} x {entry['epochs']}",
-            *(number(entry[figure]) for figure in ("auc_user_mean", "gauc_impressions", "log_loss")),
-            "" if harmed is None or name == "no-fine-tuning" else f"{harmed:.0%}",
-            "" if name == "no-fine-tuning" else difference(entry["vs_no_fine_tuning"]),
-            "" if name == "fine-tuning" else difference(entry["vs_fine_tuning"]),
-        )
+    table.add_column("strategy", overflow="fold", min_width=names)
+    table.add_column("tuned with", overflow="fold")
+    columns = _RANKED if ranked else _IN_ORDER
+    for heading in columns:
+        table.add_column(heading, justify="right", overflow="fold")
+    for name in sorted(entries, key=lambda name: -_gauc_gain(entries[name])) if ranked else entries:
+        entry = entries[name]
+        tuned_with = "" if entry["learning_rate"] is None else f"{entry['learning_rate']:g} x {entry['epochs']}"
+        table.add_row(escape(name), tuned_with, *(cell(name, entry) for cell in columns.values()))
     console = Console(width=FIGURES_WIDTH + names, record=True, file=None, color_system=None, force_jupyter=False)
     with console.capture() as text:
         console.print(table)
     return text.get()
 
 
-def _diverged(summary: dict[str, Any]) -> str:
+def _figure(key: str) -> Cell:
+    return lambda name, entry: number(entry[key])
+
+
+def _harmed(name: str, entry: dict[str, Any]) -> str:
+    harmed = entry["share_harmed"]
+    return "" if harmed is None or name == "no-fine-tuning" else f"{harmed:.0%}"
+
+
+def _against(baseline: str, *, gauc: bool = False) -> Cell:
+    def cell(name: str, entry: dict[str, Any]) -> str:
+        compared = entry[f"vs_{baseline.replace('-', '_')}"]
+        if compared is None or name == baseline:
+            return ""
+        return difference(compared["gauc_impressions_difference"] if gauc else compared)
+
+    return cell
+
+
+# Heading to what stands below it, of a strategy's name and entry.
+_IN_ORDER: dict[str, Cell] = {
+    "user AUC": _figure("auc_user_mean"),
+    "GAUC": _figure("gauc_impressions"),
+    "log loss": _figure("log_loss"),
+    "harmed": _harmed,
+    "vs no-fine-tuning": _against("no-fine-tuning"),
+    "vs fine-tuning": _against("fine-tuning"),
+}
+_RANKED: dict[str, Cell] = {
+    "log loss": _figure("log_loss"),
+    "harmed": _harmed,
+    "user AUC": _figure("auc_user_mean"),
+    "vs no-fine-tuning": _against("no-fine-tuning"),
+    "GAUC": _figure("gauc_impressions"),
+    "GAUC vs no-fine-tuning": _against("no-fine-tuning", gauc=True),
+}
+
+
+def _gauc_gain(entry: dict[str, Any]) -> float:
+    """By how much GAUC is above that of no fine-tuning; without a number, the least."""
+    compared = entry["vs_no_fine_tuning"]
+    gain: float | None = compared and compared["gauc_impressions_difference"]["mean"]
+    return float("-inf") if gain is None else gain
+
+
+def _gates(entries: dict[str, Any]) -> str:
+    """What each gate removes and costs."""
+    told = ""
+    for name, entry in entries.items():
+        if gate := entry.get("gate"):
+            removed, lost = _share(gate["harm_removed"]), _share(gate["gain_lost"])
+            twin = escape(gate["ungated"])
+            told += (
+                f" {escape(name)} removes {removed} of the harm that {twin} does to users' AUC, and {lost} of its gain."
+            )
+    return told
+
+
+def _share(interval: dict[str, Any]) -> str:
+    """A share with its limits, in percent."""
+    mean, low, high = (interval[key] for key in ("mean", "low", "high"))
+    if mean is None:
+        return "none"
+    return f"{mean:.0%}" if low is None else f"{mean:.0%} [{low:.0%}, {high:.0%}]"
+
+
+def _diverged(entries: dict[str, Any]) -> str:
     """Names the strategies whose models diverged for some users."""
-    counts = {name: entry["diverged"] for name, entry in summary["strategies"].items() if entry["diverged"]}
+    counts = {name: entry["diverged"] for name, entry in entries.items() if entry["diverged"]}
     told = ", ".join(f"{escape(name)} ({count:,})" for name, count in counts.items())
     return f" Models of some users and seeds diverged and count as AUC 0.5: {told}." if told else ""
 

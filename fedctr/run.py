@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from fedctr.cloud import VERSION
-from fedctr.composition import strategies_of
+from fedctr.composition import ALL, strategies_of
 from fedctr.config import Experiment
 from fedctr.data.cache import open_dataset
 from fedctr.data.dataset import Dataset
@@ -27,7 +27,7 @@ from fedctr.published import Published
 from fedctr.published_run import published_by
 from fedctr.registry import fingerprint, parse
 from fedctr.retention import EVERYTHING
-from fedctr.strategy import ClientStrategy, code_of, share_held_out, trainable_of
+from fedctr.strategy import ClientStrategy, code_of, share_held_out, strategies, trainable_of
 
 
 @dataclass(eq=False)
@@ -63,16 +63,17 @@ class Run(RunFolder):
             FedctrError: for an unknown name or option, bad files, more partitions than users, or a folder that
                 holds another run. Nothing has been written then.
         """
-        shelf = strategies_of(experiment.strategies)
+        shelf = strategies_of([spec for spec in experiment.strategies if spec != ALL])
         models.find(parse(experiment.model).name)
         if experiment.device == "cuda" and not torch.cuda.is_available():
             raise FedctrError("device: PyTorch finds no GPU here; leave out --device, or choose cpu")
         dataset = open_dataset(experiment.dataset, experiment.path, experiment.on_bad_row, reporter)
         parameters = [name for name, _ in models.create(experiment.model, dataset.schema).named_parameters()]
         for spec, strategy in shelf.items():
-            _check_tunable(spec, strategy, experiment.model, parameters)
-            if strategy.tunes and experiment.local != EVERYTHING and strategy.held_out() > 0:
-                raise FedctrError(f"local: strategy {spec} judges by the latest local samples, which must not be lost")
+            _check_fit(spec, strategy, experiment, parameters)
+        if ALL in experiment.strategies:
+            shelf |= _others(shelf, experiment, parameters, reporter)
+            experiment = experiment.model_copy(update={"strategies": tuple(shelf)})
         check_partitions(experiment.partitions, dataset)
         borrowed = published_by(experiment.published, experiment, dataset) if experiment.published else []
         folder = experiment.out or new_folder(dataset.name, experiment.model)
@@ -120,11 +121,30 @@ class Run(RunFolder):
         return value
 
 
-def _check_tunable(spec: str, strategy: ClientStrategy, model: str, parameters: list[str]) -> None:
+def _check_fit(spec: str, strategy: ClientStrategy, experiment: Experiment, parameters: list[str]) -> None:
+    """Refuse a strategy that finds nothing to tune, or needs samples that devices lose."""
     try:
         trainable_of(strategy, parameters)
-        share_held_out(strategy)
+        share = share_held_out(strategy)
     except ValueError as error:
-        raise FedctrError(f"strategy {spec!r} with model {model!r}: {error}") from None
+        raise FedctrError(f"strategy {spec!r} with model {experiment.model!r}: {error}") from None
     except (Exception, SystemExit):  # a stranger's hook that fails is reported by the client, with the user
         return
+    if strategy.tunes and experiment.local != EVERYTHING and share > 0:
+        raise FedctrError(f"local: strategy {spec} judges by the latest local samples, which must not be lost")
+
+
+def _others(
+    named: dict[str, ClientStrategy], experiment: Experiment, parameters: list[str], reporter: Reporter
+) -> dict[str, ClientStrategy]:
+    """All other installed strategies with their default options; of those that do not fit, a line says why."""
+    found: dict[str, ClientStrategy] = {}
+    for name in strategies.classes():
+        try:
+            strategy = strategies.create(name)
+            if strategy not in named.values():
+                _check_fit(name, strategy, experiment, parameters)
+                found[name] = strategy
+        except FedctrError as error:
+            reporter.say(f"{ALL} leaves out {name}: {error}")
+    return found

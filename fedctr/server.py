@@ -11,6 +11,7 @@ from flwr.app import Context, Message, MessageType, RecordDict
 from flwr.serverapp import Grid, ServerApp
 
 from fedctr.cloud import publish
+from fedctr.composition import ALL
 from fedctr.config import Experiment
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
@@ -285,7 +286,7 @@ def main(grid: Grid, context: Context) -> None:
         run = Run.open(experiment, reporter)
         serve(grid, run)
         result = conclude(run)
-        print(result.table())
+        print(result.table(ranked=ALL in experiment.strategies))
         print(f"Run folder: {run.folder.absolute()}")
     if result.complaint:
         raise FedctrError(result.complaint)

@@ -43,6 +43,7 @@ def paired_difference(
     replicates: int = 10_000,
     level: float = 0.95,
     seed: int = 0,
+    weights: Floats | None = None,
 ) -> Interval:
     """Bootstrap interval for the mean of per-user differences between two methods.
 
@@ -69,6 +70,8 @@ def paired_difference(
         replicates: number of bootstrap replicates.
         level: of the interval.
         seed: of the resampling. Equal seeds resample the same users, so intervals compare well.
+        weights: float64 (users,), above 0, for a mean weighted by them; a replicate is then the ratio of two sums over
+            the users that it draws. None for 1 each.
 
     Returns:
         The interval. With fewer than two covered users nothing can be said, so the limits are NaN; with none,
@@ -76,6 +79,37 @@ def paired_difference(
 
     Raises:
         ValueError: when there is no seed, a difference is infinite, or a user is covered in some seeds only.
+    """
+    weights = np.ones(len(differences)) if weights is None else weights
+    return paired_ratio((differences.T * weights).T, weights[:, None], comparisons, replicates, level, seed)
+
+
+def paired_ratio(
+    differences: Floats,
+    wholes: Floats,
+    comparisons: int = 1,
+    replicates: int = 10_000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Bootstrap interval for the sum of all differences as a share of the sum of all wholes.
+
+    Users and seeds are drawn as in :func:`paired_difference`, and each replicate is the ratio of both sums over what it
+    has drawn. A replicate whose whole is 0 says nothing and is left out.
+
+    Args:
+        differences: float64 (users, seeds), the rows of users that are not covered all NaN.
+        wholes: float64 (users, seeds), or (users, 1) for the same in every seed; at least 0.
+        comparisons: as for :func:`paired_difference`.
+        replicates: likewise.
+        level: likewise.
+        seed: likewise.
+
+    Returns:
+        The interval; its mean is the ratio, NaN with its limits where the whole of all users is 0.
+
+    Raises:
+        ValueError: as :func:`paired_difference`.
     """
     if differences.ndim != 2 or not differences.shape[1] or np.isinf(differences).any():
         raise ValueError(
@@ -87,19 +121,24 @@ def paired_difference(
     if ((missing > 0) & (missing < seeds)).any():
         user = np.flatnonzero((missing > 0) & (missing < seeds))[0]
         raise ValueError(f"user in row {user} is covered in {seeds - missing[user]} of {seeds} seeds")
-    covered = differences[missing == 0]
+    covered, wholes = differences[missing == 0], wholes[missing == 0]
     users = len(covered)
+    nan = float("nan")
+    total = float(np.broadcast_to(wholes, covered.shape).sum())
+    if not total:
+        return Interval(nan, nan, nan, nan, nan, users, seeds)
+    mean = float(covered.sum()) / total
     if users < 2:
-        nan = float("nan")
-        return Interval(float(covered.mean()) if users else nan, nan, nan, nan, nan, users, seeds)
-    if (covered == covered[0, 0]).all():  # such as a method compared with itself
-        same = float(covered[0, 0])
-        return Interval(same, same, same, same, same, users, seeds)
-    means = _replicates(covered, replicates, np.random.default_rng(seed))
+        return Interval(mean, nan, nan, nan, nan, users, seeds)
+    if (covered == mean * wholes).all():  # such as a method compared with itself
+        return Interval(mean, mean, mean, mean, mean, users, seeds)
+    ratios = _replicates(covered, wholes, replicates, np.random.default_rng(seed))
     tail = (1 - level) / 2
     corrected = tail / comparisons
-    low, high, corrected_low, corrected_high = np.quantile(means, [tail, 1 - tail, corrected, 1 - corrected]).tolist()
-    return Interval(float(covered.mean()), low, high, corrected_low, corrected_high, users, seeds)
+    low, high, corrected_low, corrected_high = np.nanquantile(
+        ratios, [tail, 1 - tail, corrected, 1 - corrected]
+    ).tolist()
+    return Interval(mean, low, high, corrected_low, corrected_high, users, seeds)
 
 
 def drift_bucket(drift: Floats) -> pd.Categorical:
@@ -128,19 +167,19 @@ def sample_bucket(samples: npt.NDArray[np.int64]) -> pd.Categorical:
     return pd.cut(samples, edges, right=False, labels=["<20", "20-49", "50-99", "100-199", ">=200"])
 
 
-def _replicates(covered: Floats, replicates: int, rng: np.random.Generator) -> Floats:
-    """Resampled means, float64 (replicates,), of float64 (users, seeds)."""
+def _replicates(covered: Floats, wholes: Floats, replicates: int, rng: np.random.Generator) -> Floats:
+    """Resampled ratios, float64 (replicates,), of float64 (users, seeds) and (users, seeds or 1)."""
     users, seeds = covered.shape
     groups = min(users, _GROUPS)
     seed_weights = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=replicates) / seeds
     starts = np.arange(groups) * users // groups
-    totals = np.add.reduceat(rng.permutation(covered), starts)
-    sizes = np.diff(starts, append=users)
-    means = np.empty(replicates)
+    order = rng.permutation(users)
+    totals, sizes = (np.add.reduceat(each[order], starts) for each in (covered, wholes))
+    ratios = np.empty(replicates)
     step = max(1, _DRAWN_AT_ONCE // groups)
     for start in range(0, replicates, step):
         chunk = slice(start, start + step)
-        drawn = rng.integers(groups, size=(len(means[chunk]), groups))
-        sums = totals[drawn].sum(axis=1)
-        means[chunk] = (sums * seed_weights[chunk]).sum(axis=1) / sizes[drawn].sum(axis=1)
-    return means
+        drawn = rng.integers(groups, size=(len(ratios[chunk]), groups))
+        above, below = ((sums[drawn].sum(axis=1) * seed_weights[chunk]).sum(axis=1) for sums in (totals, sizes))
+        ratios[chunk] = np.divide(above, below, out=np.full(len(above), np.nan), where=below > 0)
+    return ratios

@@ -33,6 +33,8 @@ class Local:
         samples: float32 (users, 1), all local samples.
         ctr: float32 (users, 1), the local CTR; 0 for a user without samples.
         predict: gives ``published_logits``.
+        random: draws a number from 0 to below 1 for each user, float32 (users, 1), evenly. It is given the name of what
+            the number is for, and depends on that, the seed and the user alone, never on the minibatch or the cohort.
     """
 
     labels: Tensor
@@ -41,6 +43,7 @@ class Local:
     samples: Tensor
     ctr: Tensor
     predict: Callable[[], Tensor]
+    random: Callable[[str], Tensor]
 
     @cached_property
     def published_logits(self) -> Tensor:
@@ -57,6 +60,7 @@ class Local:
             samples=self.samples,
             ctr=self.ctr,
             predict=lambda: self.published_logits.gather(1, positions),
+            random=self.random,
         )
 
     def block(self, first: int, length: int, users: int) -> "Local":
@@ -68,6 +72,7 @@ class Local:
             samples=self.samples[:users],
             ctr=self.ctr[:users],
             predict=lambda: self.published_logits[:users, first : first + length],
+            random=lambda stage: self.random(stage)[:users],
         )
 
     def mean(self, values: Tensor) -> Tensor:
@@ -105,7 +110,7 @@ class ClientStrategy(ABC):
         """The logits (users, samples) that the loss sees while tuning; scoring uses the model's own."""
         return logits
 
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
         """Loss of every sample of a minibatch, float32 (users, samples); its mean over a user's samples counts."""
         return F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
 
@@ -186,7 +191,7 @@ def minibatch_loss(
         return values
 
     adjusted = checked("logits", strategy.logits(logits, local, published))
-    losses = checked("loss", strategy.loss(adjusted, targets, local))
+    losses = checked("loss", strategy.loss(adjusted, targets, local, published))
     return local.mean(torch.where(local.mask, losses, 0.0)).squeeze(1)
 
 

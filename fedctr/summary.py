@@ -15,6 +15,7 @@ from fedctr.comparison import compare
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
 from fedctr.folder import write_whole
+from fedctr.gating import gate_report, ungated
 from fedctr.messages import Failure
 from fedctr.picture import draw_comparison
 from fedctr.protocol import validation_curve
@@ -50,9 +51,9 @@ class Result:
         others = f" ({len(self.failures) - 1} more in log.txt)" if len(self.failures) > 1 else ""
         return f"{self.failures[0]}{others}; what the others computed is kept in {self.folder}"
 
-    def table(self) -> str:
-        """The strategies side by side, as text."""
-        return render(self.summary)
+    def table(self, *, ranked: bool = False) -> str:
+        """The strategies side by side, as text, in their own order or by their gain in GAUC, the largest first."""
+        return render(self.summary, ranked=ranked)
 
 
 def kept_result(run: Run) -> Result | None:
@@ -84,18 +85,23 @@ def conclude(run: Run) -> Result:
     rows = _rows(run)
     complete = [spec for spec in run.strategies if all(run.cell("test", spec, seed).is_file() for seed in run.seeds)]
     users = _user_table(run, rows)
+    test = users[users["split"] == "test"]
     summary: dict[str, Any] = {
         "dataset": run.experiment.dataset,
         "model": run.experiment.model,
         "global_ctr": global_ctr,
         "users": run.dataset.users,
         "seeds": run.experiment.seeds,
-        "strategies": compare(users[users["split"] == "test"], complete, global_ctr),
+        "strategies": compare(test, complete, global_ctr),
         "failures": [asdict(failure) for failure in run.failures],
         "versions": _versions(),
     }
     for spec in complete:
         summary["strategies"][spec] |= _hyperparameters(run, spec)
+    if "no-fine-tuning" in complete:
+        gates = gate_report(test, ungated({spec: run.strategies[spec] for spec in complete}))
+        for spec, report in gates.items():
+            summary["strategies"][spec]["gate"] = report
     summary = _without_nan(summary)
     write_whole(run.folder / "users.parquet", lambda file: users.to_parquet(file, index=False))
     write_whole(

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from fedctr.published import Published
 from fedctr.ranking import bayesian_personalised_ranking
 from fedctr.strategy import ClientStrategy, Local
 
@@ -29,7 +30,7 @@ class Joint(ClientStrategy):
         if not isinstance(self.weight, int | float) or not 0 < self.weight < float("inf"):
             raise ValueError(f"weight {self.weight!r} must be a number above 0")
 
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
         """The sum of both losses of every sample."""
         order = bayesian_personalised_ranking(logits, local.labels, local.mask)
-        return super().loss(logits, targets, local) + self.weight * order
+        return super().loss(logits, targets, local, published) + self.weight * order

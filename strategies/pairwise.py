@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from fedctr.published import Published
 from fedctr.ranking import bayesian_personalised_ranking
 from fedctr.strategy import ClientStrategy, Local
 
@@ -21,6 +22,6 @@ class Pairwise(ClientStrategy):
     reads_targets: ClassVar[bool] = False
     reads_level: ClassVar[bool] = False
 
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
         """Each sample's mean over the pairs that it is in."""
         return bayesian_personalised_ranking(logits, local.labels, local.mask)

@@ -18,6 +18,7 @@ from fedctr.messages import Columns, Task
 from fedctr.models.model import models
 from fedctr.personalise import personalise
 from fedctr.published import Published
+from fedctr.randomness import uniform
 from fedctr.strategy import ClientStrategy, Local
 
 GROUPS, CATEGORIES, TAGS = 4, 6, 8
@@ -99,15 +100,24 @@ def aligned(value: Tensor) -> Tensor:
 
 
 def local_of(
-    *users: Sequence[int], published_logits: Tensor | None = None, dtype: torch.dtype = torch.float32
+    *users: Sequence[int], published_logits: Tensor | None = None, dtype: torch.dtype = torch.float32, first: int = 0
 ) -> Local:
-    """Users with the given labels, padded to the longest."""
+    """Users with the given labels, padded to the longest; their numbers, which draws depend on, begin at the first."""
     length = max(map(len, users))
     labels = torch.tensor([[*user, *[0] * (length - len(user))] for user in users], dtype=dtype)
     mask = torch.tensor([[place < len(user) for place in range(length)] for user in users], dtype=torch.bool)
     positives, samples = labels.sum(1, keepdim=True), mask.sum(1, keepdim=True).to(dtype)
     logits = torch.zeros_like(labels) if published_logits is None else published_logits
-    return Local(labels, mask, positives, samples, positives / samples.clamp(min=1), lambda: logits)
+    numbers = np.arange(first, first + len(users))
+    return Local(
+        labels,
+        mask,
+        positives,
+        samples,
+        ctr=positives / samples.clamp(min=1),
+        predict=lambda: logits,
+        random=lambda stage: torch.from_numpy(uniform(0, stage, numbers)).unsqueeze(1).to(dtype),
+    )
 
 
 ANYTHING = publish("lr", world([1]).schema, global_ctr=0.25)
@@ -142,7 +152,7 @@ class Everything(ClientStrategy):
     def logits(self, logits: Tensor, local: Local, published: Published) -> Tensor:
         return logits + local.ctr.sigmoid() * F.softplus(logits.tanh())
 
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
         margins = (logits.unsqueeze(2) - logits.unsqueeze(1)) * (2 * local.labels - 1).unsqueeze(2)
         rank = (F.softplus(-margins) * local.mask.unsqueeze(1)).sum(2) / local.mask.sum(1, keepdim=True).clamp(min=1)
         return rank + F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
@@ -194,5 +204,5 @@ class Brier(ClientStrategy):
 
     name: ClassVar[str] = "brier"
 
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
         return (logits.sigmoid() - targets).square()

@@ -28,8 +28,8 @@ class Mine(ClientStrategy):
 
     name = "mine"
 
-    def loss(self, logits, targets, local):
-        return super().loss(logits, targets, local) / 2
+    def loss(self, logits, targets, local, published):
+        return super().loss(logits, targets, local, published) / 2
 
 
 class Picky(ClientStrategy):

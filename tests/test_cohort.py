@@ -157,7 +157,7 @@ def assert_equal_to_the_loop(
     moved = 0.0
     for users in gather(features, recipe.batch_size, lambda users, length: 32):
         cohort = Cohort.build(features, users, "test", recipe.batch_size, published.model.reads)
-        tuned = fine_tune(published, strategy, cohort, cohort.local(published), recipe)
+        tuned = fine_tune(published, strategy, cohort, cohort.local(published, recipe.seed), recipe)
         plain = [loop.fine_tune(published, strategy, features, int(user), recipe) for user in users]
         before = cohort.score(published.model, cohort.stack(published.model))
         for parameters in tuned:
@@ -260,7 +260,7 @@ class Spy(ClientStrategy):
 def test_hooks_are_shown_the_local_samples_and_nothing_else(features: Features) -> None:
     published, spy = publish("lr", features.dataset.schema), Spy()
     cohort = Cohort.build(features, np.array([7, 8]), "test", 32)
-    for _ in fine_tune(published, spy, cohort, cohort.local(published), Recipe(0, 0.1, 1)):
+    for _ in fine_tune(published, spy, cohort, cohort.local(published, 0), Recipe(0, 0.1, 1)):
         pass
     (local,) = spy.locals
     for row, user in enumerate((7, 8)):
@@ -285,7 +285,7 @@ def test_a_strategy_that_tunes_nothing_is_refused_by_both_engines(features: Feat
     published = publish("lr", features.dataset.schema)
     cohort = Cohort.build(features, np.array([7, 8]), "test", 32)
     for engine in (
-        fine_tune(published, Frozen(), cohort, cohort.local(published), Recipe(0, 0.1, 1)),
+        fine_tune(published, Frozen(), cohort, cohort.local(published, 0), Recipe(0, 0.1, 1)),
         loop.fine_tune(published, Frozen(), features, 7, Recipe(0, 0.1, 1)),
     ):
         with pytest.raises(ValueError, match="trainable chose none of the parameters bias, user"):
@@ -365,8 +365,8 @@ def test_plain_fine_tuning_is_what_autograd_makes_of_the_same_loss(features: Fea
     """Only the contract's own loss has its gradient in closed form; a loss that calls it has not."""
 
     class Itself(FineTuning):
-        def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
-            return super().loss(logits, targets, local)
+        def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
+            return super().loss(logits, targets, local, published)
 
     for model in MODELS:
         published = publish(model, features.dataset.schema)
@@ -418,7 +418,7 @@ def test_a_user_without_samples_keeps_the_published_parameters_to_the_bit(featur
     assert len(users) > 2
     cohort = Cohort.build(features, users, "test", 32)
     row, origin = users.tolist().index(0), cohort.stack(published.model)
-    *_, tuned = fine_tune(published, FineTuning(), cohort, cohort.local(published), Recipe(3, 0.1, 2))
+    *_, tuned = fine_tune(published, FineTuning(), cohort, cohort.local(published, 3), Recipe(3, 0.1, 2))
     for name, value in tuned.items():
         assert torch.equal(value[row], origin[name][row]), name
     assert not torch.equal(tuned["deep.layers.0.weight"][0], origin["deep.layers.0.weight"][0])

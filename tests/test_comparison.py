@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -6,7 +7,7 @@ import pandas as pd
 import pytest
 
 from fedctr.comparison import compare
-from fedctr.statistics import paired_difference
+from fedctr.statistics import Interval, paired_difference
 
 NAN = float("nan")
 GLOBAL_CTR = 0.3
@@ -101,7 +102,10 @@ def test_differences_are_paired_by_user_and_seed(
     assert compared["corrected_low"] < compared["low"] < compared["mean"] < compared["high"]
     assert (compared["users"], compared["seeds"]) == (32, 2)
     gauc = found["pairwise"]["gauc_impressions"] - found[baseline]["gauc_impressions"]
-    assert compared["gauc_impressions_difference"] == pytest.approx(gauc)
+    assert compared["gauc_impressions_difference"]["mean"] == pytest.approx(gauc)
+    samples = wide(table, "pairwise", "samples")[0].to_numpy(dtype=float)
+    weighted = paired_difference(differences.to_numpy(), comparisons=3, weights=samples)
+    assert compared["gauc_impressions_difference"] == asdict(weighted)
     gain = differences.mean(axis=1) * wide(table, "pairwise", "samples")[0]
     largest = (gain / gain.sum()).dropna()
     assert compared["gauc_largest_share"] == pytest.approx(largest.max())
@@ -134,7 +138,7 @@ def test_a_baseline_compared_with_itself_differs_by_exactly_nothing(
 ) -> None:
     itself = found[baseline][key]
     assert [itself[limit] for limit in ("mean", "low", "high", "corrected_low", "corrected_high")] == [0.0] * 5
-    assert itself["gauc_impressions_difference"] == 0.0
+    assert itself["gauc_impressions_difference"] == asdict(Interval(0.0, 0.0, 0.0, 0.0, 0.0, users=32, seeds=2))
     assert np.isnan(itself["gauc_largest_share"])
     assert all(
         bucket["mean"] == bucket["low"] == bucket["high"] == 0.0

@@ -111,7 +111,9 @@ def test_what_no_component_overrides_is_as_in_plain_fine_tuning() -> None:
     composed, plain = Composed.of([HeadOnly(), Proximal()]), FineTuning()
     assert composed.targets(LOCAL, ANYTHING) is LOCAL.labels
     assert composed.logits(LOGITS, LOCAL, ANYTHING) is LOGITS
-    assert torch.equal(composed.loss(LOGITS, LOCAL.labels, LOCAL), plain.loss(LOGITS, LOCAL.labels, LOCAL))
+    assert torch.equal(
+        composed.loss(LOGITS, LOCAL.labels, LOCAL, ANYTHING), plain.loss(LOGITS, LOCAL.labels, LOCAL, ANYTHING)
+    )
     assert composed.held_out() == 0
     only = Composed.of([HeadOnly(), Tempered()])
     assert only.penalty({}, {}) is None

@@ -68,7 +68,7 @@ class Moody(ClientStrategy):
 
     name: ClassVar[str] = "moody"
 
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
         return (1 + next(calls) % 7) * (logits - targets).square()
 
 
@@ -108,10 +108,10 @@ class Untyped(ClientStrategy):
 
     name: ClassVar[str] = "untyped"
 
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
         if len(logits) == 1:
             raise RuntimeError("not alone")
-        return super().loss(logits, targets, local)
+        return super().loss(logits, targets, local, published)
 
     def held_out(self) -> float:
         return 2.0

@@ -239,9 +239,9 @@ def test_a_user_whose_model_diverges_is_left_out_and_counted(features: Features)
     class Wild(ClientStrategy):
         name = "wild"
 
-        def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+        def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
             weight = torch.where(local.samples == 7, 1e30, 1.0)
-            return super().loss(logits, targets, local) * weight
+            return super().loss(logits, targets, local, published) * weight
 
     found = contribute(published, Wild(), features, task(), Terms(1))
     assert (found.users, found.diverged) == (6, 1)

@@ -235,8 +235,8 @@ class NaNLogits(FineTuning):
 
 
 class NaNLoss(FineTuning):
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
-        return super().loss(logits, targets, local) + torch.where(victim(local), NAN, 0.0)
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
+        return super().loss(logits, targets, local, published) + torch.where(victim(local), NAN, 0.0)
 
 
 class WideTargets(Raises):
@@ -250,8 +250,8 @@ class OneLogit(FineTuning):
 
 
 class MeanLoss(FineTuning):
-    def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
-        losses = super().loss(logits, targets, local)
+    def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
+        losses = super().loss(logits, targets, local, published)
         return losses.mean() if victim(local).any() else losses
 
 

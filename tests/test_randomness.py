@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedctr.randomness import permutations, words, words_at
+from fedctr.randomness import permutations, uniform, words, words_at
 
 MASK64 = 2**64 - 1
 seeds = st.integers(-(2**70), 2**70)
@@ -104,3 +104,13 @@ def test_the_orders_of_two_stages_are_unrelated() -> None:
     users = np.arange(6_000)
     first, second = (permutations(0, stage, users, np.ones((6_000, 3), dtype=bool)) for stage in ("1", "2"))
     assert (first == second).all(1).mean() == pytest.approx(1 / 6, abs=0.02)
+
+
+def test_uniform_numbers_are_the_leading_24_bits_of_a_word() -> None:
+    users = np.arange(1_000)
+    found = uniform(5, "stage", users)
+    assert found.dtype == np.float32
+    assert found.tolist() == [(int(word) >> 40) / 2**24 for word in words(5, "stage", users, 1)[:, 0]]
+    assert 0 <= found.min() < 0.01
+    assert 0.99 < found.max() < 1
+    assert found.mean() == pytest.approx(0.5, abs=0.03)

@@ -109,3 +109,52 @@ def test_it_says_that_validation_chose_where_it_did(validation: list[Any], said:
     text = " ".join(render(summary(pairwise=entry(validation=validation))).split())
     assert ("learning rate x epochs, chosen on validation." in text) == said
     assert ("learning rate x epochs." in text) == (not said)
+
+
+# ----------------------------------------------------------------------------------------- ranked, gates
+
+
+def gained(auc: float, gauc: float | None) -> dict[str, Any]:
+    """An entry with these differences against no fine-tuning."""
+    limits = (None, None) if gauc is None else (gauc - 0.002, gauc + 0.002)
+    compared = interval(auc, auc - 0.001, auc + 0.001) | {"gauc_impressions_difference": interval(gauc, *limits)}
+    return entry(vs_no_fine_tuning=compared)
+
+
+def test_the_largest_gain_in_gauc_comes_first_whatever_the_user_auc() -> None:
+    some = summary(a=gained(0.03, -0.01), no_fine_tuning=gained(0, 0), b=gained(0.01, None), c=gained(-0.02, 0.02))
+    lines = [line.split() for line in render(some, ranked=True).splitlines()]
+    assert [line[0] for line in lines if line and line[0] in some["strategies"]] == ["c", "no-fine-tuning", "a", "b"]
+    in_order = [line.split() for line in render(some).splitlines()]
+    assert [line[0] for line in in_order if line and line[0] in some["strategies"]] == [*some["strategies"]]
+
+
+def test_a_ranked_row_has_both_differences_with_their_intervals() -> None:
+    text = render(summary(pairwise=gained(-0.02, 0.013), no_fine_tuning=gained(0, 0)), ranked=True)
+    assert row(text, "pairwise") == [
+        *("pairwise", "0.1", "x", "3", "0.5000", "25%"),
+        *("0.7001", "-0.0200", "[-0.0210,", "-0.0190]*", "0.7000", "+0.0130", "[+0.0110,", "+0.0150]*"),
+    ]
+    assert row(text, "no-fine-tuning")[-2:] == ["0.7001", "0.7000"]  # nothing against itself
+    assert "GAUC vs no-fine-tuning" in text
+    assert "Differences in user AUC and GAUC, 95 % intervals" in " ".join(text.split())
+
+
+def test_without_a_baseline_a_ranked_table_keeps_its_order() -> None:
+    alone = {name: entry(vs_no_fine_tuning=None) for name in ("b", "a")}
+    text = render(summary(**alone), ranked=True)
+    assert [line.split()[0] for line in text.splitlines() if line.strip()[:2] in ("a ", "b ")] == ["b", "a"]
+
+
+def test_what_a_gate_is_worth_stands_below() -> None:
+    report = {
+        "ungated": "fine-tuning",
+        "harm_removed": interval(0.625, 0.5, 0.75),
+        "gain_lost": interval(-0.1, None, None),
+    }
+    text = " ".join(render(summary(gate=entry(gate=report))).split())
+    assert text.endswith(
+        "gate removes 62% [50%, 75%] of the harm that fine-tuning does to users' AUC, and -10% of its gain."
+    )
+    report["harm_removed"] = interval(None, None, None)
+    assert "gate removes none of the harm" in " ".join(render(summary(gate=entry(gate=report))).split())

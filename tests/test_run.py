@@ -1,6 +1,6 @@
 import json
 import tomllib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,6 +17,7 @@ from fedctr.progress import Silent
 from fedctr.registry import fingerprint
 from fedctr.retention import Retention
 from fedctr.run import Run
+from fedctr.strategy import ClientStrategy, strategies
 from fedctr.summary import Result
 from strategies.gate import Gate
 from strategies.head_only import HeadOnly
@@ -307,6 +308,8 @@ def test_what_fails_while_it_is_written_leaves_the_old_file(tmp_path: Path) -> N
             {"strategies": ("head-only+label-correction", "label-correction+head-only")},
             "strategies: label-correction+head-only and head-only+label-correction are the same; leave one out",
         ),
+        ({"strategies": ("all", "head-only[layers=9]")}, "strategy 'head-only[layers=9]' with model 'din["),
+        ({"strategies": ("al",)}, "unknown strategy 'al'"),
         ({"model": "dinn"}, "unknown model 'dinn'; did you mean din or dien or pnn?"),
         ({"model": "din[depth=2]"}, "model din has no option 'depth'"),
         ({"dataset": "sinthetic"}, "unknown data set 'sinthetic'; did you mean synthetic?"),
@@ -358,3 +361,79 @@ def test_a_composed_strategy_is_kept_by_the_code_of_all_that_it_is_made_of(
             )
             assert place() != before
     assert place() == before
+
+
+# ------------------------------------------------------------------------------------- all strategies
+
+
+class Listening(Silent):
+    """Keeps every line."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def open_all(folder: Path, *named: str, **keys: Any) -> tuple[Run, list[str]]:
+    """A run of all strategies and what was said of those left out."""
+    reporter = Listening()
+    run = Run.open(experiment(folder, strategies=("all", *named), **keys), reporter)
+    return run, [line for line in reporter.lines if line.startswith("all ")]
+
+
+def test_all_is_every_strategy_of_the_shelf_with_its_default_options(tmp_path: Path) -> None:
+    run, left_out = open_all(tmp_path / "run")
+    assert {spec: repr(strategy) for spec, strategy in run.strategies.items()} == {
+        name: repr(cls()) for name, cls in strategies.classes().items()
+    }
+    assert left_out == []
+
+
+def test_the_folder_spells_out_what_all_stood_for_and_is_gone_on_with_either_way(tmp_path: Path) -> None:
+    run, _ = open_all(tmp_path / "run")
+    config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    assert config["strategies"] == list(run.strategies) == [*strategies.classes()]
+    open_all(tmp_path / "run")
+    open_run(tmp_path / "run", strategies=tuple(config["strategies"]))
+
+
+def test_all_leaves_out_what_does_not_fit_and_says_why(tmp_path: Path) -> None:
+    run, left_out = open_all(tmp_path / "lr", model="lr")
+    assert set(strategies.classes()) - set(run.strategies) == {"head-only"}
+    assert len(left_out) == 1
+    assert left_out[0].startswith(
+        "all leaves out head-only: strategy 'head-only' with model 'lr': the model has no deep network"
+    )
+    run, left_out = open_all(tmp_path / "lossy", local=Retention(most=5))
+    assert set(strategies.classes()) - set(run.strategies) == {"gate"}
+    assert left_out == [
+        "all leaves out gate: local: strategy gate judges by the latest local samples, which must not be lost"
+    ]
+
+
+def test_beside_all_stand_strategies_with_options_and_none_stands_twice(tmp_path: Path) -> None:
+    run, _ = open_all(tmp_path / "run", "label-correction+gate", "gap-only", "proximal[weight=0.1]")
+    assert list(run.strategies)[:3] == ["label-correction+gate", "gap-only", "proximal[weight=0.1]"]
+    others = set(strategies.classes()) - {"gap-only", "proximal"}  # whose default is what was named
+    assert set(list(run.strategies)[3:]) == others
+
+
+def test_all_leaves_out_a_strangers_strategy_without_default_options(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @dataclass(frozen=True)
+    class Demanding(ClientStrategy):
+        """Wants to be told."""
+
+        name: ClassVar[str] = "demanding"
+        weight: float
+
+    shelf = {**strategies.classes(), "demanding": Demanding}
+    monkeypatch.setattr(strategies, "classes", lambda: shelf)
+    run, left_out = open_all(tmp_path / "run")
+    assert "demanding" not in run.strategies
+    assert len(left_out) == 1
+    assert left_out[0].startswith("all leaves out demanding: strategy 'demanding': ")
+    assert "missing 1 required positional argument: 'weight'" in left_out[0]

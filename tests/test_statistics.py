@@ -3,7 +3,7 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 
-from fedctr.statistics import drift_bucket, paired_difference, sample_bucket
+from fedctr.statistics import drift_bucket, paired_difference, paired_ratio, sample_bucket
 
 NAN = float("nan")
 
@@ -68,6 +68,45 @@ def test_random_groups_of_users_give_the_same_width(users: int) -> None:
 def test_equal_differences_leave_no_doubt(users: int) -> None:
     interval = paired_difference(np.full((users, 2), 0.25), replicates=100)
     assert astuple(interval) == pytest.approx((0.25, 0.25, 0.25, 0.25, 0.25, users, 2))
+
+
+# ------------------------------------------------------------------------------------ weights and ratios
+
+
+@pytest.mark.parametrize("seeds", [1, 3])
+def test_a_weighted_interval_is_that_of_a_ratio_estimator(seeds: int) -> None:
+    """By the delta method: the standard error of R = sum(w d) / sum(w) is sqrt(sum((w (d - R)) ** 2)) / sum(w)."""
+    rng, users = np.random.default_rng(0), 800
+    weights, column = rng.integers(1, 40, users).astype(float), rng.normal(size=(users, 1))
+    interval = paired_difference(np.repeat(column, seeds, axis=1), weights=weights)
+    ratio = (weights * column[:, 0]).sum() / weights.sum()
+    error = np.sqrt(((weights * (column[:, 0] - ratio)) ** 2).sum()) / weights.sum()
+    assert interval.mean == pytest.approx(ratio)
+    assert interval.high - interval.low == pytest.approx(2 * 1.96 * error, rel=0.05)
+
+
+def test_equal_weights_change_nothing() -> None:
+    differences = np.random.default_rng(0).normal(size=(50, 3))
+    weighted = paired_difference(differences, comparisons=4, weights=np.full(50, 4.0))
+    assert astuple(weighted) == pytest.approx(astuple(paired_difference(differences, comparisons=4)))
+
+
+def test_a_ratio_by_hand() -> None:
+    # Of users (1, 3) and (3, 3) every replicate is 1/3, 4/6 or 3/3, with chances 1/4, 1/2 and 1/4.
+    interval = paired_ratio(np.array([[1.0], [3.0]]), np.array([[3.0], [3.0]]))
+    assert (interval.mean, interval.low, interval.high) == pytest.approx((4 / 6, 1 / 3, 1))
+
+
+def test_the_whole_may_differ_by_seed() -> None:
+    interval = paired_ratio(np.array([[1.0, 0.0], [1.0, 0.0]]), np.array([[1.0, 3.0], [1.0, 3.0]]))
+    assert (interval.mean, interval.low, interval.high) == pytest.approx((2 / 8, 0, 1))
+
+
+def test_replicates_without_a_whole_are_left_out_and_without_any_there_is_no_ratio() -> None:
+    some = paired_ratio(np.array([[0.5], [0.0], [0.0]]), np.array([[1.0], [0.0], [0.0]]))
+    assert (some.mean, some.low, some.high) == (0.5, 0.5, 0.5)
+    none = paired_ratio(np.zeros((3, 2)), np.zeros((3, 2)))
+    np.testing.assert_equal(astuple(none), (NAN, NAN, NAN, NAN, NAN, 3, 2))
 
 
 # ------------------------------------------------------------------------------------ corrected limits

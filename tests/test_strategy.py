@@ -105,7 +105,7 @@ def test_a_strategy_that_overrides_nothing_is_plain_fine_tuning() -> None:
     assert plain.components() == (plain,)
     assert plain.keep({"samples": torch.zeros(3).numpy()}, {}).tolist() == [True] * 3
     assert not any(overrides(plain, hook) for hook in HOOKS)
-    losses = plain.loss(logits, local.labels, local)
+    losses = plain.loss(logits, local.labels, local, ANYTHING)
     assert losses[0].tolist() == pytest.approx([math.log1p(math.exp(z)) for z in (-0.5, -1.0, 2.0)])
 
 
@@ -120,7 +120,7 @@ def test_the_loss_is_that_of_the_logits_that_the_strategy_makes() -> None:
         def logits(self, logits: Tensor, local: Local, published: Published) -> Tensor:
             return 2 * logits
 
-        def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
+        def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
             return logits - targets
 
     local = local_of([1, 0])
@@ -159,8 +159,8 @@ def test_what_stands_in_the_padding_is_of_no_account(junk: float) -> None:
         def targets(self, local: Local, published: Published) -> Tensor:
             return targets
 
-        def loss(self, logits: Tensor, targets: Tensor, local: Local) -> Tensor:
-            return torch.where(local.mask, super().loss(logits, local.labels, local), junk)
+        def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
+            return torch.where(local.mask, super().loss(logits, local.labels, local, published), junk)
 
     assert soft_labels(Junk(), local, ANYTHING) is targets
     loss = minibatch_loss(Junk(), logits, targets, local, ANYTHING)
@@ -281,6 +281,7 @@ def test_which_parameters_are_tuned_may_depend_on_all_of_them() -> None:
 def test_the_shelf_holds_what_scripts_call_by_name() -> None:
     expected = {"no-fine-tuning", "fine-tuning", "label-correction", "logit-adjustment", "pairwise"}
     expected |= {"head-only", "bias-only", "proximal", "joint", "gate"}
+    expected |= {"reweighting", "listwise", "distillation", "embeddings-only", "label-smoothing", "random-target"}
     assert expected | {"gap-only", "wrong-direction"} <= set(strategies.classes())
 
 
@@ -304,7 +305,7 @@ def test_hooks_treat_each_user_as_if_it_were_alone(name: str) -> None:
     losses = minibatch_loss(strategy, logits, targets, together, ANYTHING)
     assert torch.isfinite(losses).all()
     for user, labels in enumerate(users):
-        alone = local_of(labels, published_logits=published_logits[user : user + 1])
+        alone = local_of(labels, published_logits=published_logits[user : user + 1], first=user)
         own = soft_labels(strategy, alone, ANYTHING)
         torch.testing.assert_close(targets[user], own[0])
         loss = minibatch_loss(strategy, logits[user : user + 1], own, alone, ANYTHING)

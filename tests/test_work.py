@@ -119,7 +119,7 @@ class Scene:
 
     def epoch(self) -> list[Counter[Operation]]:
         """The operations of the second epoch, step by step."""
-        local, recipe = self.cohort.local(self.published), Recipe(0, 0.1, 2, BATCH)
+        local, recipe = self.cohort.local(self.published, 0), Recipe(0, 0.1, 2, BATCH)
         epochs, enter = fine_tune(self.published, FineTuning(), self.cohort, local, recipe), Descent.__enter__
         recorder = Recorder()
 
@@ -309,7 +309,7 @@ def test_nothing_that_a_step_makes_is_as_large_as_the_weights_of_all_users(spec:
 @each_network
 def test_an_epoch_moves_the_stacked_weights_where_they_are(spec: str) -> None:
     scene = Scene(spec, "whole", [3] * 8)
-    local, recipe = scene.cohort.local(scene.published), Recipe(0, 0.1, 2, BATCH)
+    local, recipe = scene.cohort.local(scene.published, 0), Recipe(0, 0.1, 2, BATCH)
     epochs = fine_tune(scene.published, FineTuning(), scene.cohort, local, recipe)
     first, second = (
         {name: value.data_ptr() for name, value in parameters.items()} for parameters in (next(epochs), next(epochs))

@@ -35,7 +35,8 @@ def bench(
             "--strategies",
             "--strategy",
             help="Separated by commas; options in brackets, as in label-correction\\[variant=shift]; "
-            "your own as my_module:MyStrategy. `fedctr strategies` lists them.",
+            "your own as my_module:MyStrategy. `fedctr strategies` lists them; all stands for every one that is "
+            "installed and fits the model, and sorts the table by GAUC.",
         ),
     ] = None,
     seeds: Annotated[int | None, typer.Option(help="How many; each trains its own global model.")] = None,
@@ -100,6 +101,7 @@ def bench(
 
 def _bench_one(experiment: "Experiment", as_json: bool) -> None:
     from fedctr.benchmark import bench as run
+    from fedctr.composition import ALL
     from fedctr.progress import Terminal
 
     # What a stranger's strategy prints must not get between the lines of a result.
@@ -108,7 +110,7 @@ def _bench_one(experiment: "Experiment", as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(result.summary, indent=1))
     else:
-        typer.echo(result.table())
+        typer.echo(result.table(ranked=ALL in experiment.strategies))
         typer.echo(f"Run folder: {result.folder}")
     if result.complaint:
         raise FedctrError(result.complaint)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from fedctr.composition import strategies_of
+from fedctr.composition import ALL, strategies_of
 from fedctr.config import LOGISTICS, Experiment
 from fedctr.data.loader import loaders
 from fedctr.errors import FedctrError, did_you_mean
@@ -94,7 +94,7 @@ class Plan:
         """Find every data set, model and strategy on its shelf, before the first experiment takes an hour.
 
         Raises:
-            FedctrError: for an unknown name or option, a path for what is generated, a strategy listed twice, or a
+            FedctrError: for an unknown name or option, a path for what is generated, a strategy listed twice, all, or a
                 folder that holds something else.
         """
         if (self.out / "identity.json").is_file():
@@ -108,6 +108,8 @@ class Plan:
         for model in dict.fromkeys(experiment.model for experiment in experiments):
             models.named(model, 1)  # the schema is no option
         for strategies in dict.fromkeys(experiment.strategies for experiment in experiments):
+            if ALL in strategies:
+                raise FedctrError(f"strategies: {ALL} is for a single experiment; in a grid name them")
             strategies_of(strategies)
 
 

@@ -175,6 +175,18 @@ def last_layers(parameters: Sequence[str], count: int) -> list[str]:
     return [name for name, layer in layer_of.items() if layer >= layers - count]
 
 
+def embedding_tables(parameters: Sequence[str]) -> list[str]:
+    """Names of the parameters that are tables of :class:`Embeddings`.
+
+    Raises:
+        ValueError: when there is none.
+    """
+    found = [name for name in parameters if re.search(r"(^|\.)tables\.", name)]
+    if not found:
+        raise ValueError(f"the model has no embedding tables; its parameters are {', '.join(parameters)}")
+    return found
+
+
 class Embedding(nn.Module):
     """The table of one field; weight ``(cardinality, size)``, or ``(users, rows, size)`` with the rows in use.
 

@@ -28,6 +28,27 @@ def write_ratings(folder: Path, *ratings: str) -> None:
 # ---------------------------------------------------------------------------------------- what it prints
 
 
+def test_all_strategies_are_ranked_by_gauc_and_the_gate_is_judged(fedctr: Fedctr, tmp_path: Path) -> None:
+    options = ["--strategies", "all,label-correction+gate", "--out", "out"]
+    toml = write_toml(tmp_path / "experiment.toml", model="lr", seeds=1, learning_rates=(0.1,), epochs=(1,))
+    code, out, err = fedctr("bench", toml.name, *options)
+    assert code == 0
+    assert "all leaves out head-only: strategy 'head-only' with model 'lr': the model has no deep network" in err
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())["strategies"]
+    gains = {name: entry["vs_no_fine_tuning"]["gauc_impressions_difference"]["mean"] for name, entry in summary.items()}
+    rows = out[out.index("──") : out.index("Tuned with")].splitlines()
+    shown = [name for name in (line.split()[0] for line in rows if line.strip()) if name in gains]
+    assert len(shown) == len(summary) > 15
+    assert shown == sorted(gains, key=lambda name: -gains[name])
+    assert {name: entry["gate"]["ungated"] for name, entry in summary.items() if "gate" in entry} == {
+        "gate": "fine-tuning",
+        "label-correction+gate": "label-correction",
+    }
+    said = " ".join(out.split())
+    assert "label-correction+gate removes " in said
+    assert " of the harm that label-correction does to users' AUC, and " in said
+
+
 def test_json_is_all_that_reaches_standard_output_on_ray(tmp_path: Path, reference: Result) -> None:
     """Nor does any chatter of Ray or Flower reach standard error. Eight partitions give the same bits as two."""
     write_module(tmp_path, samples=-1)

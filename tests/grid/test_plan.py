@@ -163,6 +163,7 @@ def test_a_file_without_axes_is_a_single_experiment(text: str, grid: bool) -> No
             "strategies = [['gate+proximal', 'proximal+gate']]",
             "strategies: proximal+gate and gate+proximal are the same",
         ),
+        ("strategies = [['all']]", "strategies: all is for a single experiment; in a grid name them"),
         ("strategies = [['fine-tunning']]", "unknown strategy 'fine-tunning'; did you mean fine-tuning"),
     ],
 )

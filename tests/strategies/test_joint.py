@@ -14,7 +14,7 @@ from tests.engine import ANYTHING, local_of
 def test_by_hand() -> None:
     local = local_of([1, 0])
     targets = torch.tensor([[0.5, 0.25]])  # softened: the order still goes by the labels
-    found = Joint(2.0).loss(torch.tensor([[1.0, 0.0]]), targets, local)
+    found = Joint(2.0).loss(torch.tensor([[1.0, 0.0]]), targets, local, ANYTHING)
     order = math.log1p(math.exp(-1))
     first = 0.5 * math.log1p(math.exp(-1)) + 0.5 * math.log1p(math.exp(1))
     torch.testing.assert_close(found, torch.tensor([[first + 2 * order, math.log(2) + 2 * order]]))

@@ -22,7 +22,7 @@ def loss_over_pairs(user: list[tuple[int, float]]) -> list[float]:
 
 def test_by_hand() -> None:
     local = local_of([1, 0, 0])
-    found = Pairwise().loss(torch.tensor([[1.0, 1.0, 3.0]]), local.labels, local)
+    found = Pairwise().loss(torch.tensor([[1.0, 1.0, 3.0]]), local.labels, local, ANYTHING)
     won, lost = np.log(2), np.log1p(np.exp(2))
     torch.testing.assert_close(found, torch.tensor([[(won + lost) / 2, won, lost]]).float())
 
@@ -34,7 +34,7 @@ def test_it_is_the_loss_over_all_pairs_of_a_positive_and_a_negative(users: list[
     logits = torch.full_like(local.labels, 1000)
     for row, user in enumerate(users):
         logits[row, : len(user)] = torch.tensor([logit / 4 for _, logit in user])
-    found = Pairwise().loss(logits, local.labels, local)
+    found = Pairwise().loss(logits, local.labels, local, ANYTHING)
     for row, user in enumerate(users):
         expected = loss_over_pairs([(label, logit / 4) for label, logit in user])
         np.testing.assert_allclose(found[row, : len(user)], expected, rtol=1e-5, atol=1e-6)
