@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from fedctr.conformance import MODELS, check
+from fedctr.conformance.strategy import MODELS, check
 from fedctr.published import Published
 from fedctr.strategy import ClientStrategy, Local, strategies
 from tests.engine import Everything
@@ -24,7 +24,7 @@ def test_whatever_is_on_the_shelf_keeps_the_contract(strategy: ClientStrategy) -
 
 def test_every_rule_is_tried_on_every_model() -> None:
     rules = [finding.rule for finding in check(strategies.create("fine-tuning"))]
-    assert len(rules) == 4 + 6 * len(MODELS)
+    assert len(rules) == 4 + 7 * len(MODELS)
     assert "treats each user as if it were alone, to the bit (din)" in rules
 
 
