@@ -1,7 +1,6 @@
 """What the checks of all contracts have in common."""
 
 import dataclasses
-import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -36,7 +35,7 @@ def frozen(found: object) -> Finding:
 def described(cls: type, what: str) -> Finding:
     """Whether a class has a docstring of its own; ``what`` it should say ends the rule."""
     # A dataclass without a docstring gets its signature as one.
-    own = inspect.getdoc(cls) and not (cls.__doc__ or "").startswith(f"{cls.__name__}(")
+    own = cls.__doc__ and not cls.__doc__.startswith(f"{cls.__name__}(")
     return Finding(f"says in its docstring what it {what}", "" if own else "the class has no docstring")
 
 
