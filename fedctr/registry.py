@@ -86,12 +86,21 @@ class Registry(Generic[T]):
         Raises:
             FedctrError: when two classes claim one name, or something else shadows the package.
         """
-        found: dict[str, type[T]] = {}
-        for cls in [*self._on_shelf(), *self._from_entry_points()]:
+        return {name: cls for name, (cls, _) in self.listed().items()}
+
+    def listed(self) -> dict[str, tuple[type[T], str]]:
+        """Name to class and the distribution that brings it, such as ``"fedctr"``, sorted by name.
+
+        Raises:
+            FedctrError: as :meth:`classes`.
+        """
+        found: dict[str, tuple[type[T], str]] = {}
+        for cls, package in [*((cls, SHIPPED[0]) for cls in self._on_shelf()), *self._from_entry_points()]:
             name: str = cls.name  # type: ignore[attr-defined]
-            if found.setdefault(name, cls) is not cls:
+            first, _ = found.setdefault(name, (cls, package))
+            if first is not cls:
                 raise FedctrError(
-                    f"two {self.kind} classes are named {name!r}: {_where(found[name])} and {_where(cls)}; rename one"
+                    f"two {self.kind} classes are named {name!r}: {_where(first)} and {_where(cls)}; rename one"
                 )
         return dict(sorted(found.items()))
 
@@ -155,7 +164,7 @@ class Registry(Generic[T]):
             and cls.__module__ == getattr(module, "__name__", "")
         ]
 
-    def _from_entry_points(self) -> list[type[T]]:
+    def _from_entry_points(self) -> list[tuple[type[T], str]]:
         found = []
         for point in importlib.metadata.entry_points(group=self.group):
             try:
@@ -163,7 +172,8 @@ class Registry(Generic[T]):
             except (Exception, SystemExit) as error:  # a stranger's module may fail in any way while it is imported
                 kind = "" if isinstance(error, ImportError | AttributeError) else f"{type(error).__name__}: "
                 raise FedctrError(f"entry point {point.name} = {point.value} ({self.group}): {kind}{error}") from error
-            found.append(self._checked(cls, f"entry point {point.name} = {point.value}"))
+            checked = self._checked(cls, f"entry point {point.name} = {point.value}")
+            found.append((checked, point.dist.name if point.dist else ""))
         return found
 
     def _imported(self, name: str) -> type[T]:
@@ -212,6 +222,11 @@ def fingerprint(cls: type) -> str:
     """Identifies a class by its name and the source of its module: another text, another fingerprint."""
     source = inspect.getsource(importlib.import_module(cls.__module__))
     return f"{_where(cls)} {hashlib.sha256(source.encode()).hexdigest()[:16]}"
+
+
+def is_shipped(cls: type) -> bool:
+    """Whether a class comes with fedctr."""
+    return cls.__module__.partition(".")[0] in SHIPPED
 
 
 def _where(cls: type) -> str:

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -98,14 +98,16 @@ def files(folder: Path) -> set[str]:
     return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
 
 
-def install_wheel(target: Path, module: str, source: str, entry_point: str) -> Path:
-    """Have pip install a distribution with one module that announces one strategy; returns the folder."""
+def install_wheel(target: Path, module: str, source: str, announced: Mapping[str, str]) -> Path:
+    """Have pip install a distribution with one module that announces a class in some groups; returns the folder."""
     name, facts = f"{module}-1.2.3", f"{module}-1.2.3.dist-info"
     content = {
         f"{module}.py": source,
         f"{facts}/METADATA": f"Metadata-Version: 2.1\nName: {module}\nVersion: 1.2.3\n",
         f"{facts}/WHEEL": "Wheel-Version: 1.0\nGenerator: by hand\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
-        f"{facts}/entry_points.txt": f"[fedctr.strategies]\nwhatever = {entry_point}\n",
+        f"{facts}/entry_points.txt": "".join(
+            f"[{group}]\nwhatever = {module}:{cls}\n" for group, cls in announced.items()
+        ),
     }
     content[f"{facts}/RECORD"] = "".join(f"{file},,\n" for file in [*content, f"{facts}/RECORD"])
     wheel = target.with_name(f"{name}-py3-none-any.whl")

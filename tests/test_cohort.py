@@ -83,6 +83,12 @@ def features() -> Features:
 
 
 @pytest.fixture(scope="module")
+def kinds() -> Features:
+    """A user of each kind: none, one and a few local samples, a full batch, one more, three batches."""
+    return features_of([0, 1, 17, 32, 33, 65], [3, 4, 33, 1, 10, 0])
+
+
+@pytest.fixture(scope="module")
 def large() -> Features:
     return features_of(TRAIN, TEST, **LARGE)
 
@@ -180,9 +186,9 @@ def assert_equal_to_the_loop(
         if not ("layers=2" in spec and model.startswith("autoint"))  # whose head has one layer
     ],
 )
-def test_every_strategy_of_the_shelf_is_equal_to_the_plain_loop(spec: str, model: str, features: Features) -> None:
-    published = publish(model, features.dataset.schema)
-    assert_equal_to_the_loop(published, strategy_of(spec), features, Recipe(3, 0.1, 2))
+def test_every_strategy_of_the_shelf_is_equal_to_the_plain_loop(spec: str, model: str, kinds: Features) -> None:
+    published = publish(model, kinds.dataset.schema)
+    assert_equal_to_the_loop(published, strategy_of(spec), kinds, Recipe(3, 0.1, 2))
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -1,4 +1,4 @@
-"""A stranger's strategy: from a module in the current folder, or from an installed distribution."""
+"""What a stranger brings: from a module in the current folder, or from an installed distribution."""
 
 import json
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from fedctr.data.cache import open_dataset
 from fedctr.data.split import Fractions, split
 from fedctr.summary import Result
 from tests.application import DATASET, command, files, install_wheel, users_of, write_toml
+from tests.application import MODEL as SPEC
 from tests.mischief import write_module
 
 pytestmark = pytest.mark.usefixtures("small_cache")
@@ -32,15 +33,36 @@ class Shrunk(ClientStrategy):
 '''
 
 
+MODEL = '''
+from fedctr.models.din import DIN
+
+class Net(DIN):
+    """The shelf's DIN under another name."""
+    name = "stranger-net"
+    citation = "A stranger, 2025"
+'''
+
+WORLD = '''
+from dataclasses import dataclass
+from fedctr.data.synthetic import Synthetic
+
+@dataclass(frozen=True)
+class World(Synthetic):
+    """The shelf's synthetic world under another name."""
+    name = "stranger-world"
+'''
+
+
 def rows_of(users: pd.DataFrame, strategy: str) -> pd.DataFrame:
     return users[users["strategy"] == strategy].drop(columns="strategy").reset_index(drop=True)
 
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder into which pip has installed a distribution that announces a strategy."""
-    source = STRATEGY.replace("NAME", "shrunk")
-    return install_wheel(tmp_path_factory.mktemp("target"), "stranger", source, "stranger:Shrunk")
+    """A folder into which pip has installed a distribution that announces a strategy, a model and a data set."""
+    source = STRATEGY.replace("NAME", "shrunk") + MODEL + WORLD
+    announced = {"fedctr.strategies": "Shrunk", "fedctr.models": "Net", "fedctr.datasets": "World"}
+    return install_wheel(tmp_path_factory.mktemp("target"), "stranger", source, announced)
 
 
 def announce(folder: Path, name: str) -> Path:
@@ -56,8 +78,11 @@ def announce(folder: Path, name: str) -> Path:
 # ----------------------------------------------------------------------------------- module and class
 
 
-def test_a_module_of_the_current_folder_on_ray(reference: Result, tmp_path: Path) -> None:
-    """With folders beside it that are called like ours, and like the standard library; one strategy fails."""
+def test_a_strangers_code_on_ray_and_inline(reference: Result, installed: Path, tmp_path: Path) -> None:
+    """Strategies of the current folder and of a distribution, which also brings model and data set.
+
+    Beside them are folders that are called like ours, and like the standard library; and one strategy fails.
+    """
     dataset = open_dataset(DATASET)
     starts, stops = split(dataset, Fractions()).bounds("train")
     counts = pd.Series(stops - starts)
@@ -66,9 +91,13 @@ def test_a_module_of_the_current_folder_on_ray(reference: Result, tmp_path: Path
     for name in ("strategies", "clients", "json"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "__init__.py").write_text("raise RuntimeError('the wrong one')")
-    strategies = ("no-fine-tuning", "my_module:Mine", "my_module:Raises", "fine-tuning")
-    toml = write_toml(tmp_path / "experiment.toml", strategies=strategies, backend="ray")
-    ended = command(tmp_path, "bench", toml.name)
+    toml = write_toml(
+        tmp_path / "experiment.toml",
+        strategies=("no-fine-tuning", "my_module:Mine", "my_module:Raises", "fine-tuning", "shrunk[factor=1]"),
+        backend="ray",
+    )
+    own = "--dataset", DATASET.replace("synthetic", "stranger-world"), "--model", SPEC.replace("din[", "stranger-net[")
+    ended = command(tmp_path, "bench", toml.name, *own, path=[installed])
 
     client = 0 if victim < 25 else 1
     id_ = dataset.user_ids[victim].as_py()
@@ -82,19 +111,41 @@ def test_a_module_of_the_current_folder_on_ray(reference: Result, tmp_path: Path
     )
     assert "Traceback" not in ended.stderr
     users = users_of(tmp_path / "out")
-    for strategy in ("no-fine-tuning", "fine-tuning"):
-        expected = rows_of(reference.users, strategy)
+    for strategy, same in (("no-fine-tuning",) * 2, ("fine-tuning",) * 2, ("shrunk[factor=1]", "fine-tuning")):
+        expected = rows_of(reference.users, same)
         pd.testing.assert_frame_equal(rows_of(users, strategy), expected, check_exact=True)
     survivors = set(rows_of(users, "my_module:Raises")["user"])
     assert survivors == {str(user) for user in dataset.user_ids[25:] if client == 0} | {
         str(user) for user in dataset.user_ids[:25] if client == 1
     }
 
-    inline = command(tmp_path, "bench", toml.name, "--backend", "inline", "--out", "inline")
+    options = *own, "--backend", "inline", "--out", "inline"
+    inline = command(tmp_path, "bench", toml.name, *options, path=[installed])
     assert inline.returncode == 2
-    assert users_of(tmp_path / "inline").equals(users)
+    assert (tmp_path / "inline" / "users.parquet").read_bytes() == (tmp_path / "out" / "users.parquet").read_bytes()
     mine = rows_of(users, "my_module:Mine")
     assert mine["split"].value_counts().to_dict() == {"validation": 100, "test": 100}
+
+
+def test_a_model_and_a_data_set_of_the_current_folder(
+    reference: Result, fedctr: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    (tmp_path / "own.py").write_text(MODEL + WORLD)
+    toml = write_toml(tmp_path / "experiment.toml", strategies=("fine-tuning",))
+    own = "--dataset", DATASET.replace("synthetic", "own:World"), "--model", SPEC.replace("din[", "own:Net[")
+    assert fedctr("bench", toml.name, *own)[0] == 0
+    users, expected = (rows_of(rows, "fine-tuning") for rows in (users_of(tmp_path / "out"), reference.users))
+    pd.testing.assert_frame_equal(users, expected, check_exact=True)
+    assert "users with drift beyond" in fedctr("data", "describe", "own:World[users=50]")[1]
+
+
+def test_a_data_set_is_read_again_when_its_code_has_changed(
+    fedctr: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
+    for users in (20, 30):
+        source = f"{WORLD}    def read(self, *how): return Synthetic(users={users}).read(*how)\n"
+        (tmp_path / "own.py").write_text(source)
+        assert json.loads(fedctr("data", "describe", "own:World", "--json")[1])["users"] == users
 
 
 def test_half_the_loss_is_half_the_step(fedctr: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
@@ -139,20 +190,29 @@ def test_a_module_that_fails_is_one_line(
 # ------------------------------------------------------------------------------- installed distributions
 
 
-def test_an_installed_strategy_is_listed_and_run_by_its_name(installed: Path, tmp_path: Path) -> None:
-    listed = json.loads(command(tmp_path, "strategies", "--json", path=[installed]).stdout)
-    assert {"name": "shrunk", "description": "Labels shrunk by a factor [0, 1].", "citation": "A stranger, 2026",
-            "options": {"factor": None, "rest": [1, 2]}} in listed  # fmt: skip
-    shown = command(tmp_path, "strategies", path=[installed]).stdout
-    assert "Labels shrunk by a factor [0, 1]." in shown
+def test_whatever_a_distribution_brings_is_listed(installed: Path, tmp_path: Path) -> None:
+    ended = command(tmp_path, "strategies", path=[installed])
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "Labels shrunk by a factor [0, 1]." in ended.stdout
+    said = "model stranger-net (fedctr models); data set stranger-world (fedctr data list)"
+    assert ended.stdout.splitlines()[-1] == f"Other packages bring more: {said}"
 
-    strategies = ("shrunk[factor=1]", "fine-tuning")
-    toml = write_toml(tmp_path / "experiment.toml", strategies=strategies, seeds=1)
-    ended = command(tmp_path, "bench", toml.name, "--json", path=[installed])
-    assert ended.returncode == 0
-    assert list(json.loads(ended.stdout)["strategies"]) == list(strategies)
-    users = users_of(tmp_path / "out")
-    pd.testing.assert_frame_equal(rows_of(users, strategies[0]), rows_of(users, strategies[1]), check_exact=True)
+    strategies, models, data = (
+        {entry["name"]: entry for entry in json.loads(command(tmp_path, *words, "--json", path=[installed]).stdout)}
+        for words in (["strategies"], ["models"], ["data", "list"])
+    )
+    assert strategies["shrunk"] == {
+        "name": "shrunk",
+        "description": "Labels shrunk by a factor [0, 1].",
+        "options": {"factor": None, "rest": [1, 2]},
+        "citation": "A stranger, 2026",
+        "home": "",
+        "package": "stranger",
+    }
+    assert models["stranger-net"].items() >= {"citation": "A stranger, 2025", "package": "stranger"}.items()
+    assert models["stranger-net"]["options"] == models["din"]["options"]
+    assert (models["din"]["package"], data["synthetic"]["package"]) == ("fedctr", "fedctr")
+    assert data["stranger-world"]["options"]["users"] == 1000
 
 
 def test_two_strategies_of_one_name_are_both_named(installed: Path, tmp_path: Path) -> None:

@@ -2,17 +2,20 @@
 
 import os
 import sys
+from pathlib import Path
 
 import click
 import typer
 from typer.core import TyperGroup
 
-from fedctr.cli import bench, data, strategies, train
+from fedctr.cli import bench, data, models, strategies, train
 from fedctr.errors import FedctrError
 
 
 class _Group(TyperGroup):
     def invoke(self, ctx: click.Context) -> object:
+        # A stranger's module is looked for where the command was given, after everything that is installed.
+        sys.path.append(str(Path.cwd()))
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as interrupt:
@@ -30,6 +33,7 @@ app = typer.Typer(
 app.command()(bench.bench)
 app.command()(train.train)
 app.add_typer(strategies.app, name="strategies")
+app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")
 
 

@@ -83,8 +83,6 @@ def bench(
         "out": out,
     }
     given = {key: value for key, value in given.items() if value is not None}
-    # A stranger's module is looked for where the command was given, after everything that is installed.
-    sys.path.append(str(Path.cwd()))
     values = Experiment.read(experiment) if experiment else {}
     if experiment and is_grid(values):
         _bench_grid(values, given, experiment, datasets, models, as_json)

@@ -1,4 +1,4 @@
-"""``fedctr data``: which data sets there are, fetching one, and what it looks like."""
+"""``fedctr data``: which data sets there are, fetching one, what it looks like, and how to add one of your own."""
 
 import json
 from dataclasses import asdict
@@ -9,6 +9,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from fedctr.cli.shelf import AsJson as ListAsJson
+from fedctr.cli.shelf import Name as NewName
+from fedctr.cli.shelf import Parent, report, show, write
 from fedctr.data.cache import files_of, open_dataset
 from fedctr.data.describe import FAR, Description, Drift, describe, draw, histogram, measure_drift
 from fedctr.data.loader import loaders, own_split
@@ -36,15 +39,12 @@ Picture = Annotated[
 
 
 @app.command("list")
-def list_() -> None:
-    """List the data sets that are installed.
+def list_(as_json: ListAsJson = False) -> None:
+    """List the data sets that are installed, with their options.
 
     Example: fedctr data list
     """
-    table = Table("data set", "what it is")
-    for name, loader in loaders.classes().items():
-        table.add_row(name, (loader.__doc__ or "").partition("\n")[0])
-    Console().print(table)
+    show(loaders, as_json)
 
 
 @app.command()
@@ -88,6 +88,32 @@ def describe_(
     console = Console()
     console.print(_figures(description), _quantiles(description), sep="\n")
     console.print(_bars(measure_drift(dataset, rule)))
+
+
+@app.command()
+def check(name: Spec, path: Files = None) -> None:
+    """Hold a data set to the contract that every data set keeps.
+
+    Its files are read twice, and again with each of them empty or full of noise, which it has to refuse in words.
+    Exit code 1 if a rule is broken.
+
+    Example: fedctr data check my_log:MyLog --path FOLDER
+    """
+    from fedctr.conformance.dataset import check as findings
+
+    report(name, lambda: findings(name, path))
+
+
+@app.command()
+def new(name: NewName, parent: Parent = Path()) -> None:
+    """Write a package to start a data set of your own from.
+
+    It holds the loader, a test that holds it to the contract, and the entry point by which fedctr finds it once it is
+    installed. (A log as csv or Parquet needs none: the data sets csv and parquet read it.)
+
+    Example: fedctr data new my-log
+    """
+    write(loaders, name, parent, f"fedctr data check {name} --path FILES")
 
 
 def _figures(description: Description) -> Table:

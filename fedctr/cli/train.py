@@ -80,8 +80,6 @@ def train(
         "out": out,
     }
     given = {key: value for key, value in given.items() if value is not None}
-    # A stranger's module is looked for where the command was given, after everything that is installed.
-    sys.path.append(str(Path.cwd()))
     values: dict[str, Any] = {}
     if training:
         values = Training.read(training)

@@ -248,6 +248,7 @@ class Amazon2014(Amazon):
     """Reviews from 1996 to 2014; the 5-core of Electronics has 192,403 users, 63,001 items and 1,689,188 reviews."""
 
     name: ClassVar[str] = "amazon-2014"
+    citation: ClassVar[str] = "McAuley et al., Image-based Recommendations on Styles and Substitutes, SIGIR 2015"
     home: ClassVar[str] = "https://cseweb.ucsd.edu/~jmcauley/datasets/amazon/links.html"
     patterns: ClassVar[tuple[str, ...]] = (
         r"reviews_(?P<category>\w+)_5\.json",
@@ -264,6 +265,7 @@ class Amazon2018(Amazon):
     """Reviews from 1996 to 2018."""
 
     name: ClassVar[str] = "amazon-2018"
+    citation: ClassVar[str] = "Ni, Li and McAuley, Justifying Recommendations, EMNLP 2019"
     home: ClassVar[str] = "https://nijianmo.github.io/amazon/"
     patterns: ClassVar[tuple[str, ...]] = (
         r"(?!meta_|reviews_)(?P<category>\w+)_5\.json",
@@ -279,6 +281,9 @@ class Amazon2023(Amazon):
     """Reviews from 1996 to 2023: whole as ``.jsonl``, or ratings only as ``.csv``, of which the latter is preferred."""
 
     name: ClassVar[str] = "amazon-2023"
+    citation: ClassVar[str] = (
+        "Hou et al., Bridging Language and Items for Retrieval and Recommendation, arXiv 2403.03952"
+    )
     home: ClassVar[str] = "https://amazon-reviews-2023.github.io/"
     patterns: ClassVar[tuple[str, ...]] = (r"(?P<category>\w+)\.csv", r"(?!meta_)(?P<category>\w+)\.jsonl")
     wanted: ClassVar[str] = "{}.csv.gz"

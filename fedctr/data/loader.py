@@ -8,6 +8,7 @@ from fedctr.data.dataset import Dataset
 from fedctr.data.reading import Reading
 from fedctr.data.source import Source
 from fedctr.data.split import Fractions, SplitRule
+from fedctr.errors import FedctrError
 from fedctr.registry import Registry, parse
 
 
@@ -19,7 +20,9 @@ class Loader(ABC):
 
     Attributes:
         name: what users type.
-        version: raise it when the same files would be read into other content; it is part of the cache key.
+        citation: where the data set was published.
+        version: raise it when the same files would be read into other content; it is part of the cache key. (So is the
+            source of the class's module, unless it comes with fedctr.)
         needs_files: False for a generator.
         sources: where the files can be fetched, the preferred first; empty when the user must bring them.
         split: the data set's own protocol, followed unless an experiment says otherwise.
@@ -27,6 +30,7 @@ class Loader(ABC):
     """
 
     name: ClassVar[str]
+    citation: ClassVar[str] = ""
     version: ClassVar[int] = 1
     needs_files: ClassVar[bool] = True
     sources: ClassVar[tuple[Source, ...]] = ()
@@ -54,7 +58,11 @@ class Loader(ABC):
         Raises:
             FedctrError: when one is missing.
         """
-        return [path] if path.is_file() else sorted(child for child in path.iterdir() if child.is_file())
+        if path.is_file():
+            return [path]
+        if not path.is_dir():
+            raise FedctrError(f"{path}: no such file or folder; give the files of {self.name}")
+        return sorted(child for child in path.iterdir() if child.is_file())
 
 
 loaders: Registry[Loader] = Registry("data set", "fedctr.data", "fedctr.datasets", Loader)  # type: ignore[type-abstract]

@@ -48,6 +48,7 @@ class MovieLens(Loader):
 
     layouts: ClassVar[tuple[Layout, ...]]
     scale: ClassVar[tuple[float, float]]
+    citation: ClassVar[str] = "Harper and Konstan, The MovieLens Datasets: History and Context, ACM TiiS 5(4), 2015"
     home: ClassVar[str] = "https://grouplens.org/datasets/movielens/"
 
     def read(self, path: Path | None, reading: Reading) -> Dataset:

@@ -49,6 +49,7 @@ class TaobaoBehavior(Loader):
     """
 
     name: ClassVar[str] = "taobao-behavior"
+    citation: ClassVar[str] = "Zhu et al., Learning Tree-based Deep Model for Recommender Systems, KDD 2018"
     split: ClassVar[SplitRule] = Days(hours_from_utc=8)
     home: ClassVar[str] = "https://tianchi.aliyun.com/dataset/649"
 

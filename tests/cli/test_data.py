@@ -1,4 +1,5 @@
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -20,6 +21,7 @@ def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp
     """Runs ``fedctr ARGUMENTS`` with a cache of its own; returns exit code, stdout and stderr."""
     monkeypatch.setenv("FEDCTR_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "120")
+    monkeypatch.setattr("sys.path", [*sys.path])
 
     return lambda *arguments: call_main(monkeypatch, capsys, *arguments)
 
@@ -81,9 +83,36 @@ def test_list_names_every_data_set(run: Run) -> None:
     assert code == 0
     assert "movielens-100k" in out
     assert "synthetic" in out
+    found = {entry["name"]: entry for entry in json.loads(run("data", "list", "--json")[1])}
+    assert found["movielens-1m"]["citation"].startswith("Harper and Konstan")
+    assert found["taobao-ads"]["home"] == "https://tianchi.aliyun.com/dataset/56"
+    assert found["synthetic"]["options"]["drift"] == 0.8
 
 
-@pytest.mark.parametrize("command", ["list", "get", "describe"])
+def test_a_new_data_set_keeps_the_contract_until_it_is_broken(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = "Wrote evening-clicks. Next: pip install -e evening-clicks; fedctr data check evening-clicks --path FILES\n"
+    assert run("data", "new", "evening-clicks") == (0, said, "")
+    monkeypatch.chdir("evening-clicks")
+    lines = [f"u{n % 3},i{n % 7},{n},{n % 5 // 4}" for n in range(60)]
+    Path("clicks.csv").write_text("\n".join(["user,item,time,click", *lines]))
+    code, out, err = run("data", "check", "evening_clicks:EveningClicks", "--path", "clicks.csv")
+    assert (code, err) == (0, "")
+    assert "kept    refuses clicks.csv if it is noise" in out
+
+    source = Path("evening_clicks.py").read_text()
+    Path("late_clicks.py").write_text(
+        source.replace("(user - 1, item - 1, click, time)", "(user - 1, item - 1, click, -time)")
+    )
+    code, out, _ = run("data", "check", "late_clicks:EveningClicks", "--path", "clicks.csv")
+    assert code == 1
+    assert "broken  gives times in seconds since 1970\n        sample 0 has -57, expected seconds from 0 to" in out
+    assert out.splitlines()[-1] == "late_clicks:EveningClicks: 1 rule broken"
+
+
+@pytest.mark.parametrize("command", ["list", "get", "describe", "check", "new"])
 def test_help_teaches_by_an_example(run: Run, command: str) -> None:
     code, out, _ = run("data", command, "--help")
     assert code == 0

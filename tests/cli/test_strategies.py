@@ -32,6 +32,8 @@ def test_those_that_scripts_call_are_there_as_json(fedctr: Fedctr) -> None:
         "description": "Correct the local labels so that the local prior moves to the global CTR, then fine-tune.",
         "options": {"variant": "one-sided", "clip": False, "strength": 10.0, "share": 0.5},
         "citation": "arXiv 2211.01163",
+        "home": "",
+        "package": "fedctr",
     }
 
 

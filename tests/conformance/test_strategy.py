@@ -1,15 +1,17 @@
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import ClassVar
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
-from fedctr.conformance import MODELS, check
+from fedctr.conformance.strategy import MODELS, check
 from fedctr.published import Published
-from fedctr.strategy import ClientStrategy, Local, strategies
+from fedctr.strategy import ClientStrategy, Kept, Local, Values, strategies
 from tests.engine import Everything
 
 
@@ -24,7 +26,7 @@ def test_whatever_is_on_the_shelf_keeps_the_contract(strategy: ClientStrategy) -
 
 def test_every_rule_is_tried_on_every_model() -> None:
     rules = [finding.rule for finding in check(strategies.create("fine-tuning"))]
-    assert len(rules) == 4 + 6 * len(MODELS)
+    assert len(rules) == 4 + 7 * len(MODELS)
     assert "treats each user as if it were alone, to the bit (din)" in rules
 
 
@@ -159,3 +161,136 @@ def test_models_in_which_there_is_nothing_to_tune_are_left_out_but_not_all_of_th
     assert not any(rule.startswith("runs on lr") for rule in rules)
     fault = faults(Picky("nowhere"))["finds something to tune in one model at least"]
     assert fault.startswith("lr: trainable chose none of the parameters bias, ")
+
+
+@dataclass(frozen=True)
+class Peeking(ClientStrategy):
+    """Looks for the test labels in the engine's own variables."""
+
+    name: ClassVar[str] = "peeking"
+
+    def targets(self, local: Local, published: Published) -> Tensor:
+        frame = sys._getframe()
+        while frame is not None and "cohort" not in frame.f_locals:
+            frame = frame.f_back  # type: ignore[assignment]
+        if frame is None:
+            return local.labels
+        seen: Tensor = frame.f_locals["cohort"].scored.labels.mean(1, keepdim=True)
+        return local.labels * 0 + seen[torch.arange(len(local.labels)) % len(seen)]
+
+
+def test_test_labels_are_not_to_be_read() -> None:
+    broken = faults(Peeking())
+    assert broken["reads no label of the test part (lr)"].startswith("logits of the user with ")
+    assert "does the same when it is run again (lr)" not in broken
+
+
+@dataclass(frozen=True)
+class Remembering(ClientStrategy):
+    """Takes a mean over all users it has met."""
+
+    name: ClassVar[str] = "remembering"
+    met: ClassVar[list[float]] = []
+
+    def targets(self, local: Local, published: Published) -> Tensor:
+        self.met.append(float(local.ctr[0]))
+        return local.labels * 0 + sum(self.met) / len(self.met)
+
+
+def test_nothing_is_kept_from_one_user_to_the_next() -> None:
+    assert "treats each user as if it were alone, to the bit (lr)" in faults(Remembering())
+
+
+@dataclass(frozen=True)
+class Unseeded(ClientStrategy):
+    """Flips labels by chance."""
+
+    name: ClassVar[str] = "unseeded"
+
+    def targets(self, local: Local, published: Published) -> Tensor:
+        return torch.where(torch.rand_like(local.labels) < 0.3, 1 - local.labels, local.labels)
+
+
+def test_chance_must_have_a_seed() -> None:
+    assert "does the same when it is run again (din)" in faults(Unseeded())
+
+
+@dataclass(frozen=True)
+class InPlace(ClientStrategy):
+    """Softens the labels themselves."""
+
+    name: ClassVar[str] = "in-place"
+
+    def targets(self, local: Local, published: Published) -> Tensor:
+        return local.labels.clamp_(0.1, 0.9)  # the second time it changes nothing
+
+
+def test_what_a_hook_is_given_stays_as_it_was() -> None:
+    broken = faults(InPlace())
+    assert broken["leaves what it is given as it was (lr)"] == "local.labels was changed in place; change a clone"
+
+
+@dataclass(frozen=True)
+class Wrong(ClientStrategy):
+    """One hook goes wrong, in one way or another."""
+
+    name: ClassVar[str] = "wrong"
+    kind: str = ""
+
+    def targets(self, local: Local, published: Published) -> Tensor:
+        if self.kind == "exit":
+            sys.exit("enough")
+        if self.kind == "type":
+            return local.labels.long()
+        return local.labels[:, :1] if self.kind == "targets" else local.labels
+
+    def logits(self, logits: Tensor, local: Local, published: Published) -> Tensor:
+        return logits * float("nan") if self.kind == "nan" else logits
+
+    def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor | None:
+        return torch.zeros(()) if self.kind == "penalty" else None
+
+    def chosen(self, parameters: Sequence[str]) -> list[str]:
+        return ["nowhere"] if self.kind == "chosen" else list(parameters)
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault"),
+    [
+        ("exit", "SystemExit: enough"),
+        ("type", "ValueError: targets returned torch.int64, expected a tensor of torch.float32"),
+        ("targets", "ValueError: targets returned shape (32, 1), expected (32, "),
+        ("nan", "ValueError: logits returned NaN"),
+        ("penalty", "ValueError: penalty returned shape (), expected shape ("),
+    ],
+)
+def test_a_hook_that_goes_wrong_is_told(kind: str, fault: str) -> None:
+    assert faults(Wrong(kind))[f"runs on {MODELS[0]}"].startswith(fault)
+
+
+def test_a_parameter_that_no_model_has() -> None:
+    fault = faults(Wrong("chosen"))["finds something to tune in one model at least"]
+    assert fault.startswith("lr: chosen named 'nowhere', which is none of the parameters")
+
+
+@dataclass(frozen=True)
+class Median(ClientStrategy):
+    """Keeps the better half of the users, or answers for one of them only."""
+
+    name: ClassVar[str] = "median"
+    answers: str = "all"
+
+    def held_out(self) -> float:
+        return 0.3
+
+    def keep(self, tuned: Mapping[str, Values], published: Mapping[str, Values]) -> Kept:
+        gain = published["log_loss"] - tuned["log_loss"]
+        kept: Kept = gain >= np.nanmedian(gain)
+        return kept if self.answers == "all" else kept[:1]
+
+
+@pytest.mark.filterwarnings("ignore:All-NaN slice encountered")
+def test_a_user_is_judged_by_itself() -> None:
+    rule = "judges each user as if it were alone"
+    assert faults(Median())[rule].endswith(" is another one where the user is alone")
+    assert faults(Median("one"))[rule] == "ValueError: keep returned bool (1,), expected bool (20,)"
