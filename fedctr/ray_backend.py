@@ -38,8 +38,15 @@ class TaskBackend(raybackend.RayBackend):
 
     def process_message(self, message: Message, context: Context) -> tuple[Message, Context]:
         """Have a worker answer a message."""
-        arguments = self._app, message, context, self._shared(message)
-        answer: tuple[Message, Context] = ray.get(self._answer.remote(*arguments))
+        answer = self._asked(message, context)
+        if wants_weights(answer[0]) and self._shared(message):  # which have come by in the meantime
+            answer = self._asked(message, context)
+        return answer
+
+    def _asked(self, message: Message, context: Context) -> tuple[Message, Context]:
+        answer: tuple[Message, Context] = ray.get(
+            self._answer.remote(self._app, message, context, self._shared(message))
+        )
         return answer
 
     def _shared(self, message: Message) -> "list[ray.ObjectRef[RecordDict]]":
@@ -47,8 +54,8 @@ class TaskBackend(raybackend.RayBackend):
         if message.metadata.message_type != MessageType.EVALUATE:
             return []  # a round of training has weights of its own, and they are in each of its messages
         name, published = name_of_published(message.content), share_of_published(message.content)
-        if published:
-            self._published.setdefault(name, ray.put(published))
+        if published and name not in self._published:
+            self._published[name] = ray.put(published)
         return [self._published[name]] if name in self._published else []
 
 

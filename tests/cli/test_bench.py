@@ -231,8 +231,8 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_start_goes_on(
     assert (code, out) == (2, "")
     kept = {name for name in files(tmp_path / "out") if name.startswith("cells/")}
     first, second = (cell("validation", "fine-tuning", seed) for seed in (0, 1))
-    # On Ray, the worker that is not busy with the slow one may have got to the second seed, or not through the first.
-    assert kept == {first} or (backend == "ray" and kept <= {first, second})
+    # On Ray, the worker that is not busy with the slow one may have got to the second seed.
+    assert kept == {first} or (backend == "ray" and kept == {first, second})
     assert err.splitlines()[-1] == (
         f"fedctr: interrupted; {len(kept)} finished parts are kept in out; run it again with --out out to go on"
     )
@@ -240,7 +240,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_start_goes_on(
     assert seconds < 30
     assert alive(tmp_path) == []
     assert not (tmp_path / "out" / ".stop").exists()
-    when = {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in kept}
+    when = (tmp_path / "out" / first).stat().st_mtime_ns
 
     again = command(tmp_path, "bench", toml.name, "--backend", "inline")
     assert again.returncode == 0
@@ -248,4 +248,4 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_start_goes_on(
     for strategy in strategies[:2]:
         rows = (table[table["strategy"] == strategy].reset_index(drop=True) for table in (users, reference.users))
         assert next(rows).equals(next(rows))
-    assert {name: (tmp_path / "out" / name).stat().st_mtime_ns for name in kept} == when
+    assert (tmp_path / "out" / first).stat().st_mtime_ns == when
