@@ -12,6 +12,7 @@ from mkdocs.structure.files import File, Files
 from typer.cli import get_docs_for_click
 
 from fedctr.cli import app
+from fedctr.cli.shelf import options_of, written
 from fedctr.models.model import models
 from fedctr.registry import Registry
 from fedctr.strategy import strategies
@@ -54,20 +55,16 @@ def shelf() -> str:
     return (
         "# Strategies and models\n\n"
         "Options go into brackets: `label-correction[variant=anchored]`, `din[embedding=16]`.\n\n"
-        f"## Strategies\n\n{_classes(strategies, 0)}\n"
+        f"## Strategies\n\n{_classes(strategies)}\n"
         "Strategies compose with `+`, as in `label-correction+head-only`; what cannot go together is refused.\n\n"
-        f"## Models\n\n{_classes(models, 1)}"  # the schema is no option
+        f"## Models\n\n{_classes(models)}"
     )
 
 
-def _classes(registry: Registry[Any], arguments: int) -> str:
+def _classes(registry: Registry[Any]) -> str:
     parts = []
     for name, cls in registry.classes().items():
-        options = list(inspect.signature(cls).parameters.values())[arguments:]
-        described = [
-            f"`{option.name}`" if option.default is option.empty else f"`{option.name}={option.default}`"
-            for option in options
-        ]
+        described = [f"`{option}`" for option in written(options_of(cls))]
         citation = getattr(cls, "citation", "")
         parts.append(
             f"### {name}\n\n{_plain(inspect.getdoc(cls) or '')}\n\n"

@@ -83,13 +83,6 @@ def features() -> Features:
 
 
 @pytest.fixture(scope="module")
-def kinds() -> Features:
-    """The first six: no local sample, one, a full batch, one more, two batches, one more."""
-    every = features_of(TRAIN, TEST)
-    return Features.build(every.dataset, every.split, range(6), every.histories.length)
-
-
-@pytest.fixture(scope="module")
 def large() -> Features:
     return features_of(TRAIN, TEST, **LARGE)
 
@@ -187,9 +180,9 @@ def assert_equal_to_the_loop(
         if not ("layers=2" in spec and model.startswith("autoint"))  # whose head has one layer
     ],
 )
-def test_every_strategy_of_the_shelf_is_equal_to_the_plain_loop(spec: str, model: str, kinds: Features) -> None:
-    published = publish(model, kinds.dataset.schema)
-    assert_equal_to_the_loop(published, strategy_of(spec), kinds, Recipe(3, 0.1, 2))
+def test_every_strategy_of_the_shelf_is_equal_to_the_plain_loop(spec: str, model: str, features: Features) -> None:
+    published = publish(model, features.dataset.schema)
+    assert_equal_to_the_loop(published, strategy_of(spec), features, Recipe(3, 0.1, 2))
 
 
 @pytest.mark.parametrize("model", MODELS)

@@ -36,9 +36,7 @@ def show(registry: Registry[Any], as_json: bool) -> None:
     table.add_column("options", no_wrap=True)
     table.add_column("from", no_wrap=True)
     for name, facts in found.items():
-        options = "\n".join(
-            key if value is None else f"{key}={_toml(value)}" for key, value in facts["options"].items()
-        )
+        options = "\n".join(written(facts["options"]))
         about = "\n".join(text for text in (facts["description"], facts["citation"], facts["home"]) if text)
         table.add_row(*(escape(text) for text in (name, about, options, facts["package"])))
     Console().print(table)
@@ -67,13 +65,22 @@ def write(registry: Registry[Any], name: str, parent: Path, check: str) -> None:
     typer.echo(f"Wrote {folder}. Next: pip install -e {folder}; {check}")
 
 
-def _describe(cls: type, package: str) -> dict[str, Any]:
+def options_of(cls: type) -> dict[str, Any]:
+    """Options and their defaults, None for one that must be given."""
     # A model is given the schema by position, which is no option.
     options = [option for option in inspect.signature(cls).parameters.values() if option.name != "schema"]
+    return {option.name: None if option.default is option.empty else option.default for option in options}
+
+
+def written(options: dict[str, Any]) -> list[str]:
+    """Options with their defaults as they are written in brackets."""
+    return [name if default is None else f"{name}={_toml(default)}" for name, default in options.items()]
+
+
+def _describe(cls: type, package: str) -> dict[str, Any]:
     return {
         "description": (inspect.getdoc(cls) or "").split("\n")[0],
-        # None stands for an option that must be given.
-        "options": {option.name: None if option.default is option.empty else option.default for option in options},
+        "options": options_of(cls),
         "citation": getattr(cls, "citation", ""),
         "home": getattr(cls, "home", ""),
         "package": package,

@@ -76,14 +76,11 @@ def _form(loader: Loader, dataset: object) -> str:
         if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != axes:
             found = f"{array.dtype} of {array.ndim} axes" if isinstance(array, np.ndarray) else type(array).__name__
             return f"{name} is {found}, expected {np.dtype(dtype)} of {axes}"
-    samples, schema = len(dataset.item), dataset.schema
+    samples = len(dataset.item)
     for name, size in (("label", samples), ("time", samples), ("offsets", len(dataset.user_codes) + 1)):
         if len(getattr(dataset, name)) != size:
             return f"{name} has {len(getattr(dataset, name))} entries, expected {size}"
-    for side, fields, codes, ids in (
-        ("user", schema.user_fields, dataset.user_codes, dataset.user_ids),
-        ("item", schema.item_fields, dataset.item_codes, dataset.item_ids),
-    ):
+    for side, fields, codes, ids in _sides(dataset):
         if not isinstance(ids, pa.Array) or ids.type != pa.string() or len(ids) != len(codes):
             found = f"{len(ids)} of {ids.type}" if isinstance(ids, pa.Array) else type(ids).__name__
             return f"{side}_ids are {found}, expected an Arrow array of {len(codes)} strings"
@@ -92,12 +89,17 @@ def _form(loader: Loader, dataset: object) -> str:
     return ""
 
 
-def _content(dataset: Dataset) -> Iterator[Finding]:
+def _sides(dataset: Dataset) -> tuple[tuple[str, tuple[Field, ...], Ints, pa.Array], ...]:
+    """Users and items alike: word, fields, codes and raw ids."""
     schema = dataset.schema
-    sides = (
+    return (
         ("user", schema.user_fields, dataset.user_codes, dataset.user_ids),
         ("item", schema.item_fields, dataset.item_codes, dataset.item_ids),
     )
+
+
+def _content(dataset: Dataset) -> Iterator[Finding]:
+    sides = _sides(dataset)
     yield Finding("gives each user and item an id of its own", _first(_ids(side, ids) for side, _, _, ids in sides))
     yield Finding(
         "numbers users and items from 1 in their first field",
@@ -173,10 +175,11 @@ def _faulty_files(loader: Loader, path: Path) -> Iterator[Finding]:
     with tempfile.TemporaryDirectory() as folder:
         yield Finding("refuses a folder without its files", _unrefused(loader, Path(folder)))
         yield Finding("refuses a path where nothing is", _unrefused(loader, Path(folder) / "nowhere"))
+    inputs = loader.inputs(path)
     for what, content in (("empty", b""), ("noise", _NOISE)):
-        for victim in loader.inputs(path):
+        for victim in inputs:
             with tempfile.TemporaryDirectory() as folder:
-                damaged = _damaged(path, loader.inputs(path), victim, content, Path(folder))
+                damaged = _damaged(path, inputs, victim, content, Path(folder))
                 yield Finding(f"refuses {victim.name} if it is {what}", _unrefused(loader, damaged))
 
 
