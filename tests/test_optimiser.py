@@ -320,6 +320,7 @@ def test_a_user_who_is_computed_beside_the_last_one_does_not_move_on() -> None:
     """A lone user is computed with another one, who has no samples left and keeps its weights and its steps."""
     features = features_of([33, 32], [9, 9], history=5)
     published = publish("din[history=5]", features.dataset.schema)
-    assert_equal_to_the_loop(published, FineTuning(), features, replace(RECIPE, epochs=3))
+    # Adam divides a gradient by its own size, so the rounding of a small one, which is up to the CPU, counts in full.
+    assert_equal_to_the_loop(published, FineTuning(), features, replace(RECIPE, epochs=3), tolerance=1e-4)
     whole = rows(published, FineTuning(), features, task())
     assert_same_bits(rows(published, FineTuning(), features, task(), cohort_size=1), whole, "alone")
