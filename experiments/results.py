@@ -25,16 +25,11 @@ from fedctr.data.loader import loaders
 from fedctr.errors import FedctrError
 from fedctr.registry import parse
 from fedctr.result_table import difference, number
+from fedctr.verdict import RULE, VERDICTS, Verdict, verdict
 
 HERE = Path(__file__).parent
 BASELINES = {"vs_no_fine_tuning": "no fine-tuning", "vs_fine_tuning": "plain fine-tuning"}
 ITSELF = {"vs_no_fine_tuning": "no-fine-tuning", "vs_fine_tuning": "fine-tuning"}
-VERDICTS = ("shown better", "perhaps better", "not shown", "perhaps worse", "shown worse")
-RULE = (
-    "A difference is called *shown* if its 95 % interval still excludes 0 after correction for all comparisons of its "
-    "own experiment, *perhaps* if it does so before correction only, and *not shown* if it includes 0. Where nothing "
-    "differs, about one comparison in twenty is called *perhaps*; experiments are not corrected for one another."
-)
 
 
 @dataclass(frozen=True)
@@ -92,31 +87,23 @@ def render(studies: Sequence[Study], notes: str = "") -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def judge(row: dict[str, Any], baseline: str) -> str | None:
-    """One of ``VERDICTS`` on one difference; None where nothing was compared."""
-    limits = [row.get(f"{baseline}.{limit}") for limit in ("low", "high", "corrected_low", "corrected_high")]
+def judge(row: dict[str, Any], baseline: str) -> Verdict | None:
+    """What one difference shows; None where nothing was compared."""
     if row["status"] != "done" or row["strategy"] in ("no-fine-tuning", ITSELF[baseline]):
         return None  # no fine-tuning against plain is the mirror image of plain against none
-    if any(limit in (None, "") for limit in limits):
-        return None
-    low, high, corrected_low, corrected_high = (float(limit) for limit in limits if limit is not None)
-    better, likely, nothing, unlikely, worse = VERDICTS
-    if corrected_low > 0 or corrected_high < 0:
-        return better if corrected_low > 0 else worse
-    if low > 0 or high < 0:
-        return likely if low > 0 else unlikely
-    return nothing
+    found = {limit: row.get(f"{baseline}.{limit}") for limit in ("low", "high", "corrected_low", "corrected_high")}
+    return verdict({limit: None if value in (None, "") else float(value) for limit, value in found.items()})
 
 
 def sentence(row: dict[str, Any], baseline: str) -> str:
     """What one difference is, and what it shows."""
     mean, low, high = (float(row[f"{baseline}.{limit}"]) for limit in ("mean", "low", "high"))
     users, seeds = int(row[f"{baseline}.users"]), row[f"{baseline}.seeds"]
-    verdict = judge(row, baseline)
-    reason = "includes 0" if verdict == VERDICTS[2] else "excludes 0"
+    shown = judge(row, baseline)
+    reason = "includes 0" if shown == "not shown" else "excludes 0"
     return (
         f"{row['strategy']} against {BASELINES[baseline]}, {_name(row)}: {mean:+.4f} [{low:+.4f}, {high:+.4f}] in user "
-        f"AUC over {users:,} users and {seeds} seeds: the interval {reason}: {verdict}"
+        f"AUC over {users:,} users and {seeds} seeds: the interval {reason}: {shown}"
     )
 
 
@@ -138,13 +125,13 @@ def _verdicts_of(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         counts.setdefault((row["strategy"], BASELINES[key]), Counter())[found] += 1
     lines = [f"| strategy | against | {' | '.join(VERDICTS)} |", f"| --- | --- |{' ---: |' * len(VERDICTS)}"]
     for (strategy, baseline), counted in counts.items():
-        lines.append(f"| {strategy} | {baseline} | {' | '.join(str(counted[verdict]) for verdict in VERDICTS)} |")
+        lines.append(f"| {strategy} | {baseline} | {' | '.join(str(counted[each]) for each in VERDICTS)} |")
     yield "Number of experiments:\n\n" + "\n".join(lines)
     # The question of the paper is answered for every experiment, whatever the answer.
     told = [
         f"- {sentence(row, key)}."
         for row, key, found in judged
-        if found != VERDICTS[2] or (row["strategy"], key) == ("label-correction", "vs_fine_tuning")
+        if found != "not shown" or (row["strategy"], key) == ("label-correction", "vs_fine_tuning")
     ]
     yield "\n".join(told) or "No interval excludes 0."
 

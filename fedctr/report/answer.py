@@ -1,0 +1,109 @@
+"""The answer at the top: does correction help here, for whom, and at what cost."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fedctr.comparison import BASELINES
+from fedctr.cost import Cost
+from fedctr.finished_run import FinishedRun
+from fedctr.registry import parse, split_outside_brackets
+from fedctr.verdict import Verdict, verdict
+
+AGAINST = {"vs_no_fine_tuning": "no fine-tuning", "vs_fine_tuning": "plain fine-tuning"}
+FEWEST = 20  # users of a group; fewer say little, and their intervals would set the scale of a picture
+_SAID: dict[Verdict, str] = {
+    "shown better": "raises user AUC",
+    "perhaps better": "perhaps raises user AUC",
+    "not shown": "is not shown to change user AUC",
+    "perhaps worse": "perhaps lowers user AUC",
+    "shown worse": "lowers user AUC",
+}
+_GROUPS = {"by_drift": "a drift of {} in size", "by_local_samples": "{} local samples"}
+
+
+def subject(run: FinishedRun) -> str | None:
+    """The strategy that the page is about: the first label correction, or else the first that is no baseline."""
+    others = [spec for spec in run.strategies if spec not in BASELINES.values()]
+    corrections = [
+        spec
+        for spec in others
+        if "label-correction" in (parse(part).name for part in split_outside_brackets(spec, "+"))
+    ]
+    baselines = [spec for spec in run.strategies if spec != "no-fine-tuning"]
+    return next(iter([*corrections, *others, *baselines]), None)
+
+
+def answer(run: FinishedRun) -> str:
+    """The sentence by which the run is quoted, with its intervals."""
+    spec = subject(run)
+    entry = run.strategies.get(spec or "", {})
+    compared = _compared(spec, entry)
+    if spec is None or not compared:
+        return "Nothing was compared: the run has no other strategy beside a baseline, or no user has an AUC."
+    found = [_against(key, interval) for key, interval in compared.items()]
+    first = next(iter(compared.values()))
+    seeds = first["seeds"]
+    return f"{spec} {' and '.join(found)}, over {first['users']:,} users and {seeds} seed{'s' * (seeds != 1)}."
+
+
+def for_whom(run: FinishedRun) -> str:
+    """Which groups of users gain or lose; as strong as their intervals, which are not corrected."""
+    spec = subject(run)
+    interval = _compared(spec, run.strategies.get(spec or "", {})).get("vs_no_fine_tuning")
+    if interval is None:
+        return ""
+    told = []
+    for key, words in _GROUPS.items():
+        for name, group in interval[key].items():
+            if group is None or group["low"] is None or group["users"] < FEWEST:
+                continue
+            if group["low"] > 0 or group["high"] < 0:
+                verb = "gain" if group["low"] > 0 else "lose"
+                told.append(f"users with {words.format(name)} {verb} {difference_of(group)}")
+    if not told:
+        return (
+            f"For whom: no group of at least {FEWEST} users, by drift or by number of local samples, is told apart "
+            "from 0 by its interval."
+        )
+    return f"For whom: {'; '.join(told)} (intervals of groups are not corrected for their number)."
+
+
+def at_what_cost(run: FinishedRun, cost: Cost | None) -> str:
+    """What the strategy costs users and the machine."""
+    spec = subject(run)
+    entry = run.strategies.get(spec or "", {})
+    interval = _compared(spec, entry).get("vs_no_fine_tuning")
+    told = []
+    if interval is not None:
+        loss = interval["log_loss_user_mean_difference"]
+        told.append(f"it changes a user's log loss by {difference_of(loss)} on average (lower is better)")
+    if entry.get("share_harmed") is not None:
+        told.append(f"{entry['share_harmed']:.0%} of the users rank worse than without fine-tuning")
+    if cost is not None:
+        told.append(f"the whole run took {cost}")
+    return f"At what cost: {'; '.join(told)}." if told else ""
+
+
+def difference_of(interval: Mapping[str, Any]) -> str:
+    """A mean with its limits, without the star of a corrected one."""
+    if interval["mean"] is None:
+        return "-"
+    if interval["low"] is None:
+        return f"{interval['mean']:+.4f}"
+    return f"{interval['mean']:+.4f} [{interval['low']:+.4f}, {interval['high']:+.4f}]"
+
+
+def _compared(spec: str | None, entry: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Baseline to the interval against it, where there are limits."""
+    return {
+        key: entry[key]
+        for key, baseline in BASELINES.items()
+        if spec != baseline and entry.get(key) is not None and verdict(entry[key]) is not None
+    }
+
+
+def _against(key: str, interval: Mapping[str, Any]) -> str:
+    found = verdict(interval)
+    assert found is not None  # _compared has left out the others
+    weak = ", without correction for all comparisons" if found.startswith("perhaps") else ""
+    return f"{_SAID[found]} against {AGAINST[key]} ({difference_of(interval)}{weak})"

@@ -1,0 +1,42 @@
+"""The report of a benchmark."""
+
+from pathlib import Path
+
+from fedctr.cost import Cost
+from fedctr.finished_run import FinishedRun
+from fedctr.report import calibration, curves, groups, making, strategies, users
+from fedctr.report.answer import answer, at_what_cost, for_whom, subject
+from fedctr.report.page import Report, Section, Text
+
+_NEEDED = ("auc", "samples", "positives", "predicted_clicks", "local_samples", "local_positives")
+
+
+def of_bench(folder: Path) -> Report:
+    """Read the folder of a benchmark.
+
+    Raises:
+        FedctrError: when it is not finished, or damaged.
+    """
+    run = FinishedRun.read(folder)
+    rows = run.test_rows(_NEEDED)
+    cost, summary = Cost.of(folder), run.summary
+    told = [Text(answer(run), lead=True), Text(for_whom(run)), Text(at_what_cost(run, cost))]
+    spec = subject(run)
+    sections = [
+        Section("Does it help?", tuple(each for each in told if each.text)),
+        making.failures(summary["failures"]),
+        strategies.compared(run, rows),
+        groups.gains(run),
+        calibration.calibration(run, rows),
+        users.extremes(rows, spec, summary["global_ctr"]) if spec else None,
+        curves.tuning(run),
+        making.making(folder, cost, summary["versions"], "fedctr bench config.toml --out ANOTHER repeats it."),
+    ]
+    seeds = summary["seeds"]
+    return Report(
+        title=f"{summary['model']} on {summary['dataset']}",
+        facts=f"{summary['users']:,} users, global CTR {summary['global_ctr']:.3f}, {seeds} seed{'s' * (seeds != 1)}",
+        origin=str(folder),
+        answer=answer(run),
+        sections=tuple(section for section in sections if section),
+    )

@@ -1,0 +1,34 @@
+"""How much a difference shows: one rule for every table, page and picture."""
+
+from collections.abc import Mapping
+from typing import Literal, get_args
+
+Verdict = Literal["shown better", "perhaps better", "not shown", "perhaps worse", "shown worse"]
+VERDICTS: tuple[Verdict, ...] = get_args(Verdict)  # from the best to the worst
+RULE = (
+    "A difference is called *shown* if its 95 % interval still excludes 0 after correction for all comparisons of its "
+    "own experiment, *perhaps* if it does so before correction only, and *not shown* if it includes 0. Where nothing "
+    "differs, about one comparison in twenty is called *perhaps*; experiments are not corrected for one another."
+)
+
+
+def verdict(interval: Mapping[str, float | None]) -> Verdict | None:
+    """What an interval shows.
+
+    Args:
+        interval: ``low``, ``high``, ``corrected_low`` and ``corrected_high`` of a difference that is better the larger
+            it is.
+
+    Returns:
+        The verdict; None where the interval has no limits.
+    """
+    low, high, corrected_low, corrected_high = (
+        interval[key] for key in ("low", "high", "corrected_low", "corrected_high")
+    )
+    if low is None or high is None or corrected_low is None or corrected_high is None:
+        return None
+    if low > 0:
+        return "shown better" if corrected_low > 0 else "perhaps better"
+    if high < 0:
+        return "shown worse" if corrected_high < 0 else "perhaps worse"
+    return "not shown"
