@@ -7,6 +7,7 @@ import pandas as pd
 
 from fedctr.messages import Failure
 from fedctr.progress import Reporter, Silent
+from fedctr.protocol import best_rounds
 from fedctr.registry import import_unshadowed
 from fedctr.server import StoppedError
 from fedctr.simulation import simulate
@@ -38,9 +39,8 @@ class Trained:
         return f"{self.failures[0]}{others}; the rounds went on without"
 
     def best(self) -> pd.DataFrame:
-        """The row of each seed's published round, that of the lowest validation log loss."""
-        later = self.rounds[self.rounds["round"] > 0].reset_index(drop=True)
-        return later.loc[later.groupby("seed")["log_loss"].idxmin()].reset_index(drop=True)
+        """The row of each seed's published round."""
+        return best_rounds(self.rounds)
 
 
 def train(training: Training, reporter: Reporter | None = None) -> Trained:

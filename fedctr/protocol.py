@@ -50,3 +50,16 @@ def choose(curve: pd.DataFrame) -> Trial | None:
     if len(trials) > 1:
         trials = [trial for trial in trials if not np.isnan(trial[0])]
     return min(trials)[1] if trials else None
+
+
+def best_rounds(rounds: pd.DataFrame) -> pd.DataFrame:
+    """The round that each seed of federated training publishes, that of the lowest log loss on validation.
+
+    Args:
+        rounds: a row for each ``seed`` and ``round`` with its ``log_loss``; the untrained model of round 0 is left out.
+
+    Returns:
+        A row for each seed.
+    """
+    later = rounds[rounds["round"] > 0].reset_index(drop=True)
+    return later.loc[later.groupby("seed")["log_loss"].idxmin()].reset_index(drop=True)

@@ -1,0 +1,41 @@
+"""A benchmark of client strategies as its folder keeps it."""
+
+from functools import cached_property
+from typing import ClassVar
+
+from fedctr.comparison import BASELINES
+from fedctr.finished_run import FinishedRun
+from fedctr.kept.run import KeptRun
+from fedctr.report.answer import subject
+from fedctr.result_table import difference, number
+
+
+class BenchmarkRun(KeptRun):
+    """What ``fedctr bench`` has left."""
+
+    kind: ClassVar[str] = "bench"
+    holds: ClassVar[tuple[str, ...]] = ("identity.json", "cells")
+
+    @property
+    def finished(self) -> bool:
+        """Whether all strategies have been compared."""
+        return (self.folder / "summary.json").is_file()
+
+    @cached_property
+    def found(self) -> FinishedRun:
+        """What is left of the run, if it is finished."""
+        return FinishedRun.read(self.folder)
+
+    def headline(self) -> str:
+        """The gain of the strategy that the run is about, against no fine-tuning if that was run."""
+        if not self.finished:
+            parts = len(list((self.folder / "cells").glob("*.parquet")))
+            return f"not finished: {parts} {'part' if parts == 1 else 'parts'} kept"
+        spec = subject(self.found)
+        if spec is None:
+            return "no fine-tuning alone, so nothing was compared"
+        entry = self.found.strategies[spec]
+        for key, baseline in BASELINES.items():
+            if spec != baseline and entry[key]:
+                return f"{spec} {difference(entry[key]).rstrip()} against {baseline}"
+        return f"{spec}: user AUC {number(entry['auc_user_mean'])}"
