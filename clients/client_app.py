@@ -5,6 +5,7 @@ from functools import lru_cache
 from pathlib import Path
 from uuid import uuid4
 
+import numpy as np
 from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
@@ -24,6 +25,11 @@ from fedctr.messages import (
     unpack_published,
     unpack_task,
 )
+from fedctr.online.arms import members
+from fedctr.online.day import live
+from fedctr.online.messages import pack_day, unpack_day_task
+from fedctr.online.settings import ABTest
+from fedctr.online.world import Truth, World
 from fedctr.personalise import UserError, personalise
 from fedctr.published import Published
 from fedctr.retention import Retention
@@ -79,6 +85,26 @@ def train(message: Message, context: Context) -> Message:
     return Message(_answer(answer, client, task.strategy), reply_to=message)
 
 
+@app.train("rank")
+def rank(message: Message, context: Context) -> Message:
+    """Have those users of this client's partition who are in one arm live a day of an A/B test."""
+    client, clients = (int(context.node_config[key]) for key in ("partition-id", "num-partitions"))
+    task, digest = unpack_day_task(message.content)
+    settings = ABTest.model_validate_json(task.settings)
+    strategy = settings.on_device(settings.arms[task.arm], task.day)
+    published = _kept(digest, message.content) if digest else None
+
+    def answer() -> RecordDict:
+        log, world = Dataset.open(Path(task.log)), World(_truth(task.truth), settings.world, settings.seed)
+        mine = partition(log.users, client, clients)
+        users = members(settings, task.arm, np.arange(mine.start, mine.stop))
+        recipe, go_on = settings.recipe(settings.arms[task.arm]), _unless(task.stop_file)
+        day = live(task.day, users, world, log, published, strategy_of(strategy), recipe, go_on=go_on)
+        return pack_day(day)
+
+    return Message(_answer(answer, client, strategy), reply_to=message)
+
+
 def _answer(work: Callable[[], RecordDict], client: int, strategy: str) -> RecordDict:
     """The content of a reply: what the work returns, or why it could not be done."""
     try:
@@ -119,6 +145,11 @@ def _features(folder: str, rule: SplitRule, client: int, clients: int, history_l
 @lru_cache(maxsize=4)
 def _keeping(features: Features, retention: Retention, seed: int) -> Features:
     return features.keeping(retention, seed)
+
+
+@lru_cache(maxsize=1)
+def _truth(file: str) -> Truth:
+    return Truth.load(Path(file))
 
 
 @lru_cache(maxsize=1)

@@ -14,6 +14,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fedctr.abtest import abtest
     from fedctr.benchmark import bench
     from fedctr.config import Experiment
     from fedctr.data.cache import open_dataset
@@ -23,12 +24,15 @@ if TYPE_CHECKING:
     from fedctr.federated import Trained, train
     from fedctr.models.batch import Batch
     from fedctr.models.model import Model
+    from fedctr.online.outcome import Outcome
+    from fedctr.online.settings import ABTest
     from fedctr.published import Published
     from fedctr.strategy import ClientStrategy, Local
     from fedctr.summary import Result
     from fedctr.training import Training
 
 __all__ = [
+    "ABTest",
     "Batch",
     "ClientStrategy",
     "Dataset",
@@ -38,17 +42,20 @@ __all__ = [
     "Loader",
     "Local",
     "Model",
+    "Outcome",
     "Published",
     "Result",
     "Schema",
     "Trained",
     "Training",
+    "abtest",
     "bench",
     "open_dataset",
     "train",
 ]
 
 _HOMES = {
+    "fedctr.abtest": ("abtest",),
     "fedctr.benchmark": ("bench",),
     "fedctr.config": ("Experiment",),
     "fedctr.data.cache": ("open_dataset",),
@@ -58,6 +65,8 @@ _HOMES = {
     "fedctr.federated": ("Trained", "train"),
     "fedctr.models.batch": ("Batch",),
     "fedctr.models.model": ("Model",),
+    "fedctr.online.outcome": ("Outcome",),
+    "fedctr.online.settings": ("ABTest",),
     "fedctr.published": ("Published",),
     "fedctr.strategy": ("ClientStrategy", "Local"),
     "fedctr.summary": ("Result",),

@@ -91,15 +91,19 @@ def publish(
     folder = cache_folder() / "published" / f"{name.replace(':', '.')}-{digest}"
     if not folder.is_dir():
         with single_thread():
-            published, facts = _train(spec, dataset, split(dataset, rule), training, seed, progress)
+            published, facts = train(spec, dataset, split(dataset, rule), training, seed, progress)
         facts = {"seed": seed, "training": asdict(training), **facts}
         store(folder, lambda fresh: published.save(fresh, facts))
     return Published.load(folder)
 
 
-def _train(
+def train(
     spec: str, dataset: Dataset, parts: Split, training: CloudTraining, seed: int, progress: Progress
 ) -> tuple[Published, dict[str, Any]]:
+    """Train the global model on the training parts, until the validation parts say to stop.
+
+    Args, returns, raises: as for :func:`publish`, but for the cache; PyTorch should compute on one thread.
+    """
     model = initial_model(spec, dataset.schema, seed)
     features = Features.build(dataset, parts, range(dataset.users), model.history_length)
     owner = np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))

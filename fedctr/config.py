@@ -1,22 +1,16 @@
 """An experiment: what an experiment file, the command line and Python all say in the same words."""
 
-import dataclasses
 import json
-import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
-import tomli_w
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     StrictFloat,
     StrictInt,
     Tag,
-    ValidationError,
     field_validator,
 )
 
@@ -24,11 +18,11 @@ from fedctr.cloud import CloudTraining
 from fedctr.data.loader import own_split
 from fedctr.data.reading import OnBadRow
 from fedctr.data.split import Days, Fractions, SplitRule
-from fedctr.errors import FedctrError, did_you_mean
 from fedctr.privacy import Privacy
 from fedctr.recipe import Optimiser
 from fedctr.registry import split_specs
 from fedctr.retention import EVERYTHING, Retention
+from fedctr.settings import Settings
 
 # Keys that change where and how fast a run happens, but not one bit of its results; of published the content counts.
 LOGISTICS = {"path", "partitions", "backend", "ray_address", "out", "published"}
@@ -46,8 +40,8 @@ SplitTable = Annotated[
 ]
 
 
-class Settings(BaseModel):
-    """What an experiment and federated training have in common: checked keys, and how samples are split.
+class OnDataset(Settings):
+    """What an experiment and federated training have in common: a data set, and how its samples are split.
 
     Attributes:
         dataset: the data set, such as ``movielens-100k``.
@@ -55,48 +49,16 @@ class Settings(BaseModel):
             where it stands among its keys.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    tables: ClassVar[Mapping[str, Mapping[str, type]]] = {
+        "local": {"": Retention},
+        "split": {'unit = "shares"': Fractions, 'unit = "days"': Days},
+        "cloud": {"": CloudTraining},
+        "privacy": {"": Privacy},
+    }
 
     dataset: str = "movielens-100k"
     if TYPE_CHECKING:
         split: SplitTable | None
-
-    @classmethod
-    def of(cls, values: Mapping[str, Any], where: str = "") -> Self:
-        """Check keys and values.
-
-        Args:
-            values: keys as in a file.
-            where: names the source in errors; the settings themselves if empty.
-
-        Raises:
-            FedctrError: for the first wrong key or value, with the nearest key or what was expected.
-        """
-        where = where or cls.__name__.lower()
-        try:
-            return cls.model_validate(dict(values))
-        except ValidationError as error:
-            raise FedctrError(f"{where}: {first_fault(error, cls)}") from None
-        except FedctrError as error:
-            raise FedctrError(f"{where}: {error}") from None
-
-    @classmethod
-    def read(cls, file: Path) -> dict[str, Any]:
-        """The keys and values of a file.
-
-        Raises:
-            FedctrError: when it cannot be read, or is not TOML.
-        """
-        try:
-            return tomllib.loads(file.read_text(encoding="utf-8-sig"))
-        except (OSError, UnicodeDecodeError) as error:
-            raise FedctrError(f"{file}: cannot be read ({error})") from None
-        except tomllib.TOMLDecodeError as error:
-            raise FedctrError(f"{file}: not TOML: {error}") from None
-
-    def to_toml(self) -> str:
-        """The resolved configuration, every default spelt out."""
-        return tomli_w.dumps(self._resolved().model_dump(mode="json", exclude_none=True))
 
     @property
     def rule(self) -> SplitRule:
@@ -111,7 +73,7 @@ class Settings(BaseModel):
         return self.model_copy(update={"split": self.rule})
 
 
-class Experiment(Settings):
+class Experiment(OnDataset):
     """A benchmark of client strategies on one data set with one model.
 
     Attributes:
@@ -201,42 +163,3 @@ class Experiment(Settings):
     def science(self) -> dict[str, Any]:
         """What determines the results, to the bit."""
         return self._resolved().model_dump(mode="json", exclude=LOGISTICS)
-
-
-# The tables of an experiment file; one that has two forms tells them apart by its unit.
-_TABLES: dict[str, tuple[type, ...]] = {
-    "local": (Retention,),
-    "split": (Fractions, Days),
-    "cloud": (CloudTraining,),
-    "privacy": (Privacy,),
-}
-
-
-def first_fault(error: ValidationError, settings: type[BaseModel]) -> str:
-    """The first fault in one line.
-
-    Args:
-        error: what checking the settings raised.
-        settings: their class, whose keys may have been meant.
-    """
-    fault = error.errors()[0]
-    table, *inner = (str(part) for part in fault["loc"])
-    if table == "split":
-        inner = inner[1:]  # which form was read
-    key = ".".join([table, *inner])
-    if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"unknown key {key!r}; {_nearest([table, *inner][-1], _TABLES.get(table, ()), settings)}"
-    message = "expected a table" if fault["type"] == "dataclass_type" else fault["msg"].removeprefix("Value error, ")
-    found = "" if fault["type"] == "value_error" else f", found {fault['input']!r}"
-    return f"{key}: {message}{found}"
-
-
-def _nearest(key: str, forms: tuple[type, ...], settings: type[BaseModel]) -> str:
-    """What may have been meant by a key of a table that has these forms, or of the whole settings."""
-    known = [[field.name for field in dataclasses.fields(form)] for form in forms] or [list(settings.model_fields)]
-    near = did_you_mean(key, {name for names in known for name in names if name != key})
-    hints = [near] if near else []
-    if not near or len(forms) > 1:
-        another = ', or with unit = "days": '
-        hints.append(f"known keys: {another.join(', '.join(names) for names in known)}")
-    return " ".join(hints)

@@ -11,7 +11,7 @@ import numpy as np
 
 from fedctr.features import Features
 from fedctr.messages import Columns
-from fedctr.strategy import ClientStrategy
+from fedctr.strategy import ClientStrategy, Kept
 
 # Columns that a strategy may judge by.
 SHOWN = ("samples", "positives", "auc", "log_loss", "ndcg_at_10")
@@ -59,11 +59,21 @@ def choose(strategy: ClientStrategy, dry: Judged, real: Judged) -> Columns:
         ValueError: when the hook returns something else than a truth value for each row.
     """
     dry, real = dry.in_order(), real.in_order()
+    keep = kept(strategy, dry)
+    published = real.published | {name: real.tuned[name] for name in ("learning_rate", "epochs")}
+    return {name: np.where(keep, values, published[name]) for name, values in real.tuned.items()}
+
+
+def kept(strategy: ClientStrategy, dry: Judged) -> Kept:
+    """Which of the rows of a dry run, which are in order, the strategy keeps: bool (rows,).
+
+    Raises:
+        ValueError: when the hook returns something else than a truth value for each row.
+    """
     shown = ({name: rows[name].astype(np.float64) for name in SHOWN} for rows in (dry.tuned, dry.published))
     keep = strategy.keep(*shown)
     users = dry.tuned["user"]
     if not isinstance(keep, np.ndarray) or keep.dtype != bool or keep.shape != users.shape:
         found = f"{keep.dtype} {keep.shape}" if isinstance(keep, np.ndarray) else type(keep).__name__
         raise ValueError(f"keep returned {found}, expected bool {users.shape}")
-    published = real.published | {name: real.tuned[name] for name in ("learning_rate", "epochs")}
-    return {name: np.where(keep, values, published[name]) for name, values in real.tuned.items()}
+    return keep

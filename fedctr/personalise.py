@@ -76,7 +76,7 @@ def personalise(
         published = replace(published, model=copy.deepcopy(published.model).to(task.device))
 
     def rows(strategy: ClientStrategy | None, features: Features, task: Task) -> Columns:
-        return _over_cohorts(published, strategy, features, task, size, go_on)
+        return measured(published, strategy, features, task, size, go_on=go_on)
 
     if not strategy.tunes:
         return rows(None, features, task)
@@ -88,27 +88,42 @@ def personalise(
     return choose(strategy, *(Judged(rows(strategy, *each), rows(None, *each)) for each in (dry, real)))
 
 
-def _over_cohorts(
+def measured(
     published: Published,
     strategy: ClientStrategy | None,
     features: Features,
     task: Task,
     size: Callable[[Rows, int], int],
-    go_on: Callable[[], None],
+    *,
+    among: npt.NDArray[np.bool_] | None = None,
+    go_on: Callable[[], None] = lambda: None,
 ) -> Columns:
-    """The rows of all users; without a strategy, those of the published model."""
-    measured: list[Columns] = []
+    """The columns of :func:`personalise` without any choice per user.
+
+    Args:
+        published: where every private copy starts, on the task's device.
+        strategy: what the devices do; None to measure the published model.
+        features: the users and their samples.
+        task: part to score, learning rates and epochs to try.
+        size: users in a cohort at most, as for :func:`gather`.
+        among: bool, for every user of the data set whether it is wanted; None for all.
+        go_on: called between cohorts; what it raises ends the work.
+
+    Raises:
+        UserError: when a hook raises, or returns NaN or a wrong shape.
+    """
+    done: list[Columns] = []
     waiting: list[_Scored] = []
-    for users in gather(features, task.batch_size, size):
+    for users in gather(features, task.batch_size, size, among):
         try:
             waiting += _scored(published, strategy, features, task, users)
         except (Exception, SystemExit) as error:  # a stranger's hook may even call sys.exit
             raise blamed(partial(_scored, published, strategy, features, task), features, users, error) from error
         if sum(len(scored.logits) for scored in waiting) >= MEASURED_TOGETHER:
-            measured, waiting = [*measured, _measure(waiting)], []
+            done, waiting = [*done, _measure(waiting)], []
         go_on()
-    measured += [_measure(waiting)] if waiting else []
-    return {name: np.concatenate([part[name] for part in measured]) for name in measured[0]}
+    done += [_measure(waiting)] if waiting else []
+    return {name: np.concatenate([part[name] for part in done]) for name in done[0]}
 
 
 def users_together(

@@ -38,6 +38,22 @@ def uniform(seed: int, stage: str, users: npt.NDArray[np.int64]) -> npt.NDArray[
     return ((words(seed, stage, users, 1)[:, 0] >> np.uint64(40)) * 2.0**-24).astype(np.float32)
 
 
+def uniform_at(
+    seed: int, stage: str, users: npt.NDArray[np.int64], places: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """A number from 0 to below 1 for each user and place, of equal steps of 2 ** -53, in the shape of both together."""
+    # 53 bits are what a float holds.
+    return (words_at(seed, stage, users, places) >> np.uint64(11)).astype(np.float64) * 2.0**-53
+
+
+def normal(seed: int, stage: str, users: npt.NDArray[np.int64], count: int) -> npt.NDArray[np.float64]:
+    """Standard normal numbers float64 (users, count), by the transform of Box and Muller (1958)."""
+    numbers = uniform_at(seed, stage, users[:, None], np.arange(2 * count))
+    radius = np.sqrt(-2 * np.log1p(-numbers[:, :count]))
+    values: npt.NDArray[np.float64] = radius * np.cos(2 * np.pi * numbers[:, count:])
+    return values
+
+
 def permutations(
     seed: int, stage: str, users: npt.NDArray[np.int64], mask: npt.NDArray[np.bool_]
 ) -> npt.NDArray[np.intp]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from fedctr.data.dataset import Dataset
 from fedctr.data.split import Rows, Split
 from fedctr.errors import FedctrError
-from fedctr.randomness import words_at
+from fedctr.randomness import uniform_at
 
 AT_ONCE = 1 << 18  # samples that are drawn for at once, or those of a single user
 
@@ -82,8 +82,8 @@ def _draw(
     start, stop = dataset.offsets[users], dataset.offsets[users + 1]
     rows, owner = np.arange(start[0], stop[-1]), np.repeat(np.arange(len(users)), stop - start)
     bounds = np.append(start, stop[-1]) - start[0]
-    # 53 bits are what a float holds; all are below a share of 1, and none below 0.
-    drawn = (words_at(seed, "held", users[owner], rows - start[owner]) >> np.uint64(11)) * 2.0**-53
+    # All are below a share of 1, and none below 0.
+    drawn = uniform_at(seed, "held", users[owner], rows - start[owner])
     share = np.where(dataset.label[rows] > 0, retention.keep_positives, retention.keep_negatives)
     held = (rows < split.train_end[users][owner]) & (drawn < share)
     if retention.most is not None:

@@ -121,15 +121,24 @@ class Run(RunFolder):
         return value
 
 
-def _check_fit(spec: str, strategy: ClientStrategy, experiment: Experiment, parameters: list[str]) -> None:
-    """Refuse a strategy that finds nothing to tune, or needs samples that devices lose."""
+def check_fit(spec: str, strategy: ClientStrategy, model: str, parameters: list[str]) -> float:
+    """Refuse a strategy that finds nothing to tune; the share of local samples that it holds out.
+
+    Raises:
+        FedctrError: naming strategy and model.
+    """
     try:
         trainable_of(strategy, parameters)
-        share = share_held_out(strategy)
+        return share_held_out(strategy)
     except ValueError as error:
-        raise FedctrError(f"strategy {spec!r} with model {experiment.model!r}: {error}") from None
+        raise FedctrError(f"strategy {spec!r} with model {model!r}: {error}") from None
     except (Exception, SystemExit):  # a stranger's hook that fails is reported by the client, with the user
-        return
+        return 0.0
+
+
+def _check_fit(spec: str, strategy: ClientStrategy, experiment: Experiment, parameters: list[str]) -> None:
+    """Refuse a strategy that finds nothing to tune, or needs samples that devices lose."""
+    share = check_fit(spec, strategy, experiment.model, parameters)
     if strategy.tunes and experiment.local != EVERYTHING and share > 0:
         raise FedctrError(f"local: strategy {spec} judges by the latest local samples, which must not be lost")
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
+from math import inf
 
 import pandas as pd
 from flwr.app import Context, Message, MessageType, RecordDict
@@ -265,6 +266,34 @@ def _choose(run: Run, spec: str) -> Trial | None:
         )
     run.log(f"{spec}: learning rate {trial.learning_rate:g}, {trial.epochs} epochs")
     return trial
+
+
+def replies(grid: Grid, run: RunFolder, sent: dict[str, int], seconds: float = inf) -> Iterator[tuple[int, Message]]:
+    """Replies to messages as they come in, each with its client.
+
+    Args:
+        grid: Flower's way to the clients.
+        run: whose stop is heeded.
+        sent: the client of each message that was pushed; those that have not replied in time are left there.
+        seconds: how long to wait.
+
+    Raises:
+        StoppedError: when ``run.stop`` was set.
+    """
+    deadline = time.monotonic() + seconds
+    pause, longest = POLL_SECONDS
+    while sent:
+        answers = list(grid.pull_messages(list(sent)))
+        for message in answers:
+            yield sent.pop(message.metadata.reply_to_message_id), message
+        if run.stop.is_set():
+            run.stop_file.touch()
+            raise StoppedError
+        if not answers and time.monotonic() > deadline:
+            return
+        pause = POLL_SECONDS[0] if answers else min(2 * pause, longest)
+        if not answers:
+            time.sleep(pause)
 
 
 def one_line(text: str | None) -> str:

@@ -7,13 +7,13 @@ from pydantic import Field, StrictFloat, StrictInt, field_validator
 from pydantic import model_validator as validator
 
 from fedctr.aggregation import Aggregation
-from fedctr.config import LOGISTICS, Settings, SplitTable
+from fedctr.config import LOGISTICS, OnDataset, SplitTable
 from fedctr.errors import FedctrError
 from fedctr.participation import Participation
 from fedctr.privacy import Privacy
 
 
-class Training(Settings):
+class Training(OnDataset):
     """Training of a global model by rounds, in which users' devices send what their local steps have changed.
 
     Attributes:

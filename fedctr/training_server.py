@@ -22,7 +22,7 @@ from fedctr.personal import PersonalFile
 from fedctr.published import Published
 from fedctr.randomness import words
 from fedctr.rounds import Contribution, RoundTask, pack_round, unit, unpack_contribution
-from fedctr.server import POLL_SECONDS, StoppedError, find_clients, one_line
+from fedctr.server import find_clients, one_line, replies
 from fedctr.threads import single_thread
 from fedctr.training_run import TrainingRun
 
@@ -125,10 +125,10 @@ class Rounds:
         shared = {name: value for name, value in old.items() if name not in self.run.personal}
         config = self.aggregation.configure(number, shared, self.grid)
         asked = [client for client, users in enumerate(self._partitions()) if draw.takes_part[users].any()]
-        replies = self._ask(number, asked, config, before.model)
-        new = self._merged(number, old, replies, unit(draw.sampled))
+        came = self._ask(number, asked, config, before.model)
+        new = self._merged(number, old, came, unit(draw.sampled))
         state = {name: value.new_tensor(new[name]) for name, value in before.model.items()}
-        row = self._measured(state, number, draw, replies, lost=len(asked) - len(replies))
+        row = self._measured(state, number, draw, came, lost=len(asked) - len(came))
         better = number == 1 or row["log_loss"] < min(float(each["log_loss"]) for each in before.curve[1:])
         return Checkpoint(
             number,
@@ -136,12 +136,12 @@ class Rounds:
             state if better else before.best,
             self.aggregation.state(),
             (*before.curve, row),
-            tuple(sorted(replies)),
+            tuple(sorted(came)),
         )
 
-    def _merged(self, number: int, old: Arrays, replies: Replies, unit: float) -> Arrays:
+    def _merged(self, number: int, old: Arrays, came: Replies, unit: float) -> Arrays:
         """The new model, float64: shared parameters by the aggregation, of personal ones the mean over all users."""
-        groups = [list(replies.values())] if self.aggregation.by_user else [[replies[each]] for each in sorted(replies)]
+        groups = [list(came.values())] if self.aggregation.by_user else [[came[each]] for each in sorted(came)]
         groups = [group for group in groups if sum(each.users for each in group)]
         if not groups:
             return old
@@ -179,36 +179,23 @@ class Rounds:
         for client in asked:
             (message_id,) = self.grid.push_messages([Message(content, self.nodes[client], MessageType.TRAIN)])
             sent[message_id] = client
-        replies: Replies = {}
+        contributions: Replies = {}
         failures: list[Failure] = []
-        deadline = time.monotonic() + self.run.training.round_seconds
-        pause, longest = POLL_SECONDS
-        while sent:
-            answers = list(self.grid.pull_messages(list(sent)))
-            for message in answers:
-                client = sent.pop(message.metadata.reply_to_message_id)
-                reply = self._read(message, client)
-                if isinstance(reply, Failure):
-                    failures.append(reply)
-                else:
-                    replies[client] = reply
-            if self.run.stop.is_set():
-                self.run.stop_file.touch()
-                raise StoppedError
-            if not answers and time.monotonic() > deadline:
-                seconds = f"{self.run.training.round_seconds:g} s"
-                failures += [self._failure(client, f"no reply within {seconds}") for client in sent.values()]
-                break
-            pause = POLL_SECONDS[0] if answers else min(2 * pause, longest)
-            if not answers:
-                time.sleep(pause)
+        seconds = self.run.training.round_seconds
+        for client, message in replies(self.grid, self.run, sent, seconds):
+            reply = self._read(message, client)
+            if isinstance(reply, Failure):
+                failures.append(reply)
+            else:
+                contributions[client] = reply
+        failures += [self._failure(client, f"no reply within {seconds:g} s") for client in sent.values()]
         for failure in sorted(failures, key=lambda each: each.client):
             self.run.log(f"seed {self.seed}, round {number}: {failure}")
             self.run.reporter.say(f"round {number} goes on without a client: {failure}")
             self.run.failures.append(failure)
-        if failures and not replies:
+        if failures and not contributions:
             raise FedctrError(f"round {number}: {self.run.failures[-1]}; no client was left")
-        return replies
+        return contributions
 
     def _read(self, message: Message, client: int) -> Contribution | Failure:
         if message.has_error():
@@ -240,7 +227,7 @@ class Rounds:
         return Published.from_state(run.training.model, run.dataset.schema, run.global_ctr, dict(state))
 
     def _measured(
-        self, state: State, number: int, draw: Draw | None = None, replies: Replies | None = None, lost: int = 0
+        self, state: State, number: int, draw: Draw | None = None, came: Replies | None = None, lost: int = 0
     ) -> dict[str, Any]:
         """A row of the curve."""
         found = evaluate(self._published(state).model, self.features, "validation")
@@ -248,7 +235,7 @@ class Rounds:
             raise FedctrError(
                 f"model {self.run.training.model}: training diverged in round {number}; lower learning_rate"
             )
-        contributions = (replies or {}).values()
+        contributions = (came or {}).values()
         return {
             "round": number,
             "users": sum(each.users for each in contributions),

@@ -9,10 +9,16 @@ from fedctr.config import Experiment
 from fedctr.data.loader import loaders
 from fedctr.grid.plan import is_grid, plan
 from fedctr.models.model import models
+from fedctr.online.settings import ABTest
 from fedctr.registry import parse
 
 FOLDER = Path(__file__).parents[1] / "experiments"
-BENCHES = [file for file in sorted(FOLDER.glob("*.toml")) if "rounds" not in file.read_text(encoding="utf-8")]
+ABTESTS = [file for file in sorted(FOLDER.glob("*.toml")) if "arms" in file.read_text(encoding="utf-8")]
+BENCHES = [
+    file
+    for file in sorted(FOLDER.glob("*.toml"))
+    if "rounds" not in file.read_text(encoding="utf-8") and file not in ABTESTS
+]
 
 
 @pytest.mark.parametrize("file", BENCHES, ids=lambda file: file.stem)
@@ -26,6 +32,14 @@ def test_every_name_in_it_is_known(file: Path) -> None:
     models.find(parse(experiment.model).name)
     for strategy in experiment.strategies:
         strategy_of(strategy)
+
+
+@pytest.mark.parametrize("file", ABTESTS, ids=lambda file: file.stem)
+def test_every_arm_of_it_is_known(file: Path) -> None:
+    settings = ABTest.of(ABTest.read(file), str(file))
+    models.find(parse(settings.model).name)
+    for arm in settings.arms:
+        strategy_of(arm.strategy)
 
 
 def test_the_table_of_the_paper_has_its_five_models_and_three_families() -> None:

@@ -8,7 +8,7 @@ import click
 import typer
 from typer.core import TyperGroup
 
-from fedctr.cli import bench, data, models, report, runs, strategies, train
+from fedctr.cli import abtest, bench, data, models, report, runs, strategies, train
 from fedctr.errors import FedctrError
 
 
@@ -32,6 +32,7 @@ app = typer.Typer(
 )
 app.command()(bench.bench)
 app.command()(train.train)
+app.command()(abtest.abtest)
 app.command()(report.report)
 app.command()(runs.runs)
 app.add_typer(strategies.app, name="strategies")

@@ -1,5 +1,6 @@
 """A generator of impressions with known truth: tastes, user intercepts, popularity and time."""
 
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ FEWEST_SAMPLES = 10
 # Users are drawn in chunks of this size, always whole: the first users are the same however many follow.
 _CHUNK = 1024
 _SPREAD = 0.5  # sd of the logarithm of samples per user
-_SHARED = 0.8  # of a taste vector is its cluster's, the rest (0.6, for unit variance) its own
+SHARED = 0.8  # of a taste vector is its cluster's, the rest (0.6, for unit variance) its own
 _ITEM, _USER, _COUNT, _REFERENCE = range(4)  # random streams
 _DAY = 86_400
 _EPOCH = 1_600_000_000
@@ -93,7 +94,7 @@ class Synthetic(Loader):
 
     def read(self, path: Path | None, reading: Reading) -> Dataset:
         """Generate the data set; there is no file to read."""
-        world = _world(self)
+        world = self.catalogue()
         counts = self._counts()
         offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         # Filled chunk by chunk, so that little more than the result is ever in memory.
@@ -105,7 +106,7 @@ class Synthetic(Loader):
             rows = slice(offsets[users.start], offsets[users.stop])
             size = rows.stop - rows.start
             item[rows], label[rows], time[rows] = chunk.item[:size], chunk.label[:size], chunk.time[:size]
-            group[users] = chunk.group[: users.stop - users.start]
+            group[users] = chunk.people.group[: users.stop - users.start]
         return Dataset(
             name=self.name,
             schema=Schema(
@@ -130,45 +131,83 @@ class Synthetic(Loader):
         """What the samples of :meth:`read` were drawn from, in the same order."""
         counts = self._counts()
         probability, intercept = [], []
-        for users, chunk in self._chunks(_world(self)):
+        for users, chunk in self._chunks(self.catalogue()):
             probability.append(chunk.probability[: counts[users].sum()])
-            intercept.append(chunk.intercept[: users.stop - users.start])
+            intercept.append(chunk.people.intercept[: users.stop - users.start])
         return Truth(np.concatenate(probability), np.concatenate(intercept))
+
+    def catalogue(self) -> "Catalogue":
+        """The items, and what else all users share."""
+        return _world(self)
+
+    def people(self) -> "People":
+        """The users, the same as those of :meth:`read`."""
+        world = self.catalogue()
+        chunks = [_people(self, world, chunk)[0] for chunk in range(-(-self.users // _CHUNK))]
+        return People(
+            *(
+                np.concatenate([getattr(chunk, field.name) for chunk in chunks])[: self.users]
+                for field in dataclasses.fields(People)
+            )
+        )
 
     def _counts(self) -> Whole:
         chunks = range(-(-self.users // _CHUNK))
         return np.concatenate([_counts(self, chunk) for chunk in chunks])[: self.users]
 
-    def _chunks(self, world: "_World") -> Iterator[tuple[slice, "_Chunk"]]:
+    def _chunks(self, world: "Catalogue") -> Iterator[tuple[slice, "_Chunk"]]:
         for index, start in enumerate(range(0, self.users, _CHUNK)):
             yield slice(start, min(start + _CHUNK, self.users)), _chunk(self, world, index)
 
 
 @dataclass(frozen=True, eq=False)
-class _World:
-    """What all users share: the items, the centres of the groups, and the base log-odds."""
+class Catalogue:
+    """What all users share: the items, the centres of the groups, and the base log-odds.
 
-    shown: Floats  # (items,), cumulative probability of exposure
-    appeal: Floats  # (items,)
-    taste: Floats  # (items, FACTORS)
-    codes: Ints  # (items, columns)
-    centres: Floats  # (GROUPS, FACTORS)
+    Attributes:
+        shown: cumulative probability of exposure, float64 (items,).
+        appeal: log-odds, float64 (items,).
+        taste: what an affinity is the product with, float64 (items, FACTORS).
+        codes: int32 (items, columns).
+        centres: float64 (GROUPS, FACTORS).
+        base: log-odds.
+    """
+
+    shown: Floats
+    appeal: Floats
+    taste: Floats
+    codes: Ints
+    centres: Floats
     base: float
+
+
+@dataclass(frozen=True, eq=False)
+class People:
+    """What makes the users.
+
+    Attributes:
+        group: codes, int64 (users,).
+        intercept: log-odds, float64 (users,).
+        taste: float64 (users, FACTORS), of which ``SHARED`` times the centre of the group is common to the group.
+    """
+
+    group: Whole
+    intercept: Floats
+    taste: Floats
 
 
 @dataclass(frozen=True, eq=False)
 class _Chunk:
     """Users and their samples, sorted by user, time and item."""
 
-    group: Whole  # (_CHUNK,), codes
-    intercept: Floats  # (_CHUNK,)
+    people: People
     item: Whole  # (samples,), as all below
     time: Whole
     probability: Floats
     label: npt.NDArray[np.bool_]
 
 
-def _world(options: Synthetic) -> _World:
+def _world(options: Synthetic) -> Catalogue:
     rng = np.random.default_rng([options.seed, _ITEM])
     items = options.items
     exposure = 1 / (10 + rng.permutation(items))
@@ -182,7 +221,7 @@ def _world(options: Synthetic) -> _World:
     centres = rng.standard_normal((GROUPS, FACTORS))
     taste -= exposure @ taste
     codes = np.column_stack([np.arange(1, items + 1), category, tags]).astype(np.int32)
-    world = _World(np.cumsum(exposure), appeal, taste, codes, centres, base=0.0)
+    world = Catalogue(np.cumsum(exposure), appeal, taste, codes, centres, base=0.0)
     return replace(world, base=_base(options, world))
 
 
@@ -190,10 +229,10 @@ def _clustered(rng: np.random.Generator, centres: Floats, number: int) -> tuple[
     """Vectors (number, FACTORS) scattered round the centres, and the codes of their clusters (number,)."""
     cluster = rng.integers(len(centres), size=number)
     own = rng.standard_normal((number, FACTORS))
-    return _SHARED * centres[cluster] + np.sqrt(1 - _SHARED**2) * own, cluster + 1
+    return SHARED * centres[cluster] + np.sqrt(1 - SHARED**2) * own, cluster + 1
 
 
-def _base(options: Synthetic, world: _World) -> float:
+def _base(options: Synthetic, world: Catalogue) -> float:
     """The base log-odds for the wanted CTR, from reference users so that it does not depend on ``users``."""
     rng = np.random.default_rng([options.seed, _REFERENCE])
     number = 32 * _CHUNK
@@ -215,21 +254,26 @@ def _counts(options: Synthetic, chunk: int) -> Whole:
     return whole
 
 
-def _chunk(options: Synthetic, world: _World, index: int) -> _Chunk:
+def _people(options: Synthetic, world: Catalogue, index: int) -> tuple[People, np.random.Generator]:
+    """The users of a chunk, and the stream that goes on with their samples."""
     rng = np.random.default_rng([options.seed, _USER, index])
-    vector, group = _clustered(rng, world.centres, _CHUNK)
-    intercept = options.drift * rng.standard_normal(_CHUNK)
+    taste, group = _clustered(rng, world.centres, _CHUNK)
+    return People(group, options.drift * rng.standard_normal(_CHUNK), taste), rng
+
+
+def _chunk(options: Synthetic, world: Catalogue, index: int) -> _Chunk:
+    people, rng = _people(options, world, index)
     counts = _counts(options, index)
     user = np.repeat(np.arange(_CHUNK), counts)
     item = _shown_items(rng, world, len(user))
     time = _times(rng, counts, item)
     order = np.lexsort((item, time, user))
     item, time = item[order], time[order]
-    probability = _sigmoid(_logits(options, world, intercept[user], vector[user], item))
-    return _Chunk(group, intercept, item, time, probability, rng.random(len(user)) < probability)
+    probability = _sigmoid(_logits(options, world, people.intercept[user], people.taste[user], item))
+    return _Chunk(people, item, time, probability, rng.random(len(user)) < probability)
 
 
-def _shown_items(rng: np.random.Generator, world: _World, number: int) -> Whole:
+def _shown_items(rng: np.random.Generator, world: Catalogue, number: int) -> Whole:
     last = len(world.shown) - 1  # rounding may leave the cumulative sum just below 1
     rows: Whole = np.minimum(np.searchsorted(world.shown, rng.random(number), side="right"), last)
     return rows
@@ -247,7 +291,7 @@ def _times(rng: np.random.Generator, counts: Whole, item: Whole) -> Whole:
     return times
 
 
-def _logits(options: Synthetic, world: _World, intercept: Floats, vector: Floats, item: Whole) -> Floats:
+def _logits(options: Synthetic, world: Catalogue, intercept: Floats, vector: Floats, item: Whole) -> Floats:
     """Log-odds (samples,) for one intercept, vector and item per sample."""
     affinity = np.einsum("sf,sf->s", vector, world.taste[item]) / np.sqrt(FACTORS)
     logits: Floats = world.base + intercept + world.appeal[item] + options.taste * affinity

@@ -1,0 +1,56 @@
+"""``fedctr abtest``: a simulated A/B test."""
+
+import json
+import sys
+from contextlib import redirect_stdout
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from fedctr.cli.options import Backend, RayAddress
+
+
+def abtest(
+    experiment: Annotated[
+        Path, typer.Argument(help="A TOML file that describes world, arms and days; options given here override it.")
+    ],
+    seed: Annotated[int | None, typer.Option(help="Of the world, the arms and all training.")] = None,
+    partitions: Annotated[int | None, typer.Option(help="Simulated Flower clients; changes no result.")] = None,
+    backend: Backend = None,
+    ray_address: RayAddress = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Run folder; a run that was stopped goes on after its last day.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")] = False,
+) -> None:
+    """Simulate an A/B test: devices fine-tune in the night, rank by day, and learn from what they have shown.
+
+    Users are split over arms, each with a client strategy. A file has world, arms, model, days, pre_days, warm_up_days,
+    retrain_every, aa and the rest of fedctr.ABTest as its keys.
+
+    Example: fedctr abtest experiments/aa.toml --out runs/aa
+    """
+    from fedctr.abtest import abtest as run
+    from fedctr.online.settings import ABTest
+    from fedctr.progress import Terminal
+
+    given: dict[str, Any] = {
+        "seed": seed,
+        "partitions": partitions,
+        "backend": backend,
+        "ray_address": ray_address,
+        "out": out,
+    }
+    given = {key: value for key, value in given.items() if value is not None}
+    values = ABTest.read(experiment)
+    ABTest.of(values, str(experiment))
+    settings = ABTest.of(values | given, "abtest")
+    # What a stranger's strategy prints must not get between the lines of a result.
+    with redirect_stdout(sys.stderr), Terminal() as reporter:
+        outcome = run(settings, reporter)
+    if as_json:
+        typer.echo(json.dumps(outcome.summary, indent=1))
+    else:
+        typer.echo(outcome.table())
+        typer.echo(f"Run folder: {outcome.folder}")

@@ -1,0 +1,1 @@
+"""The online experiment: a simulated A/B test of what devices do."""

@@ -1,0 +1,99 @@
+"""The Flower server of an A/B test: a day is a round."""
+
+import json
+import time
+
+from flwr.app import Message
+from flwr.serverapp import Grid
+
+from fedctr.cloud import train
+from fedctr.errors import FedctrError
+from fedctr.messages import Failure
+from fedctr.online.day import Day
+from fedctr.online.log import for_cloud
+from fedctr.online.messages import RANK, DayTask, pack_day_task, unpack_day
+from fedctr.online.run import OnlineRun
+from fedctr.published import Published
+from fedctr.server import StoppedError, find_clients, one_line, replies
+from fedctr.threads import single_thread
+
+
+def serve(grid: Grid, run: OnlineRun) -> None:
+    """Simulate every day that is not finished yet.
+
+    Args:
+        grid: Flower's way to the clients.
+        run: the A/B test and its folder.
+
+    Raises:
+        FedctrError: when the clients do not come up, one of them fails, or the model cannot be trained.
+        StoppedError: when ``run.stop`` was set.
+    """
+    nodes = find_clients(grid, run)
+    while not run.finished:
+        stretch = run.settings.stretch(run.next_day)
+        before = run.settings.published_on(stretch.start)
+        published = None if before is None else run.published_before(before) or _publish(run, before)
+        name = "warm-up" if published is None else "before the test" if stretch.start < 0 else "test"
+        run.reporter.phase(f"{name}: days {stretch.start} to {stretch.stop - 1}", len(stretch))
+        for day in stretch:
+            begun = time.monotonic()
+            parts = _ask(grid, nodes, run, day, published)
+            run.keep_day(day, parts)
+            arrived = sum(len(part.visits["user"]) for _, part in parts)
+            clicks = sum(int(part.visits["clicks"].sum()) for _, part in parts)
+            told = f"day {day}: {arrived:,} users came and clicked {clicks:,} times"
+            run.reporter.advance(1, told)
+            run.log(f"{told}, {time.monotonic() - begun:.1f} s")
+
+
+def _publish(run: OnlineRun, day: int) -> Published:
+    """Have the cloud train on all logs, and publish the model before a day."""
+    settings = run.settings
+    run.reporter.phase(f"cloud: {settings.model}, before day {day}", settings.cloud.epochs)
+
+    def progress(epoch: int, log_loss: float) -> None:
+        run.reporter.advance(1, f"validation log loss {log_loss:.4f}")
+        if run.stop.is_set():
+            raise StoppedError
+
+    log = run.samples()
+    if not log.samples:
+        raise FedctrError(f"world: nobody has come before day {day}; raise arrival or users")
+    with single_thread():
+        published, facts = train(settings.model, log, for_cloud(log), settings.cloud, settings.seed, progress)
+    run.reporter.finish()
+    run.keep_published_before(day, published, facts)
+    return published
+
+
+def _ask(grid: Grid, nodes: list[int], run: OnlineRun, day: int, published: Published | None) -> list[tuple[int, Day]]:
+    """Have every client simulate a day of every arm; what they reply, each with its arm.
+
+    Raises:
+        FedctrError: when one of them fails: without its users the test would be another one.
+    """
+    settings, log = run.settings, run.keep_samples()
+    text = json.dumps(settings.science())
+    sent: dict[str, int] = {}
+    arms: dict[str, int] = {}
+    for arm in range(len(settings.arms)):
+        task = DayTask(text, arm, day, str(run.truth_file), str(log), str(run.stop_file))
+        content = pack_day_task(task, published)
+        for client, node in enumerate(nodes):
+            (message_id,) = grid.push_messages([Message(content, node, RANK)])
+            sent[message_id], arms[message_id] = client, arm
+    parts: list[tuple[int, Day]] = []
+    for client, message in replies(grid, run, sent):
+        arm = arms[message.metadata.reply_to_message_id]
+        reply: Day | Failure
+        if message.has_error():
+            reply = Failure(client, settings.arms[arm].strategy, "", one_line(message.error.reason))
+        else:
+            reply = unpack_day(message.content)
+        if isinstance(reply, Failure):
+            run.log(f"day {day}: {reply}")
+            run.stop_file.touch()
+            raise FedctrError(f"day {day}: {reply}; the days before are kept in {run.folder}")
+        parts.append((arm, reply))
+    return parts

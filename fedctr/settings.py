@@ -1,0 +1,98 @@
+"""Settings as a TOML file, the command line and Python all describe them in the same words."""
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fedctr.errors import FedctrError, did_you_mean
+
+
+class Settings(BaseModel):
+    """Checked keys and values.
+
+    Attributes:
+        tables: for each table of a file the forms that it may have, by what tells one from the others, such as
+            ``unit = "days"``; of a single form nothing.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    tables: ClassVar[Mapping[str, Mapping[str, type]]] = {}
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any], where: str = "") -> Self:
+        """Check keys and values.
+
+        Args:
+            values: keys as in a file.
+            where: names the source in errors; the settings themselves if empty.
+
+        Raises:
+            FedctrError: for the first wrong key or value, with the nearest key or what was expected.
+        """
+        where = where or cls.__name__.lower()
+        try:
+            return cls.model_validate(dict(values))
+        except ValidationError as error:
+            raise FedctrError(f"{where}: {first_fault(error, cls)}") from None
+        except FedctrError as error:
+            raise FedctrError(f"{where}: {error}") from None
+
+    @classmethod
+    def read(cls, file: Path) -> dict[str, Any]:
+        """The keys and values of a file.
+
+        Raises:
+            FedctrError: when it cannot be read, or is not TOML.
+        """
+        try:
+            return tomllib.loads(file.read_text(encoding="utf-8-sig"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise FedctrError(f"{file}: cannot be read ({error})") from None
+        except tomllib.TOMLDecodeError as error:
+            raise FedctrError(f"{file}: not TOML: {error}") from None
+
+    def to_toml(self) -> str:
+        """The resolved configuration, every default spelt out."""
+        return tomli_w.dumps(self._resolved().model_dump(mode="json", exclude_none=True))
+
+    def _resolved(self) -> Self:
+        return self
+
+
+def first_fault(error: ValidationError, settings: type[Settings]) -> str:
+    """The first fault in one line.
+
+    Args:
+        error: what checking the settings raised.
+        settings: their class, whose keys may have been meant.
+    """
+    fault = error.errors()[0]
+    table, *inner = (str(part) for part in fault["loc"])
+    forms = settings.tables.get(table, {})
+    if len(forms) > 1:
+        inner = inner[1:]  # which form was read
+    key = ".".join([table, *inner])
+    if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        return f"unknown key {key!r}; {_nearest([table, *inner][-1], forms, settings)}"
+    message = "expected a table" if fault["type"] == "dataclass_type" else fault["msg"].removeprefix("Value error, ")
+    found = "" if fault["type"] == "value_error" else f", found {fault['input']!r}"
+    return f"{key}: {message}{found}"
+
+
+def _nearest(key: str, forms: Mapping[str, type], settings: type[Settings]) -> str:
+    """What may have been meant by a key of a table that has these forms, or of the whole settings."""
+    known = {told: [field.name for field in dataclasses.fields(form)] for told, form in forms.items()}
+    known = known or {"": list(settings.model_fields)}
+    near = did_you_mean(key, {name for names in known.values() for name in names if name != key})
+    hints = [near] if near else []
+    if not near or len(forms) > 1:
+        first, *others = known
+        told = ", ".join(known[first]) + "".join(f", or with {other}: {', '.join(known[other])}" for other in others)
+        hints.append(f"known keys: {told}")
+    return " ".join(hints)
