@@ -12,6 +12,7 @@ Floats = npt.NDArray[np.float64]
 # groups is off by about 1 / sqrt(2 * 4,000) = 1.1 %: no more than what 10,000 replicates add to a limit.
 _GROUPS = 4_000
 _DRAWN_AT_ONCE = 1_000_000  # 8 MB for each seed
+_NAN = float("nan")
 
 
 @dataclass(frozen=True)
@@ -111,34 +112,60 @@ def paired_ratio(
     Raises:
         ValueError: as :func:`paired_difference`.
     """
-    if differences.ndim != 2 or not differences.shape[1] or np.isinf(differences).any():
-        raise ValueError(
-            f"expected finite differences (users, seeds >= 1), found shape {differences.shape} "
-            f"with {np.count_nonzero(np.isinf(differences))} infinite"
-        )
-    missing = np.isnan(differences).sum(axis=1)
-    seeds = differences.shape[1]
-    if ((missing > 0) & (missing < seeds)).any():
-        user = np.flatnonzero((missing > 0) & (missing < seeds))[0]
-        raise ValueError(f"user in row {user} is covered in {seeds - missing[user]} of {seeds} seeds")
-    covered, wholes = differences[missing == 0], wholes[missing == 0]
-    users = len(covered)
-    nan = float("nan")
+    covered, is_covered = _covered(differences)
+    wholes = wholes[is_covered]
+    users, seeds = covered.shape
     total = float(np.broadcast_to(wholes, covered.shape).sum())
     if not total:
-        return Interval(nan, nan, nan, nan, nan, users, seeds)
+        return Interval(_NAN, _NAN, _NAN, _NAN, _NAN, users, seeds)
     mean = float(covered.sum()) / total
     if users < 2:
-        return Interval(mean, nan, nan, nan, nan, users, seeds)
+        return Interval(mean, _NAN, _NAN, _NAN, _NAN, users, seeds)
     if (covered == mean * wholes).all():  # such as a method compared with itself
         return Interval(mean, mean, mean, mean, mean, users, seeds)
     ratios = _replicates(covered, wholes, replicates, np.random.default_rng(seed))
-    tail = (1 - level) / 2
-    corrected = tail / comparisons
-    low, high, corrected_low, corrected_high = np.nanquantile(
-        ratios, [tail, 1 - tail, corrected, 1 - corrected]
-    ).tolist()
-    return Interval(mean, low, high, corrected_low, corrected_high, users, seeds)
+    return Interval(mean, *_limits(ratios, comparisons, level), users, seeds)
+
+
+def unpaired_difference(
+    first: Floats,
+    second: Floats,
+    comparisons: int = 1,
+    replicates: int = 10_000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval:
+    """Bootstrap interval for the mean of the second less the mean of the first, over users of different worlds.
+
+    Users and seeds of either are drawn as in :func:`paired_difference`, independently of those of the other.
+
+    Args:
+        first: float64 (users, seeds), the rows of users that are not covered all NaN.
+        second: likewise; it may have other numbers of users and seeds.
+        comparisons: as for :func:`paired_difference`.
+        replicates: likewise.
+        level: likewise.
+        seed: likewise.
+
+    Returns:
+        The interval, with the users of both together, and the seeds of the one that has fewer. With fewer than two
+        covered users on one side the limits are NaN; with none, so is the mean.
+
+    Raises:
+        ValueError: as :func:`paired_difference`.
+    """
+    sides = [_covered(side)[0] for side in (first, second)]
+    users, seeds = sum(len(side) for side in sides), min(side.shape[1] for side in sides)
+    if not all(len(side) for side in sides):
+        return Interval(_NAN, _NAN, _NAN, _NAN, _NAN, users, seeds)
+    mean = float(sides[1].mean() - sides[0].mean())
+    if any(len(side) < 2 for side in sides):
+        return Interval(mean, _NAN, _NAN, _NAN, _NAN, users, seeds)
+    means = [
+        _replicates(side, np.ones((len(side), 1)), replicates, np.random.default_rng((seed, number)))
+        for number, side in enumerate(sides)
+    ]
+    return Interval(mean, *_limits(means[1] - means[0], comparisons, level), users, seeds)
 
 
 def drift_bucket(drift: Floats) -> pd.Categorical:
@@ -165,6 +192,31 @@ def sample_bucket(samples: npt.NDArray[np.int64]) -> pd.Categorical:
     """
     edges = [0, 20, 50, 100, 200, np.inf]
     return pd.cut(samples, edges, right=False, labels=["<20", "20-49", "50-99", "100-199", ">=200"])
+
+
+def _covered(values: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+    """The rows of users that are covered, and which these are; every seed must cover the same users."""
+    if values.ndim != 2 or not values.shape[1] or np.isinf(values).any():
+        raise ValueError(
+            f"expected finite differences (users, seeds >= 1), found shape {values.shape} "
+            f"with {np.count_nonzero(np.isinf(values))} infinite"
+        )
+    missing = np.isnan(values).sum(axis=1)
+    seeds = values.shape[1]
+    if ((missing > 0) & (missing < seeds)).any():
+        user = np.flatnonzero((missing > 0) & (missing < seeds))[0]
+        raise ValueError(f"user in row {user} is covered in {seeds - missing[user]} of {seeds} seeds")
+    return values[missing == 0], missing == 0
+
+
+def _limits(replicates: Floats, comparisons: int, level: float) -> tuple[float, float, float, float]:
+    """Lower and upper limit for one difference alone, then those that hold for all comparisons at once."""
+    tail = (1 - level) / 2
+    corrected = tail / comparisons
+    low, high, corrected_low, corrected_high = np.nanquantile(
+        replicates, [tail, 1 - tail, corrected, 1 - corrected]
+    ).tolist()
+    return low, high, corrected_low, corrected_high
 
 
 def _replicates(covered: Floats, wholes: Floats, replicates: int, rng: np.random.Generator) -> Floats:

@@ -3,7 +3,7 @@ from dataclasses import astuple
 import numpy as np
 import pytest
 
-from fedctr.statistics import drift_bucket, paired_difference, paired_ratio, sample_bucket
+from fedctr.statistics import drift_bucket, paired_difference, paired_ratio, sample_bucket, unpaired_difference
 
 NAN = float("nan")
 
@@ -110,6 +110,48 @@ def test_replicates_without_a_whole_are_left_out_and_without_any_there_is_no_rat
 
 
 # ------------------------------------------------------------------------------------ corrected limits
+
+
+# ------------------------------------------------------------------------------------------ unpaired
+
+
+def test_an_unpaired_difference_is_as_wide_as_the_standard_errors_of_both_sides() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(400, 1)), 3 * rng.normal(size=(600, 1)) + 1
+    found = unpaired_difference(first, second)
+    expected = np.sqrt(first.var() / 400 + second.var() / 600)
+    assert found.high - found.low == pytest.approx(2 * 1.96 * expected, rel=0.05)
+    assert found.mean == pytest.approx(second.mean() - first.mean())
+    assert (found.users, found.seeds) == (1000, 1)
+
+
+def test_what_users_have_in_common_helps_only_when_they_are_paired() -> None:
+    users = np.random.default_rng(0).normal(size=(300, 2))
+    paired, unpaired = paired_difference(users + 0.1 - users), unpaired_difference(users, users + 0.1)
+    assert paired.mean == pytest.approx(unpaired.mean)
+    assert unpaired.high - unpaired.low > 0.2 > paired.high - paired.low
+
+
+def test_an_unpaired_difference_turned_round_has_the_other_sign() -> None:
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=(50, 2)), rng.normal(size=(80, 3)) + 0.3
+    there, back = unpaired_difference(first, second, 2), unpaired_difference(second, first, 2)
+    assert there.mean == pytest.approx(-back.mean)
+    assert there.low == pytest.approx(-back.high, abs=0.02)
+    assert there.corrected_low < there.low < there.mean < there.high < there.corrected_high
+
+
+def test_an_unpaired_difference_leaves_out_users_that_are_not_covered() -> None:
+    first, second = np.array([[0.0], [NAN], [0.5]]), np.array([[1.0], [1.0], [NAN], [1.0]])
+    assert unpaired_difference(first, second) == unpaired_difference(first[[0, 2]], second[[0, 1, 3]])
+
+
+@pytest.mark.parametrize(("first", "mean", "users"), [([[0.5]], 0.5, 3), ([[NAN]], NAN, 2)])
+def test_an_unpaired_difference_of_a_single_user_has_no_interval(
+    first: list[list[float]], mean: float, users: int
+) -> None:
+    found = unpaired_difference(np.array(first), np.array([[0.9], [1.1]]))
+    assert astuple(found) == pytest.approx((mean, NAN, NAN, NAN, NAN, users, 1), nan_ok=True)
 
 
 def test_corrected_limits_are_those_of_a_higher_level() -> None:

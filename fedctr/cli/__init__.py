@@ -8,7 +8,7 @@ import click
 import typer
 from typer.core import TyperGroup
 
-from fedctr.cli import abtest, bench, data, models, report, runs, strategies, train
+from fedctr.cli import abtest, bench, compare, data, models, report, runs, strategies, train
 from fedctr.errors import FedctrError
 
 
@@ -35,6 +35,7 @@ app.command()(train.train)
 app.command()(abtest.abtest)
 app.command()(report.report)
 app.command()(runs.runs)
+app.command()(compare.compare)
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")

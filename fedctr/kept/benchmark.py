@@ -5,12 +5,12 @@ from typing import ClassVar
 
 from fedctr.comparison import BASELINES
 from fedctr.finished_run import FinishedRun
-from fedctr.kept.run import KeptRun
+from fedctr.kept.run import SingleRun
 from fedctr.report.answer import subject
 from fedctr.result_table import difference, number
 
 
-class BenchmarkRun(KeptRun):
+class BenchmarkRun(SingleRun):
     """What ``fedctr bench`` has left."""
 
     kind: ClassVar[str] = "bench"

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from fedctr.errors import FedctrError
-from fedctr.kept.run import KeptRun
+from fedctr.kept.run import KeptRun, modified
 
 
 class GridRun(KeptRun):
@@ -42,7 +42,7 @@ class GridRun(KeptRun):
     @property
     def date(self) -> datetime:
         """When its tables were written."""
-        return datetime.fromtimestamp((self.folder / "table.csv").stat().st_mtime).replace(microsecond=0)
+        return modified(self.folder / "table.csv")
 
     @property
     def finished(self) -> bool:

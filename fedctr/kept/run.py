@@ -1,13 +1,17 @@
 """What can be asked of a run of any kind as its folder keeps it."""
 
+import json
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar
 
+from fedctr.errors import FedctrError
 from fedctr.finished_run import read_toml
+from fedctr.folder import read_json
 
 
 @dataclass(frozen=True)
@@ -29,29 +33,20 @@ class KeptRun(ABC):
         """Whether a folder holds a run of this kind."""
         return all((folder / name).exists() for name in cls.holds)
 
-    @cached_property
-    def config(self) -> dict[str, Any]:
-        """The content of ``config.toml``."""
-        return read_toml(self.folder / "config.toml")
-
     @property
+    @abstractmethod
     def dataset(self) -> str:
         """On which data set."""
-        return str(self.config["dataset"])
 
     @property
+    @abstractmethod
     def model(self) -> str:
         """With which click model."""
-        return str(self.config["model"])
 
     @property
+    @abstractmethod
     def date(self) -> datetime:
-        """When something was last done in it, by its log, which says so in a copy of the folder, too."""
-        try:
-            last = (self.folder / "log.txt").read_text(encoding="utf-8").splitlines()[-1]
-            return datetime.strptime(last[:19], "%Y-%m-%d %H:%M:%S")
-        except (OSError, ValueError, IndexError):  # nothing has been done yet
-            return datetime.fromtimestamp((self.folder / self.holds[0]).stat().st_mtime).replace(microsecond=0)
+        """When something was last done in it."""
 
     @property
     @abstractmethod
@@ -73,3 +68,54 @@ class KeptRun(ABC):
             "finished": self.finished,
             "headline": self.headline(),
         }
+
+
+class SingleRun(KeptRun):
+    """A run with one configuration, so no grid."""
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The content of ``config.toml``."""
+        return read_toml(self.folder / "config.toml")
+
+    @cached_property
+    def settings(self) -> dict[str, str]:
+        """All that determines the results, as words by dotted key: ``cloud.epochs`` to ``100``."""
+        identity = read_json(self.folder / "identity.json")
+        if not isinstance(identity, dict):
+            raise FedctrError(f"{self.folder}/identity.json: damaged")
+        return _flat(identity)
+
+    @property
+    def dataset(self) -> str:
+        """On which data set."""
+        return str(self.config["dataset"])
+
+    @property
+    def model(self) -> str:
+        """With which click model."""
+        return str(self.config["model"])
+
+    @property
+    def date(self) -> datetime:
+        """When something was last done in it, by its log, which says so in a copy of the folder, too."""
+        try:
+            last = (self.folder / "log.txt").read_text(encoding="utf-8").splitlines()[-1]
+            return datetime.strptime(last[:19], "%Y-%m-%d %H:%M:%S")
+        except (OSError, ValueError, IndexError):  # nothing has been done yet
+            return modified(self.folder / self.holds[0])
+
+
+def modified(file: Path) -> datetime:
+    """When a file was last written, to the second."""
+    return datetime.fromtimestamp(file.stat().st_mtime).replace(microsecond=0)
+
+
+def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    found: dict[str, str] = {}
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{prefix}{key}.")
+        else:
+            found[prefix + key] = value if isinstance(value, str) else json.dumps(value)
+    return found

@@ -6,11 +6,11 @@ from typing import ClassVar
 import pandas as pd
 
 from fedctr.errors import FedctrError
-from fedctr.kept.run import KeptRun
+from fedctr.kept.run import SingleRun
 from fedctr.protocol import best_rounds
 
 
-class FederatedRun(KeptRun):
+class FederatedRun(SingleRun):
     """What ``fedctr train`` has left."""
 
     kind: ClassVar[str] = "train"

@@ -1,0 +1,151 @@
+"""Two benchmarks side by side: the same strategies in both, user by user where the users are the same."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from fedctr.errors import FedctrError
+from fedctr.finished_run import TestRows
+from fedctr.kept.benchmark import BenchmarkRun
+from fedctr.kept.run import KeptRun
+from fedctr.statistics import paired_difference, unpaired_difference
+
+Floats = npt.NDArray[np.float64]
+REFERENCE = "no-fine-tuning"
+FIGURES = ("auc", "log_loss", "gain")
+_COLUMNS = ("auc", "log_loss")
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two benchmarks have in common, and how far apart they are.
+
+    Attributes:
+        first: folder of the one.
+        second: folder of the other.
+        paired: whether differences are those of each user; else they are of the means over different users.
+        settings: key to its values in both, where they differ.
+        strategies: those of both; strategy to each of ``FIGURES`` to ``first`` and ``second``, each with ``mean`` over
+            users and seeds and number of ``users``, and ``difference``, an ``Interval`` of second less first. ``gain``
+            is the user AUC above that without fine-tuning, None where that cannot be said.
+        only_first: strategies that the second does not have.
+        only_second: strategies that the first does not have.
+    """
+
+    first: str
+    second: str
+    paired: bool
+    settings: dict[str, tuple[str | None, str | None]]
+    strategies: dict[str, dict[str, Any]]
+    only_first: list[str]
+    only_second: list[str]
+
+
+def compare(first: KeptRun, second: KeptRun) -> Comparison:
+    """Compare two benchmarks.
+
+    They are paired if both have the very same samples, split as each likes: then over the users that have a number in
+    both, and over the seeds that both have. Equal ids in different data are not taken for the same user.
+
+    Raises:
+        FedctrError: for another kind of run, one that is not finished, or when no strategy is in both.
+    """
+    runs = [_benchmark(run) for run in (first, second)]
+    specs = [list(run.found.strategies) for run in runs]
+    both = [spec for spec in specs[0] if spec in specs[1]]
+    if not both:
+        raise FedctrError(
+            f"{first.folder} has {', '.join(specs[0])}; {second.folder} has {', '.join(specs[1])}: none is in both"
+        )
+    settings = [run.settings for run in runs]
+    paired = settings[0].get("content_hash") == settings[1].get("content_hash")
+    sides = [run.found.test_rows(_COLUMNS) for run in runs]
+    columns = _aligned(*sides) if paired else tuple(side.columns for side in sides)
+    return Comparison(
+        str(first.folder),
+        str(second.folder),
+        paired,
+        _differing(*settings),
+        {spec: _figures(spec, columns, paired, len(both)) for spec in both},
+        [spec for spec in specs[0] if spec not in both],
+        [spec for spec in specs[1] if spec not in both],
+    )
+
+
+Columns = Mapping[str, Mapping[str, Floats]]  # strategy to column to (users, seeds)
+
+
+def _benchmark(run: KeptRun) -> BenchmarkRun:
+    if isinstance(run, BenchmarkRun):
+        return run
+    raise FedctrError(
+        f"{run.folder}: {run.kind} has no users to compare; name a folder of fedctr bench, one of the experiments of a "
+        "grid, or what fedctr bench --published made of a trained model"
+    )
+
+
+def _aligned(first: TestRows, second: TestRows) -> tuple[Columns, Columns]:
+    """The users and the seeds that both have, in the same order."""
+    _, in_first, in_second = np.intersect1d(
+        np.asarray(first.users), np.asarray(second.users), assume_unique=True, return_indices=True
+    )
+    seeds = min(column.shape[1] for column in (_any(first), _any(second)))
+
+    def of(side: TestRows, place: npt.NDArray[np.intp]) -> Columns:
+        return {
+            spec: {name: column[place, :seeds] for name, column in found.items()}
+            for spec, found in side.columns.items()
+        }
+
+    return of(first, in_first), of(second, in_second)
+
+
+def _any(side: TestRows) -> Floats:
+    """Any column; all have as many seeds."""
+    return next(iter(side.columns.values()))[_COLUMNS[0]]
+
+
+def _figures(spec: str, sides: tuple[Columns, ...], paired: bool, strategies: int) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for figure in FIGURES:
+        values = [_values(side, spec, figure) for side in sides]
+        first, second = values
+        compared = strategies - (figure == "gain")
+        found[figure] = None if first is None or second is None else _entry(first, second, paired, max(compared, 1))
+    return found
+
+
+def _values(side: Columns, spec: str, figure: str) -> Floats | None:
+    if figure != "gain":
+        return side[spec][figure]
+    if spec == REFERENCE or REFERENCE not in side:
+        return None
+    gain: Floats = side[spec]["auc"] - side[REFERENCE]["auc"]
+    return gain
+
+
+def _entry(first: Floats, second: Floats, paired: bool, comparisons: int) -> dict[str, Any]:
+    if paired:
+        neither = np.isnan(first).any(axis=1) | np.isnan(second).any(axis=1)
+        first, second = first[~neither], second[~neither]
+        difference = paired_difference(second - first, comparisons)
+    else:
+        difference = unpaired_difference(first, second, comparisons)
+    return {"first": _mean(first), "second": _mean(second), "difference": _without_nan(asdict(difference))}
+
+
+def _mean(values: Floats) -> dict[str, Any]:
+    covered = values[~np.isnan(values).any(axis=1)]
+    return {"mean": float(covered.mean()) if len(covered) else None, "users": len(covered)}
+
+
+def _without_nan(figures: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if figure != figure else figure for name, figure in figures.items()}
+
+
+def _differing(first: dict[str, str], second: dict[str, str]) -> dict[str, tuple[str | None, str | None]]:
+    keys = [key for key in dict.fromkeys([*first, *second]) if key != "strategies"]
+    return {key: (first.get(key), second.get(key)) for key in keys if first.get(key) != second.get(key)}
