@@ -1,6 +1,7 @@
 """Client strategies side by side on one data set with one model."""
 
 from fedctr.config import Experiment
+from fedctr.cost import measured
 from fedctr.progress import Reporter, Silent
 from fedctr.registry import import_unshadowed
 from fedctr.run import Run
@@ -29,16 +30,17 @@ def bench(experiment: Experiment, reporter: Reporter | None = None) -> Result:
     if kept := kept_result(run):
         return kept
     try:
-        simulate(
-            lambda grid: serve(grid, run),
-            client.app,
-            experiment.partitions,
-            experiment.backend,
-            run.stop,
-            ray_address=experiment.ray_address,
-            gpu=experiment.device == "cuda",
-        )
-        return conclude(run)
+        with measured(run.folder):
+            simulate(
+                lambda grid: serve(grid, run),
+                client.app,
+                experiment.partitions,
+                experiment.backend,
+                run.stop,
+                ray_address=experiment.ray_address,
+                gpu=experiment.device == "cuda",
+            )
+            return conclude(run)
     except (KeyboardInterrupt, StoppedError):
         finished = len(list((run.folder / "cells").glob("*.parquet")))
         raise KeyboardInterrupt(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fedctr.cost import measured
 from fedctr.messages import Failure
 from fedctr.progress import Reporter, Silent
 from fedctr.protocol import best_rounds
@@ -60,14 +61,15 @@ def train(training: Training, reporter: Reporter | None = None) -> Trained:
     client = import_unshadowed("clients.client_app")
     run = TrainingRun.open(training, reporter or Silent())
     try:
-        simulate(
-            lambda grid: serve(grid, run),
-            client.app,
-            training.partitions,
-            training.backend,
-            run.stop,
-            ray_address=training.ray_address,
-        )
+        with measured(run.folder):
+            simulate(
+                lambda grid: serve(grid, run),
+                client.app,
+                training.partitions,
+                training.backend,
+                run.stop,
+                ray_address=training.ray_address,
+            )
         return Trained(run.rounds, run.folder, tuple(run.failures))
     except (KeyboardInterrupt, StoppedError):
         raise KeyboardInterrupt(

@@ -14,6 +14,7 @@ from flwr.serverapp import Grid, ServerApp
 from fedctr.cloud import publish
 from fedctr.composition import ALL
 from fedctr.config import Experiment
+from fedctr.cost import measured
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
 from fedctr.folder import RunFolder, write_whole
@@ -21,6 +22,7 @@ from fedctr.messages import Failure, Task, WeightsWanted, digest, pack_task, unp
 from fedctr.progress import Terminal
 from fedctr.protocol import Trial, choose, validation_curve
 from fedctr.published import Published
+from fedctr.report.report import write_report
 from fedctr.run import Run
 from fedctr.summary import conclude
 
@@ -313,9 +315,11 @@ def main(grid: Grid, context: Context) -> None:
     experiment = Experiment.of({**keys, "partitions": 1}, "run configuration")
     with Terminal() as reporter:
         run = Run.open(experiment, reporter)
-        serve(grid, run)
-        result = conclude(run)
+        with measured(run.folder):
+            serve(grid, run)
+            result = conclude(run)
         print(result.table(ranked=ALL in experiment.strategies))
         print(f"Run folder: {run.folder.absolute()}")
+        print(f"Report: {write_report(run.folder.absolute())}")
     if result.complaint:
         raise FedctrError(result.complaint)

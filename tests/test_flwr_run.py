@@ -49,6 +49,7 @@ def test_flowers_own_launcher_gives_the_same_rows(flower_home: Path, small_cache
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"Run folder: {out}" in done.stdout, done.stdout + done.stderr
+    assert f"Report: {out}/report.html" in done.stdout
     alone = bench(
         Experiment(
             dataset=DATASET,

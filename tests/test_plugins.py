@@ -102,7 +102,7 @@ def test_a_strangers_code_on_ray_and_inline(reference: Result, installed: Path, 
     client = 0 if victim < 25 else 1
     id_ = dataset.user_ids[victim].as_py()
     assert ended.returncode == 2
-    assert ended.stdout.endswith("Run folder: out\n")
+    assert ended.stdout.endswith("Run folder: out\nReport: out/report.html\n")
     assert "my_module:Mine" in ended.stdout  # the table of the others
     assert "my_module:Raises" not in ended.stdout
     assert ended.stderr.splitlines()[-1] == (

@@ -64,7 +64,7 @@ def open_run(out: Path, **keys: Any) -> Run:
 def test_a_finished_run_holds_these_files(reference: Result) -> None:
     tuned = ["fine-tuning", "label-correction[variant=shift]"]
     assert files(reference.folder) == {
-        *("config.toml", "identity.json", "summary.json", "users.parquet", "log.txt", "comparison.png"),
+        *("config.toml", "identity.json", "summary.json", "users.parquet", "log.txt", "comparison.png", "cost.json"),
         *(f"published/seed-{seed}/{name}" for seed in (0, 1) for name in ("model.safetensors", "published.json")),
         *(cell("validation", strategy, seed) for strategy in tuned for seed in (0, 1)),
         *(cell("test", strategy, seed) for strategy in ["no-fine-tuning", *tuned] for seed in (0, 1)),

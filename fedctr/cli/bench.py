@@ -101,6 +101,7 @@ def _bench_one(experiment: "Experiment", as_json: bool) -> None:
     from fedctr.benchmark import bench as run
     from fedctr.composition import ALL
     from fedctr.progress import Terminal
+    from fedctr.report.report import write_report
 
     # What a stranger's strategy prints must not get between the lines of a result.
     with redirect_stdout(sys.stderr), Terminal() as reporter:
@@ -110,6 +111,9 @@ def _bench_one(experiment: "Experiment", as_json: bool) -> None:
     else:
         typer.echo(result.table(ranked=ALL in experiment.strategies))
         typer.echo(f"Run folder: {result.folder}")
+    report = write_report(result.folder)
+    if not as_json:
+        typer.echo(f"Report: {report}")
     if result.complaint:
         raise FedctrError(result.complaint)
 
@@ -123,6 +127,7 @@ def _bench_grid(
     from fedctr.grid.work import run
     from fedctr.progress import Terminal
     from fedctr.registry import split_specs
+    from fedctr.report.report import write_report
 
     chosen = plan(values, given, file)
     for key, option, wanted in (("dataset", "--datasets", datasets), ("model", "--models", models)):
@@ -135,5 +140,8 @@ def _bench_grid(
     else:
         typer.echo(text(outcomes))
         typer.echo(f"Folder of the grid: {chosen.out}")
+    report = write_report(chosen.out)
+    if not as_json:
+        typer.echo(f"Report: {report}")
     if any(outcome.failed for outcome in outcomes):
         raise typer.Exit(1)

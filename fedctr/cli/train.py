@@ -58,6 +58,7 @@ def train(
     """
     from fedctr.federated import train as run
     from fedctr.progress import Terminal
+    from fedctr.report.report import write_report
     from fedctr.training import Training
 
     given: dict[str, Any] = {
@@ -94,5 +95,6 @@ def train(
             f"validation log loss {row.log_loss:.4f}, AUC {row.auc:.4f}"
         )
     typer.echo(f"Run folder: {result.folder}")
+    typer.echo(f"Report: {write_report(result.folder)}")
     if result.complaint:
         raise FedctrError(result.complaint)

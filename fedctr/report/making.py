@@ -7,9 +7,11 @@ from typing import Any
 from fedctr.cost import Cost
 from fedctr.report.page import Listing, Section, Table, Text, number, words
 
+_TITLE = "How it was made"
+
 
 def making(folder: Path, cost: Cost | None, versions: Mapping[str, Any], again: str) -> Section:
-    """What somebody needs to repeat it.
+    """What somebody needs to repeat a run.
 
     Args:
         folder: of the run, with ``config.toml``.
@@ -18,27 +20,23 @@ def making(folder: Path, cost: Cost | None, versions: Mapping[str, Any], again: 
         again: how to repeat it.
     """
     config = folder / "config.toml"
-    tables = [Table("Versions", ("package", "version"), tuple(words(*pair) for pair in versions.items()))]
-    if cost is not None:
-        tables.append(
-            Table(
-                "Time and memory",
-                ("begun", "seconds", "peak memory, GB"),
-                tuple(
-                    (*words(each.begun), number(each.seconds, ",.1f"), number(each.peak_bytes / 1e9, ".2f"))
-                    for each in cost.sittings
-                ),
-                note="A line for each start of the run. Memory is that of all processes together.",
-            )
-        )
-    return Section(
-        "How it was made",
-        (
-            Text(f"Run folder {folder}. {again}"),
-            Listing("config.toml", config.read_text(encoding="utf-8") if config.is_file() else ""),
-            *tables,
-        ),
-    )
+    text = config.read_text(encoding="utf-8") if config.is_file() else ""
+    taken = [_time_and_memory(cost)] if cost else []
+    told = Text(f"Run folder {folder}. {again}")
+    return Section(_TITLE, (told, Listing("config.toml", text), *taken, _versions(versions)))
+
+
+def of_many(folder: Path, cost: Cost | None, versions: Mapping[str, Any]) -> Section:
+    """What the experiments of a grid took.
+
+    Args:
+        folder: of the grid.
+        cost: of all its experiments; None where that is not known.
+        versions: package to version.
+    """
+    taken = f" Its experiments took {cost}." if cost else ""
+    told = Text(f"Folder {folder}; each experiment has its own below it, with its configuration.{taken}")
+    return Section(_TITLE, (told, _versions(versions)))
 
 
 def failures(found: list[Mapping[str, Any]]) -> Section | None:
@@ -48,3 +46,19 @@ def failures(found: list[Mapping[str, Any]]) -> Section | None:
     keys = list(dict.fromkeys(key for failure in found for key in failure))
     rows = tuple(words(*(failure.get(key, "") for key in keys)) for failure in found)
     return Section("What failed", (Table("Clients that could not do a task", tuple(keys), rows),))
+
+
+def _versions(versions: Mapping[str, Any]) -> Table:
+    return Table("Versions", ("package", "version"), tuple(words(*pair) for pair in versions.items()))
+
+
+def _time_and_memory(cost: Cost) -> Table:
+    return Table(
+        "Time and memory",
+        ("begun", "seconds", "peak memory, GB"),
+        tuple(
+            (*words(each.begun), number(each.seconds, ",.1f"), number(each.peak_bytes / 1e9, ".2f"))
+            for each in cost.sittings
+        ),
+        note="A line for each start of the run. Memory is that of all processes together.",
+    )

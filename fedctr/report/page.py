@@ -6,7 +6,7 @@ from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from fedctr.report.drawing import NARROW, inline
+from fedctr.report.drawing import NARROW, inline, recoloured
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -97,6 +97,30 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Picture:
+    """A picture that was drawn before; its numbers stand in the table that follows it.
+
+    Attributes:
+        name: no other figure of the report has it.
+        title: a few words above it.
+        caption: how to read it.
+        drawn: the content of an SVG file by Matplotlib.
+    """
+
+    name: str
+    title: str
+    caption: str
+    drawn: str
+    wide: bool = True
+    numbers: None = None
+    kind: str = "figure"
+
+    def svg(self, report: int) -> str:
+        """As a part of the page on which its report has this number."""
+        return recoloured(self.drawn, f"{self.name}-{report}")
+
+
+@dataclass(frozen=True)
 class Listing:
     """Text as a file holds it.
 
@@ -110,7 +134,7 @@ class Listing:
     kind: str = "listing"
 
 
-Block = Text | Table | Figure | Listing
+Block = Text | Table | Figure | Picture | Listing
 
 
 @dataclass(frozen=True)

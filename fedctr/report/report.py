@@ -9,7 +9,9 @@ from pathlib import Path
 from fedctr.errors import FedctrError
 from fedctr.folder import write_whole
 from fedctr.report.bench import of_bench
+from fedctr.report.grid import of_grid
 from fedctr.report.page import Report, render
+from fedctr.report.train import of_training
 
 FILE = "report.html"
 
@@ -29,7 +31,11 @@ class Kind:
     report: Callable[[Path], Report]
 
 
-KINDS = (Kind("benchmark", ("identity.json", "cells"), of_bench),)
+KINDS = (
+    Kind("benchmark", ("identity.json", "cells"), of_bench),
+    Kind("federated training", ("identity.json", "rounds.csv"), of_training),
+    Kind("grid", ("table.csv",), of_grid),
+)
 
 
 def report_of(folder: Path) -> Report:

@@ -78,7 +78,7 @@ def test_the_table_and_the_run_folder_are_printed(fedctr: Fedctr) -> None:
     assert code == 0
     assert "lr on synthetic[users=50]" in out
     assert "no-fine-tuning" in out
-    assert out.splitlines()[-1] == "Run folder: läufe/a b"
+    assert out.splitlines()[-2:] == ["Run folder: läufe/a b", "Report: läufe/a b/report.html"]
     assert users_of(Path("läufe/a b"))["user"].nunique() == 50
 
 

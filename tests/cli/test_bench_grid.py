@@ -62,7 +62,7 @@ def test_a_grid_that_is_killed_goes_on_and_ends_with_the_same_tables(tmp_path: P
 def test_the_table_is_printed_and_kept_in_four_forms_with_a_picture(fedctr: Fedctr, tmp_path: Path) -> None:
     code, out, err = fedctr("bench", write_study(tmp_path).name)
     assert code == 0
-    assert out == f"{(tmp_path / 'out/table.txt').read_text()}\nFolder of the grid: out\n"
+    assert out == f"{(tmp_path / 'out/table.txt').read_text()}\nFolder of the grid: out\nReport: out/report.html\n"
     assert err.splitlines()[0] == "experiment 1 of 4: lr on synthetic[users=40]"
     with (tmp_path / "out/table.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
@@ -71,7 +71,12 @@ def test_the_table_is_printed_and_kept_in_four_forms_with_a_picture(fedctr: Fedc
         entry = json.loads((Path(row["folder"]) / "summary.json").read_text())["strategies"][row["strategy"]]
         assert float(row["vs_fine_tuning.low"]) == entry["vs_fine_tuning"]["low"]
         assert f"{entry['auc_user_mean']:.4f}" in out
-    assert {name for name in files(tmp_path / "out") if "/" not in name} == {*TABLES, "grid.png", "grid.svg"}
+    assert {name for name in files(tmp_path / "out") if "/" not in name} == {
+        *TABLES,
+        "grid.png",
+        "grid.svg",
+        "report.html",
+    }
 
 
 def test_json_has_every_summary(fedctr: Fedctr, tmp_path: Path) -> None:

@@ -15,8 +15,9 @@ QUICK = ["--dataset", DATASET, "--model", "lr", "--rounds", "2", "--seeds", "1",
 def test_the_best_round_of_every_seed_and_the_run_folder_are_printed(fedctr: Fedctr) -> None:
     code, out, err = fedctr("train", *QUICK, "--seeds", "2", "--out", "läufe/a b")
     assert code == 0
-    first, second, folder = out.splitlines()
-    assert folder == "Run folder: läufe/a b"
+    first, second, folder, report = out.splitlines()
+    assert (folder, report) == ("Run folder: läufe/a b", "Report: läufe/a b/report.html")
+    assert "trained by rounds" in Path("läufe/a b/report.html").read_text(encoding="utf-8")
     rounds = pd.read_csv(Path("läufe/a b/rounds.csv"))
     for seed, line in enumerate((first, second)):
         later = rounds[(rounds["seed"] == seed) & (rounds["round"] > 0)]

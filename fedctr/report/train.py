@@ -1,0 +1,80 @@
+"""The report of federated training."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from fedctr.cost import Cost
+from fedctr.errors import FedctrError
+from fedctr.finished_run import read_toml
+from fedctr.folder import read_json
+from fedctr.report import making
+from fedctr.report.curves import training
+from fedctr.report.page import Report, Section, Table, Text, number
+
+_COUNTED = {"users": "users a round", "dropped": "dropped", "slow": "slow", "diverged": "diverged"}
+
+
+def of_training(folder: Path) -> Report:
+    """Read the folder of a federated training, finished or not.
+
+    Raises:
+        FedctrError: when a file is damaged.
+    """
+    config = read_toml(folder / "config.toml")
+    try:
+        rounds = pd.read_csv(folder / "rounds.csv").rename(columns={"round": "number"})
+        rows = [dict(zip(rounds.columns, row, strict=True)) for row in rounds.itertuples(index=False)]
+        curves = {seed: [row for row in rows if row["seed"] == seed] for seed in rounds["seed"].unique().tolist()}
+        best = {seed: min(curve[1:] or curve, key=lambda row: row["log_loss"]) for seed, curve in curves.items()}
+    except (OSError, ValueError, KeyError) as error:
+        raise FedctrError(f"{folder}/rounds.csv: cannot be read ({' '.join(str(error).split())})") from None
+    said = " ".join(_told(seed, curves[seed], row, config["rounds"]) for seed, row in best.items())
+    identity = read_json(folder / "identity.json") or {}
+    seeds = config["seeds"]
+    return Report(
+        title=f"{config['model']} on {config['dataset']}, trained by rounds",
+        facts=f"{config['aggregation']}, local steps by {config['strategy']}, {config['rounds']:,} rounds, "
+        f"{seeds} seed{'s' * (seeds != 1)}",
+        origin=str(folder),
+        answer=said,
+        sections=(
+            Section("How far did it come?", (Text(said, lead=True), training(curves, "round"))),
+            Section("Who took part", (_participation(curves),)),
+            making.making(
+                folder,
+                Cost.of(folder),
+                identity.get("versions", {}),
+                "fedctr train config.toml --out ANOTHER repeats it; fedctr bench --published takes its models.",
+            ),
+        ),
+    )
+
+
+def _told(seed: int, curve: list[dict[str, Any]], best: Mapping[str, Any], rounds: int) -> str:
+    first, last = curve[0], curve[-1]
+    stopped = "" if last["number"] >= rounds else f" It was stopped after round {last['number']:.0f}."
+    return (
+        f"Seed {seed}: round {best['number']:.0f} of {rounds} is the best, validation log loss {best['log_loss']:.4f} "
+        f"and AUC {best['auc']:.4f}, from {first['log_loss']:.4f} and {first['auc']:.4f} before the first.{stopped}"
+    )
+
+
+def _participation(curves: Mapping[int, list[dict[str, Any]]]) -> Table:
+    """Means over the rounds."""
+    return Table(
+        "Users in a round, mean over the rounds",
+        ("seed", "rounds", *_COUNTED.values()),
+        tuple(
+            (
+                number(seed, "d"),
+                number(len(curve) - 1, ",d"),
+                *(number(sum(row[key] for row in curve[1:]) / max(len(curve) - 1, 1), ",.1f") for key in _COUNTED),
+            )
+            for seed, curve in curves.items()
+        ),
+        note="Users: those whose change entered the model. Dropped: sampled, but they never replied. Slow: they got "
+        "through one epoch only. Diverged: their change was not finite, and was left out.",
+    )
