@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from fedctr.data.loader import Loader
     from fedctr.errors import FedctrError
     from fedctr.federated import Trained, train
+    from fedctr.judgement import Judged
     from fedctr.models.batch import Batch
     from fedctr.models.model import Model
     from fedctr.online.outcome import Outcome
     from fedctr.online.settings import ABTest
     from fedctr.published import Published
+    from fedctr.scored import Scored
     from fedctr.strategy import ClientStrategy, Local
     from fedctr.summary import Result
     from fedctr.training import Training
@@ -39,6 +41,7 @@ __all__ = [
     "Experiment",
     "FedctrError",
     "Field",
+    "Judged",
     "Loader",
     "Local",
     "Model",
@@ -46,6 +49,7 @@ __all__ = [
     "Published",
     "Result",
     "Schema",
+    "Scored",
     "Trained",
     "Training",
     "abtest",
@@ -63,11 +67,13 @@ _HOMES = {
     "fedctr.data.loader": ("Loader",),
     "fedctr.errors": ("FedctrError",),
     "fedctr.federated": ("Trained", "train"),
+    "fedctr.judgement": ("Judged",),
     "fedctr.models.batch": ("Batch",),
     "fedctr.models.model": ("Model",),
     "fedctr.online.outcome": ("Outcome",),
     "fedctr.online.settings": ("ABTest",),
     "fedctr.published": ("Published",),
+    "fedctr.scored": ("Scored",),
     "fedctr.strategy": ("ClientStrategy", "Local"),
     "fedctr.summary": ("Result",),
     "fedctr.training": ("Training",),

@@ -247,7 +247,7 @@ class Cohort:
         blocks = [
             private(self.batch(samples.block(first, self.block, users))) for first in range(0, length, self.block)
         ]
-        return torch.cat(blocks, dim=1) if length else samples.labels
+        return torch.cat(blocks, dim=1)
 
     def _tables(self, model: Model) -> dict[str, Table]:
         return {name: self.tables[table.side, table.field] for name, table in model.embeddings.items()}
@@ -285,8 +285,9 @@ class _Stacked(Batch):
 def _padded(features: Features, users: Rows, part: Part, block: int) -> tuple[Rows, npt.NDArray[np.bool_]]:
     """Rows (users, samples) of a part, padded to the longest user's padded length, and where they are real."""
     starts, stops = (bound[users][:, None] for bound in features.split.bounds(part))
-    # A training part has a place to spare, for histories to point at when they are shorter than others.
-    counts = (stops - starts)[:, 0] + (part == "train")
+    # A training part has a place to spare, for histories to point at when they are shorter than others; in any part
+    # there is a block, so that nobody has to deal with none.
+    counts = np.maximum((stops - starts)[:, 0] + (part == "train"), 1)
     rows = starts + np.arange(int(padded_length(counts, block).max()))
     mask = rows < stops
     # In the padding stands any row of the partition, or of the data set where a partition's users have none.

@@ -7,12 +7,15 @@ from typing import ClassVar
 from torch import Tensor
 
 from fedctr.errors import FedctrError
+from fedctr.judgement import Integers, Judged
 from fedctr.published import Published
 from fedctr.registry import split_outside_brackets
-from fedctr.strategy import ClientStrategy, Kept, Local, Values, overrides, strategies
+from fedctr.scored import Scored
+from fedctr.strategy import ClientStrategy, Local, overrides, strategies
 
 ALL = "all"  # among the strategies of a benchmark, every one that is installed and fits the model
-ONE_OWNER = ("targets", "logits", "loss", "held_out", "keep")
+JUDGING = ("held_out", "candidates", "choose")
+ONE_OWNER = ("targets", "logits", "loss", *JUDGING)
 SHARED = ("penalty", "trainable", "chosen")
 
 
@@ -54,8 +57,8 @@ def strategies_of(texts: Sequence[str]) -> dict[str, ClientStrategy]:
 class Composed(ClientStrategy):
     """Several strategies at once.
 
-    Each of the hooks ``targets``, ``logits``, ``loss``, ``held_out`` and ``keep`` is that of the one component which
-    overrides it. Penalties add up, and a device may change the parameters that every component allows.
+    Each of the hooks in ``ONE_OWNER`` is that of the one component which overrides it. Penalties add up, and a device
+    may change the parameters that every component allows.
 
     Attributes:
         parts: the components, in the order of their names.
@@ -130,9 +133,13 @@ class Composed(ClientStrategy):
         """That of the component that judges."""
         return self._owner("held_out").held_out()
 
-    def keep(self, tuned: Mapping[str, Values], published: Mapping[str, Values]) -> Kept:
+    def candidates(self, scored: Scored, local: Local, published: Published) -> Tensor:
+        """Those of the component that makes some."""
+        return self._owner("candidates").candidates(scored, local, published)
+
+    def choose(self, judged: Judged) -> Integers:
         """What the component that judges says."""
-        return self._owner("keep").keep(tuned, published)
+        return self._owner("choose").choose(judged)
 
     def components(self) -> tuple[ClientStrategy, ...]:
         """The components."""

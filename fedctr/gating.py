@@ -19,18 +19,17 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from fedctr.composition import ONE_OWNER, SHARED
+from fedctr.composition import JUDGING, ONE_OWNER, SHARED
 from fedctr.statistics import paired_ratio
 from fedctr.strategy import ClientStrategy, overrides
 
 Floats = npt.NDArray[np.float64]
-_JUDGING = ("held_out", "keep")
 
 
 def ungated(strategies: Mapping[str, ClientStrategy]) -> dict[str, str]:
     """The specs of strategies with a gate, each with that of the same strategy without one, where both are there.
 
-    A gate is a component that decides on ``held_out`` and ``keep`` and on nothing else.
+    A gate is a component that decides on ``held_out``, ``candidates`` and ``choose``, and on nothing else.
     """
     tuning = {spec: strategy for spec, strategy in strategies.items() if strategy.tunes}
     parts = {
@@ -38,7 +37,7 @@ def ungated(strategies: Mapping[str, ClientStrategy]) -> dict[str, str]:
     }  # plain fine-tuning has none
     found: dict[str, str] = {}
     for spec, own in parts.items():
-        others = [part for part in own if not _changes(part) <= set(_JUDGING)]
+        others = [part for part in own if not _changes(part) <= set(JUDGING)]
         twin = next((other for other, theirs in parts.items() if theirs == others), None)
         if twin is not None and len(others) < len(own):
             found[spec] = twin

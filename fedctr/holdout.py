@@ -1,20 +1,19 @@
-"""A choice for each user between the tuned and the published model, by what a device can know by itself.
+"""A choice for each user between candidates, by what a device can know by itself.
 
 The latest of a user's local samples are held out. A dry run fine-tunes on the others, and the strategy is shown how
-it does on those held out, beside the published model. A user who keeps the tuned model is fine-tuned once more, on
-all local samples. Test samples have no say in it.
+each candidate does on those held out. What a user takes there, it takes when it is fine-tuned once more, on all local
+samples. Test samples have no say in it.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
-from fedctr.features import Features
-from fedctr.messages import Columns
-from fedctr.strategy import ClientStrategy, Kept
-
-# Columns that a strategy may judge by.
-SHOWN = ("samples", "positives", "auc", "log_loss", "ndcg_at_10")
+from fedctr.features import Features, Rows
+from fedctr.judgement import Integers, Judged, Logits
+from fedctr.protocol import Trial
+from fedctr.strategy import ClientStrategy
 
 
 def held_out(features: Features, share: float) -> Features:
@@ -26,54 +25,57 @@ def held_out(features: Features, share: float) -> Features:
     return Features.build(dataset, split, features.users, features.histories.length)
 
 
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """What :func:`personalise` finds out about some users, with their tuned models and with the published one.
+def chosen_of(strategy: ClientStrategy, judged: Judged) -> Integers:
+    """What :meth:`ClientStrategy.choose` says, checked: int64 (users,).
 
-    Attributes:
-        tuned: a row for each user and trial, in any order.
-        published: a row for each user.
+    Raises:
+        ValueError: when it is no whole number for each user, or one that no candidate has.
     """
-
-    tuned: Columns
-    published: Columns
-
-    def in_order(self) -> "Judged":
-        """The same by user and trial, with a published row beside every tuned one."""
-        order = np.lexsort([self.tuned[name] for name in ("epochs", "learning_rate", "user")])
-        tuned = {name: values[order] for name, values in self.tuned.items()}
-        by_user = np.argsort(self.published["user"])
-        beside = by_user[np.searchsorted(self.published["user"], tuned["user"], sorter=by_user)]
-        return Judged(tuned, {name: values[beside] for name, values in self.published.items()})
+    chosen, users = strategy.choose(judged), judged.samples.shape
+    if not isinstance(chosen, np.ndarray) or chosen.dtype != np.int64 or chosen.shape != users:
+        found = f"{chosen.dtype} {chosen.shape}" if isinstance(chosen, np.ndarray) else type(chosen).__name__
+        raise ValueError(f"choose returned {found}, expected int64 {users}")
+    count = len(judged.log_loss)
+    if unknown := chosen[(chosen < 0) | (chosen >= count)].tolist():
+        raise ValueError(f"choose returned {unknown[0]}, expected candidates from 0 to {count - 1}")
+    return chosen
 
 
-def choose(strategy: ClientStrategy, dry: Judged, real: Judged) -> Columns:
-    """A row for each user and trial: the tuned one where the user keeps it, else the published one.
+class Choice(NamedTuple):
+    """Which candidates some users take in one trial: int64 (users,), beside the rows of these users."""
+
+    trial: Trial
+    users: Rows
+    chosen: Integers
+
+
+class Choices:
+    """Which candidate each of some neighbouring users takes in each trial.
 
     Args:
-        strategy: decides.
-        dry: of the samples held out, after the dry run.
-        real: of the part to score, after fine-tuning on all local samples.
-
-    Raises:
-        ValueError: when the hook returns something else than a truth value for each row.
+        users: rows of the data set.
+        made: in any order; none if nobody has to choose.
     """
-    dry, real = dry.in_order(), real.in_order()
-    keep = kept(strategy, dry)
-    published = real.published | {name: real.tuned[name] for name in ("learning_rate", "epochs")}
-    return {name: np.where(keep, values, published[name]) for name, values in real.tuned.items()}
 
+    def __init__(self, users: range, made: Iterable[Choice] = ()) -> None:
+        self._first = users.start
+        self._made: dict[Trial, Integers] = {}
+        for trial, some, chosen in made:
+            self._made.setdefault(trial, np.zeros(len(users), dtype=np.int64))[some - self._first] = chosen
 
-def kept(strategy: ClientStrategy, dry: Judged) -> Kept:
-    """Which of the rows of a dry run, which are in order, the strategy keeps: bool (rows,).
+    def take(self, trial: Trial, users: Rows, candidates: Logits) -> Logits:
+        """The candidates of the choice, float32 (users, samples), out of (candidates, users, samples).
 
-    Raises:
-        ValueError: when the hook returns something else than a truth value for each row.
-    """
-    shown = ({name: rows[name].astype(np.float64) for name in SHOWN} for rows in (dry.tuned, dry.published))
-    keep = strategy.keep(*shown)
-    users = dry.tuned["user"]
-    if not isinstance(keep, np.ndarray) or keep.dtype != bool or keep.shape != users.shape:
-        found = f"{keep.dtype} {keep.shape}" if isinstance(keep, np.ndarray) else type(keep).__name__
-        raise ValueError(f"keep returned {found}, expected bool {users.shape}")
-    return keep
+        Raises:
+            ValueError: when there are several, and nobody has chosen.
+        """
+        if len(candidates) > 1 and not self._made:
+            raise ValueError(
+                f"candidates returned {len(candidates)} to choose from, but held_out keeps nothing to judge them by"
+            )
+        return candidates[self.of(trial, users), np.arange(len(users))]
+
+    def of(self, trial: Trial, users: Rows) -> Integers:
+        """Their numbers, int64 (users,); 0 where nobody has to choose."""
+        made = self._made.get(trial)
+        return np.zeros(len(users), dtype=np.int64) if made is None else made[users - self._first]

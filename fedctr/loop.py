@@ -14,6 +14,7 @@ from fedctr.models.model import Model
 from fedctr.published import Published
 from fedctr.randomness import permutations, uniform
 from fedctr.recipe import Optimiser, Recipe
+from fedctr.scored import Scored
 from fedctr.strategy import ClientStrategy, Local, added_penalty, minibatch_loss, soft_labels, trainable_of
 
 OPTIMISERS: dict[Optimiser, type[torch.optim.SGD | torch.optim.Adam]] = {
@@ -30,9 +31,7 @@ def fine_tune(
     Yields:
         The copy after each epoch; it is tuned further when the next one is asked for.
     """
-    rows = _rows(features, user, "train")
-    rows = rows if features.held is None else rows[features.held.of(rows)]
-    local = _local(published, features, user, rows, recipe.seed)
+    rows, local = _local(published, features, user, recipe.seed)
     targets = soft_labels(strategy, local, published)
     model = copy.deepcopy(published.model)
     parameters = dict(model.named_parameters())
@@ -62,7 +61,22 @@ def score(model: Model, features: Features, user: int, part: Part) -> npt.NDArra
     return logits
 
 
-def _local(published: Published, features: Features, user: int, rows: Rows, seed: int) -> Local:
+def candidates(
+    published: Published, strategy: ClientStrategy, features: Features, user: int, recipe: Recipe, part: Part
+) -> npt.NDArray[np.float32]:
+    """What one user can choose from after all epochs, float32 (candidates, samples) of one part of its samples."""
+    tuned = fine_tune(published, strategy, features, user, recipe) if strategy.tunes else ()
+    logits = [score(published.model, features, user, part), *(score(model, features, user, part) for model in tuned)]
+    _, local = _local(published, features, user, recipe.seed)
+    found = strategy.candidates(Scored(torch.from_numpy(np.stack(logits))[:, None]), local, published)
+    own: npt.NDArray[np.float32] = found[:, 0].numpy()
+    return own
+
+
+def _local(published: Published, features: Features, user: int, seed: int) -> tuple[Rows, Local]:
+    """Rows of the samples that a user fine-tunes on, and what strategies see of them."""
+    rows = _rows(features, user, "train")
+    rows = rows if features.held is None else rows[features.held.of(rows)]
     labels = torch.from_numpy(features.dataset.label[rows].astype(np.float32)).unsqueeze(0)
     positives, samples = labels.sum(1, keepdim=True), torch.tensor([[float(len(rows))]])
 
@@ -71,7 +85,7 @@ def _local(published: Published, features: Features, user: int, rows: Rows, seed
         logits: torch.Tensor = published.model(_batch(features, user, rows))
         return logits
 
-    return Local(
+    return rows, Local(
         labels=labels,
         mask=torch.ones_like(labels, dtype=torch.bool),
         positives=positives,

@@ -1,25 +1,28 @@
 """One strategy over many users: fine-tune, score, and measure each user on its own."""
 
 import copy
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from fedctr import metrics
 from fedctr.cohort import Cohort, gather
 from fedctr.cohort_size import users_at_once
 from fedctr.data.dataset import Schema
-from fedctr.engine import fine_tune, working_set
+from fedctr.engine import working_set
 from fedctr.features import Features, Rows
-from fedctr.holdout import Judged, choose, held_out
+from fedctr.holdout import Choice, Choices, chosen_of, held_out
+from fedctr.judgement import Logits, measured
 from fedctr.messages import Columns, Device, Task
 from fedctr.published import Published
-from fedctr.recipe import Recipe
-from fedctr.stacking import Parameters
+from fedctr.scoring import trials
 from fedctr.strategy import ClientStrategy, share_held_out
+
+Done = TypeVar("Done")
+Flags = npt.NDArray[np.bool_]
 
 MEASURED_TOGETHER = 1 << 16  # scored samples; metrics cost little more for many users than for few
 
@@ -68,62 +71,74 @@ def personalise(
     Raises:
         UserError: when a hook raises, or returns NaN or a wrong shape.
     """
+    if task.device != "cpu":
+        published = replace(published, model=copy.deepcopy(published.model).to(task.device))
 
     def size(users: Rows, length: int) -> int:
         return cohort_size or users_together(published, features, task.batch_size, task.device, users, length)
 
-    if task.device != "cpu":
-        published = replace(published, model=copy.deepcopy(published.model).to(task.device))
-
-    def rows(strategy: ClientStrategy | None, features: Features, task: Task) -> Columns:
-        return measured(published, strategy, features, task, size, go_on=go_on)
-
-    if not strategy.tunes:
-        return rows(None, features, task)
-    share = share_held_out(strategy)
-    if not share:
-        return rows(strategy, features, task)
-    dry = held_out(features, share), replace(task, part="validation")
-    real = features, task
-    return choose(strategy, *(Judged(rows(strategy, *each), rows(None, *each)) for each in (dry, real)))
+    choices = dry_run(published, strategy, features, task, size, go_on=go_on)
+    work = partial(_scored, published, strategy, features, task, choices)
+    return _measured(every_cohort(work, features, task.batch_size, size, go_on=go_on))
 
 
-def measured(
+def dry_run(
     published: Published,
-    strategy: ClientStrategy | None,
+    strategy: ClientStrategy,
     features: Features,
     task: Task,
     size: Callable[[Rows, int], int],
     *,
-    among: npt.NDArray[np.bool_] | None = None,
+    among: Flags | None = None,
     go_on: Callable[[], None] = lambda: None,
-) -> Columns:
-    """The columns of :func:`personalise` without any choice per user.
+) -> Choices:
+    """Which candidates users take, if they have to choose.
+
+    Args, raises: as for :func:`personalise` and :func:`every_cohort`.
+    """
+    share = share_held_out(strategy)
+    if not share:
+        return Choices(features.users)
+    dry, own = held_out(features, share), replace(task, part="validation")
+
+    def work(users: Rows) -> list[Choice]:
+        found = trials(published, strategy, dry, own, users)
+        return [Choice(each.trial, users, chosen_of(strategy, each.judged)) for each in found]
+
+    return Choices(features.users, every_cohort(work, dry, task.batch_size, size, among=among, go_on=go_on))
+
+
+def every_cohort(
+    work: Callable[[Rows], list[Done]],
+    features: Features,
+    batch_size: int,
+    size: Callable[[Rows, int], int],
+    *,
+    among: Flags | None = None,
+    go_on: Callable[[], None] = lambda: None,
+) -> Iterator[Done]:
+    """Do some work for users, a cohort at a time.
 
     Args:
-        published: where every private copy starts, on the task's device.
-        strategy: what the devices do; None to measure the published model.
+        work: is given int64 (users,), rows of the data set.
         features: the users and their samples.
-        task: part to score, learning rates and epochs to try.
+        batch_size: samples in a step of fine-tuning.
         size: users in a cohort at most, as for :func:`gather`.
         among: bool, for every user of the data set whether it is wanted; None for all.
         go_on: called between cohorts; what it raises ends the work.
 
+    Yields:
+        What the work gives.
+
     Raises:
-        UserError: when a hook raises, or returns NaN or a wrong shape.
+        UserError: when it raises.
     """
-    done: list[Columns] = []
-    waiting: list[_Scored] = []
-    for users in gather(features, task.batch_size, size, among):
+    for users in gather(features, batch_size, size, among):
         try:
-            waiting += _scored(published, strategy, features, task, users)
+            yield from work(users)
         except (Exception, SystemExit) as error:  # a stranger's hook may even call sys.exit
-            raise blamed(partial(_scored, published, strategy, features, task), features, users, error) from error
-        if sum(len(scored.logits) for scored in waiting) >= MEASURED_TOGETHER:
-            done, waiting = [*done, _measure(waiting)], []
+            raise blamed(work, features, users, error) from error
         go_on()
-    done += [_measure(waiting)] if waiting else []
-    return {name: np.concatenate([part[name] for part in done]) for name in done[0]}
 
 
 def users_together(
@@ -157,64 +172,40 @@ class _Scored:
     """
 
     columns: Columns
-    logits: npt.NDArray[np.float32]
+    logits: Logits
     labels: npt.NDArray[np.uint8]
 
 
 def _scored(
-    published: Published, strategy: ClientStrategy | None, features: Features, task: Task, users: Rows
+    published: Published, strategy: ClientStrategy, features: Features, task: Task, choices: Choices, users: Rows
 ) -> list[_Scored]:
-    cohort = Cohort.build(features, users, task.part, task.batch_size, published.model.reads).to(task.device)
-    local = cohort.local(published, task.seed)
-    count = len(users)
-    mask = cohort.scored.mask[:count].cpu().numpy()
-    labels = cohort.scored.labels[:count].cpu().numpy()[mask].astype(np.uint8)
-    counts: Columns = {
-        "user": users,
-        "samples": mask.sum(1),
-        "positives": cohort.scored.labels[:count].sum(1).long().cpu().numpy(),
-        "local_samples": local.mask[:count].sum(1).cpu().numpy(),
-        "local_positives": local.labels[:count].sum(1).long().cpu().numpy(),
-    }
-
-    def trial(learning_rate: float, epochs: int, parameters: Parameters) -> _Scored:
-        columns = {"learning_rate": np.full(count, learning_rate), "epochs": np.full(count, epochs)}
-        return _Scored(counts | columns, cohort.score(published.model, parameters)[:count][mask], labels)
-
-    if strategy is None:
-        return [trial(0.0, 0, cohort.stack(published.model))]
+    """What some users score, in each trial by the candidate that they have chosen."""
     return [
-        trial(learning_rate, epoch, parameters)
-        for learning_rate in task.learning_rates
-        for epoch, parameters in enumerate(
-            fine_tune(
-                published,
-                strategy,
-                cohort,
-                local,
-                Recipe(task.seed, learning_rate, max(task.epochs), task.batch_size, task.optimiser),
-            ),
-            start=1,
+        _Scored(
+            each.columns | {name: np.full(len(users), value) for name, value in asdict(each.trial).items()},
+            choices.take(each.trial, users, each.candidates)[each.mask],
+            each.labels,
         )
-        if epoch in task.epochs
+        for each in trials(published, strategy, features, task, users)
     ]
 
 
-def _measure(trials: list[_Scored]) -> Columns:
-    columns = {name: np.concatenate([trial.columns[name] for trial in trials]) for name in trials[0].columns}
-    logits, labels = (np.concatenate(parts) for parts in zip(*((t.logits, t.labels) for t in trials), strict=True))
-    offsets = np.concatenate([[0], np.cumsum(columns["samples"])])
-    # A device whose model diverged can rank nothing: all of its scores count as equal.
-    wild = np.concatenate([[0], np.cumsum(~np.isfinite(logits))])
-    diverged = wild[offsets[1:]] > wild[offsets[:-1]]
-    scores = np.where(np.repeat(diverged, columns["samples"]), np.float32(0), logits)
-    return columns | {
-        "diverged": diverged,
-        "auc": metrics.user_auc(scores, labels, offsets),
-        "log_loss": metrics.user_log_loss(scores, labels, offsets),
-        "ndcg_at_10": metrics.user_ndcg(scores, labels, offsets, k=10),
-        "predicted_clicks": metrics.user_predicted_clicks(scores, offsets),
-    }
+def _measured(scored: Iterable[_Scored]) -> Columns:
+    """The rows of all users, measured many at a time."""
+    parts: list[Columns] = []
+    waiting: list[_Scored] = []
+    for each in scored:
+        waiting.append(each)
+        if sum(len(one.logits) for one in waiting) >= MEASURED_TOGETHER:
+            parts, waiting = [*parts, _measure(waiting)], []
+    parts += [_measure(waiting)] if waiting else []
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _measure(scored: list[_Scored]) -> Columns:
+    columns = {name: np.concatenate([each.columns[name] for each in scored]) for name in scored[0].columns}
+    logits, labels = (np.concatenate(parts) for parts in zip(*((s.logits, s.labels) for s in scored), strict=True))
+    return columns | measured(logits, labels, columns["samples"])
 
 
 def blamed(work: Callable[[Rows], object], features: Features, users: Rows, error: BaseException) -> UserError:

@@ -6,17 +6,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
-import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fedctr.judgement import Integers, Judged
 from fedctr.published import Published
 from fedctr.registry import Registry, fingerprint
+from fedctr.scored import Scored
 
-Values = npt.NDArray[np.float64]
-Kept = npt.NDArray[np.bool_]
 DIVERGING = 50.0  # a logit beyond it belongs to a model on its way out of range
 
 
@@ -139,22 +137,34 @@ class ClientStrategy(ABC):
         """
         return [name for name in parameters if self.trainable(name)]
 
-    def held_out(self) -> float:
-        """Share of each user's latest local samples to judge a dry run by; 0 to keep every tuned model unseen."""
-        return 0.0
+    def candidates(self, scored: Scored, local: Local, published: Published) -> Tensor:
+        """Logits that a device can choose from to rank its samples by, float32 (candidates, users, samples).
 
-    def keep(self, tuned: Mapping[str, Values], published: Mapping[str, Values]) -> Kept:
-        """Whether each user keeps its tuned model, bool (users,), asked only if something is held out.
-
-        A dry run fine-tunes on the samples that are not held out. If the user keeps it, fine-tuning is done again
-        on all local samples.
+        Every sample stands for itself: how many are scored together, and which, is not to be relied on. If a device
+        can keep the published model, that comes first.
 
         Args:
-            tuned: what the dry run's model makes of the held-out samples, each float64 (users,): ``auc``,
-                ``log_loss`` and ``ndcg_at_10``, NaN where the user has none; ``samples`` and ``positives``.
-            published: the same of the published model.
+            scored: the samples, as the published model and the user's own score them.
+            local: all local samples, or in a dry run those that are not held out.
+            published: the model and the global CTR.
         """
-        return np.ones(len(tuned["samples"]), dtype=bool)
+        return scored.tuned.unsqueeze(0)
+
+    def held_out(self) -> float:
+        """Share of each user's latest local samples to judge the candidates by; 0 if there is but one of them.
+
+        What is held out is kept from a dry run: fine-tuning on the earlier samples alone. Then it is done again on
+        all local samples, and the candidate that was chosen in the dry run is the one that counts.
+        """
+        return 0.0
+
+    def choose(self, judged: Judged) -> Integers:
+        """Which of the candidates each user takes, int64 (users,), asked only if something is held out.
+
+        Without a say of the strategy, that of the least log loss; of equals, or with nothing held out, the first.
+        """
+        first: Integers = judged.log_loss.argmin(0)
+        return first
 
     def components(self) -> tuple["ClientStrategy", ...]:
         """The strategies that this one is made of: itself, unless it is composed."""

@@ -13,7 +13,7 @@ import pandas as pd
 from fedctr.aggregation import Aggregation
 from fedctr.checkpoint import Checkpoint
 from fedctr.cloud import checked_global_ctr
-from fedctr.composition import strategy_of
+from fedctr.composition import JUDGING, strategy_of
 from fedctr.data.cache import open_dataset
 from fedctr.data.dataset import Dataset
 from fedctr.data.split import Split, split
@@ -25,7 +25,7 @@ from fedctr.personal import personal_of
 from fedctr.progress import Reporter
 from fedctr.published import Published
 from fedctr.registry import fingerprint, parse
-from fedctr.strategy import ClientStrategy, code_of, trainable_of
+from fedctr.strategy import ClientStrategy, code_of, overrides, trainable_of
 from fedctr.training import Training
 
 VERSION = 1  # raise it when the same settings train another model
@@ -70,9 +70,9 @@ class TrainingRun(RunFolder):
         strategy = strategy_of(training.strategy)
         if not strategy.tunes:
             raise FedctrError(f"strategy: {training.strategy} changes nothing, so nothing would be trained")
-        if strategy.held_out():
+        if any(overrides(strategy, hook) for hook in JUDGING):
             raise FedctrError(
-                f"strategy: {training.strategy} chooses between tuned and published, which a round has not"
+                f"strategy: {training.strategy} chooses what to score by, and in a round nothing is scored"
             )
         models.find(parse(training.model).name)
         dataset = open_dataset(training.dataset, training.path)

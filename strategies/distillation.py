@@ -9,6 +9,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from fedctr.hyperparameters import check_share
 from fedctr.published import Published
 from fedctr.strategy import ClientStrategy, Local
 
@@ -32,8 +33,7 @@ class Distillation(ClientStrategy):
     share: float = 0.5
 
     def __post_init__(self) -> None:
-        if not isinstance(self.share, int | float) or not 0 < self.share < 1:
-            raise ValueError(f"share {self.share!r} must be a number between 0 and 1")
+        check_share(share=self.share)
 
     def targets(self, local: Local, published: Published) -> Tensor:
         """``(1 - a) y + a p``."""

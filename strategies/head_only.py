@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+from fedctr.hyperparameters import check_count
 from fedctr.models.layers import last_layers
 from fedctr.strategy import ClientStrategy
 
@@ -25,8 +26,7 @@ class HeadOnly(ClientStrategy):
     layers: int = 1
 
     def __post_init__(self) -> None:
-        if isinstance(self.layers, bool) or not isinstance(self.layers, int) or self.layers < 1:
-            raise ValueError(f"layers {self.layers!r} must be a whole number of at least 1")
+        check_count(layers=self.layers)
 
     def chosen(self, parameters: Sequence[str]) -> list[str]:
         """Weights and biases of the last layers."""

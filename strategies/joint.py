@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from fedctr.hyperparameters import check_positive
 from fedctr.published import Published
 from fedctr.ranking import bayesian_personalised_ranking
 from fedctr.strategy import ClientStrategy, Local
@@ -27,8 +28,7 @@ class Joint(ClientStrategy):
     weight: float = 1.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.weight, int | float) or not 0 < self.weight < float("inf"):
-            raise ValueError(f"weight {self.weight!r} must be a number above 0")
+        check_positive(weight=self.weight)
 
     def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
         """The sum of both losses of every sample."""

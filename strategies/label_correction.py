@@ -4,11 +4,12 @@ On-Device Model Fine-Tuning with Label Correction in Recommender Systems, arXiv 
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal, get_args
+from typing import ClassVar, Literal
 
 from torch import Tensor, full_like
 
 from fedctr import correction
+from fedctr.hyperparameters import check_choice
 from fedctr.published import Published
 from fedctr.strategy import ClientStrategy, Local
 
@@ -38,8 +39,7 @@ class LabelCorrection(ClientStrategy):
     share: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.variant not in get_args(Variant):
-            raise ValueError(f"variant {self.variant!r} is none of {', '.join(get_args(Variant))}")
+        check_choice(Variant, variant=self.variant)
         if not isinstance(self.clip, bool):
             raise ValueError(f"clip {self.clip!r} must be true or false")
         if not isinstance(self.strength, int | float) or not 0 <= self.strength < float("inf"):

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from fedctr.correction import smoothed_ctr
+from fedctr.hyperparameters import check_positive
 from fedctr.published import Published
 from fedctr.strategy import ClientStrategy, Local
 
@@ -32,8 +33,7 @@ class LogitAdjustment(ClientStrategy):
     strength: float = 1.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.strength, int | float) or not 0 < self.strength < float("inf"):
-            raise ValueError(f"strength {self.strength!r} must be a number above 0")
+        check_positive(strength=self.strength)
 
     def logits(self, logits: Tensor, local: Local, published: Published) -> Tensor:
         """``f + logit(c) - logit(g)``."""

@@ -10,6 +10,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from fedctr.hyperparameters import check_positive
 from fedctr.strategy import ClientStrategy
 
 
@@ -27,8 +28,7 @@ class Proximal(ClientStrategy):
     weight: float = 0.1
 
     def __post_init__(self) -> None:
-        if not isinstance(self.weight, int | float) or not 0 < self.weight < float("inf"):
-            raise ValueError(f"weight {self.weight!r} must be a number above 0")
+        check_positive(weight=self.weight)
 
     def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor:
         """The pull, (users,)."""

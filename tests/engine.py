@@ -14,6 +14,7 @@ from fedctr import correction
 from fedctr.data.dataset import Dataset, Field, Schema
 from fedctr.data.split import Fractions, Split
 from fedctr.features import Features
+from fedctr.judgement import Judged
 from fedctr.messages import Columns, Task
 from fedctr.models.model import models
 from fedctr.personalise import personalise
@@ -117,6 +118,19 @@ def local_of(
         ctr=positives / samples.clamp(min=1),
         predict=lambda: logits,
         random=lambda stage: torch.from_numpy(uniform(0, stage, numbers)).unsqueeze(1).to(dtype),
+    )
+
+
+def judged(*, log_loss: Sequence[Sequence[float]], auc: Sequence[Sequence[float]] | None = None) -> Judged:
+    """Candidates, each with its figures of every user, who has ten samples of which four are positive."""
+    losses = np.array(log_loss)
+    users = losses.shape[1]
+    return Judged(
+        auc=np.full_like(losses, 0.5) if auc is None else np.array(auc),
+        log_loss=losses,
+        ndcg_at_10=np.full_like(losses, 0.5),
+        samples=np.full(users, 10),
+        positives=np.full(users, 4),
     )
 
 

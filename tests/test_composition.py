@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from fedctr.composition import Composed, strategies_of, strategy_of
+from fedctr.composition import ONE_OWNER, SHARED, Composed, strategies_of, strategy_of
 from fedctr.errors import FedctrError
 from fedctr.published import Published
+from fedctr.scored import Scored
 from fedctr.strategy import (
     ClientStrategy,
     Local,
@@ -26,7 +27,7 @@ from strategies.joint import Joint
 from strategies.label_correction import LabelCorrection
 from strategies.logit_adjustment import LogitAdjustment
 from strategies.proximal import Proximal
-from tests.engine import ANYTHING, Tempered, features_of, local_of, publish, rows, task
+from tests.engine import ANYTHING, Tempered, features_of, judged, local_of, publish, rows, task
 
 LOCAL = local_of([1, 0, 0], [1, 1, 0, 1])
 LOGITS = torch.randn(2, 4, generator=torch.Generator().manual_seed(1))
@@ -149,14 +150,14 @@ def test_nothing_in_common_is_an_error() -> None:
 def test_the_gate_is_asked() -> None:
     composed = Composed.of([LabelCorrection(), Gate(share=0.3, by="log-loss", margin=0.1)])
     assert composed.held_out() == 0.3
-    losses = np.array([0.5, 0.55]), np.array([0.62, 0.64])
-    shown = ({"log_loss": each} for each in losses)
-    assert composed.keep(*shown).tolist() == [True, False]
+    assert composed.choose(judged(log_loss=[[0.62, 0.64], [0.5, 0.55]])).tolist() == [1, 0]
+    scored = Scored(LOGITS.expand(3, -1, -1))
+    assert torch.equal(composed.candidates(scored, LOCAL, ANYTHING), LOGITS.expand(2, -1, -1))
 
 
 def test_it_overrides_what_a_component_does_and_nothing_else() -> None:
     composed = Composed.of([LabelCorrection(), Proximal()])
-    found = {hook for hook in ("targets", "logits", "loss", "penalty", "chosen", "keep") if overrides(composed, hook)}
+    found = {hook for hook in ONE_OWNER + SHARED if overrides(composed, hook)}
     assert found == {"targets", "penalty"}
     assert composed.components() == (LabelCorrection(), Proximal())
     assert LabelCorrection().components() == (LabelCorrection(),)

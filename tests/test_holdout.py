@@ -4,21 +4,24 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from sklearn.metrics import log_loss
+from torch import Tensor
 
 from fedctr import loop
 from fedctr.composition import strategy_of
 from fedctr.data.partition import partition
 from fedctr.features import Features
-from fedctr.holdout import held_out
-from fedctr.personalise import personalise
+from fedctr.holdout import chosen_of, held_out
+from fedctr.judgement import Integers, Judged
+from fedctr.personalise import UserError, personalise
 from fedctr.published import Published
 from fedctr.recipe import Recipe
-from fedctr.strategy import ClientStrategy, Kept, Values
+from fedctr.scored import Scored
+from fedctr.strategy import ClientStrategy, Local
 from strategies.fine_tuning import FineTuning
 from strategies.gate import Gate
 from strategies.label_correction import LabelCorrection
 from strategies.no_fine_tuning import NoFineTuning
-from tests.engine import features_of, in_order, publish, rows, task
+from tests.engine import features_of, in_order, judged, publish, rows, task
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -88,16 +91,20 @@ def test_a_user_keeps_what_the_plain_loop_would_keep(spec: str, published: Publi
             assert values.dtype == tuned[name].dtype
 
 
+class Tuned(Gate):
+    """Shown everything, it takes the tuned model all the same."""
+
+    def choose(self, judged: Judged) -> Integers:
+        return np.ones(judged.samples.shape, dtype=np.int64)
+
+
 def test_test_samples_have_no_say(published: Published, features: Features) -> None:
-    asked: list[dict[str, np.ndarray]] = []
+    asked: list[Judged] = []
 
-    class Spy(FineTuning):
-        def held_out(self) -> float:
-            return 0.2
-
-        def keep(self, tuned: dict[str, Values], published: dict[str, Values]) -> Kept:  # type: ignore[override]
-            asked.append({**tuned, **{f"published_{name}": values for name, values in published.items()}})
-            return np.ones(len(tuned["auc"]), dtype=bool)
+    class Spy(Tuned):
+        def choose(self, judged: Judged) -> Integers:
+            asked.append(judged)
+            return super().choose(judged)
 
     labels = features.dataset.label.copy()
     for first, stop in zip(*features.split.bounds("test"), strict=True):
@@ -106,14 +113,16 @@ def test_test_samples_have_no_say(published: Published, features: Features) -> N
         replace(features.dataset, label=labels), features.split, features.users, features.histories.length
     )
     kept = rows(published, Spy(), features, WORK)
+    calls = len(asked)
     rows(published, Spy(), other, WORK)
-    first, second = asked
-    for name, values in first.items():
-        assert values.shape == (len(features.users) * len(TRIALS),)
-        assert values.tobytes() == second[name].tobytes(), name
-    assert first["samples"].reshape(10, 4)[:, 0].tolist() == [0, 0, 1, 2, 6, 8, 12, 14, 6, 18]
+    for first, second in zip(asked[:calls], asked[calls:], strict=True):
+        assert first.log_loss.shape == (2, len(first.samples))
+        for name in ("samples", "positives", "auc", "log_loss", "ndcg_at_10"):
+            assert getattr(first, name).tobytes() == getattr(second, name).tobytes(), name
+    held = np.concatenate([each.samples for each in asked[:calls]])
+    assert sorted(held) == sorted([0, 0, 1, 2, 6, 8, 12, 14, 6, 18] * len(TRIALS))
     for name, values in rows(published, FineTuning(), features, WORK).items():
-        assert values.tobytes() == kept[name].tobytes(), name  # who keeps it is tuned on all local samples
+        assert values.tobytes() == kept[name].tobytes(), name  # who takes it is tuned on all local samples
 
 
 @pytest.mark.parametrize("spec", ["gate[by=log-loss]", "label-correction[variant=anchored]+gate"])
@@ -139,28 +148,59 @@ def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
 @pytest.mark.parametrize(
     ("answer", "found"),
     [
-        (None, "NoneType"),
-        ([True] * 40, "list"),
-        (np.array([True]), "bool (1,)"),
-        (np.ones(40), "float64 (40,)"),
-        (np.ones((40, 1), dtype=bool), "bool (40, 1)"),
+        (None, "NoneType, expected int64 (10,)"),
+        ([1] * 10, "list, expected int64 (10,)"),
+        (np.ones(10, dtype=bool), "bool (10,), expected int64 (10,)"),
+        (np.ones((10, 1), dtype=np.int64), "int64 (10, 1), expected int64 (10,)"),
+        (np.full(10, 2), "2, expected candidates from 0 to 1"),
+        (np.full(10, -1), "-1, expected candidates from 0 to 1"),
     ],
 )
-def test_an_answer_that_is_no_truth_value_for_each_row_is_refused(
-    answer: object, found: str, published: Published, features: Features
-) -> None:
+def test_an_answer_that_is_no_candidate_for_each_user_is_refused(answer: object, found: str) -> None:
     class Odd(Gate):
-        def keep(self, tuned: object, published: object) -> Kept:
+        def choose(self, judged: Judged) -> Integers:
             return answer  # type: ignore[return-value]
 
-    with pytest.raises(ValueError, match=re.escape(f"keep returned {found}, expected bool (40,)")):
-        personalise(published, Odd(), features, WORK)
+    with pytest.raises(ValueError, match=re.escape(f"choose returned {found}")):
+        chosen_of(Odd(), judged(log_loss=[[0.5] * 10] * 2))
+
+
+def test_a_choice_that_fails_names_the_user(published: Published, features: Features) -> None:
+    class Picky(Gate):
+        def choose(self, judged: Judged) -> Integers:
+            if 18 in judged.samples:
+                raise RuntimeError("too many")
+            return super().choose(judged)
+
+    with pytest.raises(UserError, match="RuntimeError: too many") as caught:
+        personalise(published, Picky(), features, WORK)
+    assert caught.value.user == "u9"
 
 
 def test_a_strategy_that_holds_nothing_out_is_not_asked(published: Published, features: Features) -> None:
     class Silent(LabelCorrection):
-        def keep(self, tuned: object, published: object) -> Kept:
+        def choose(self, judged: Judged) -> Integers:
             raise AssertionError
 
     found = rows(published, Silent(), features, WORK)
     assert len(found["user"]) == 40
+
+
+def test_with_nothing_held_out_there_is_one_candidate(published: Published, features: Features) -> None:
+    class Halfway(FineTuning):
+        def candidates(self, scored: Scored, local: Local, published: Published) -> Tensor:
+            return (scored.published + scored.tuned).unsqueeze(0) / 2
+
+    class Both(Gate):
+        def held_out(self) -> float:
+            return 0.0
+
+    published_only, halfway, tuned = (
+        rows(published, each, features, WORK)["log_loss"].astype(float)
+        for each in (NoFineTuning(), Halfway(), FineTuning())
+    )
+    bent = (np.repeat(published_only, len(TRIALS)) + tuned) / 2 - halfway  # log loss is convex in the logits
+    assert np.nanmin(bent) >= 0
+    assert np.nanmax(bent) > 0
+    with pytest.raises(UserError, match="candidates returned 2 to choose from, but held_out keeps nothing to judge"):
+        personalise(published, Both(), features, WORK)

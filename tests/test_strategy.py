@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fedctr.published import Published
+from fedctr.scored import Scored
 from fedctr.strategy import (
     ClientStrategy,
     Local,
@@ -22,10 +23,10 @@ from fedctr.strategy import (
     strategies,
     trainable_of,
 )
-from tests.engine import ANYTHING, Proximal, local_of
+from tests.engine import ANYTHING, Proximal, judged, local_of
 
 NAN = float("nan")
-HOOKS = ("targets", "logits", "loss", "penalty", "trainable", "chosen", "held_out", "keep")
+HOOKS = ("targets", "logits", "loss", "penalty", "trainable", "chosen", "held_out", "candidates", "choose")
 
 
 class Plain(ClientStrategy):
@@ -103,10 +104,16 @@ def test_a_strategy_that_overrides_nothing_is_plain_fine_tuning() -> None:
     assert plain.chosen(["weight", "bias"]) == ["weight", "bias"]
     assert plain.held_out() == 0
     assert plain.components() == (plain,)
-    assert plain.keep({"samples": torch.zeros(3).numpy()}, {}).tolist() == [True] * 3
+    tuned = torch.tensor([[[0.0, 1.0]], [[2.0, 3.0]]])
+    assert plain.candidates(Scored(tuned), local, ANYTHING).tolist() == [[[2, 3]]]
     assert not any(overrides(plain, hook) for hook in HOOKS)
     losses = plain.loss(logits, local.labels, local, ANYTHING)
     assert losses[0].tolist() == pytest.approx([math.log1p(math.exp(z)) for z in (-0.5, -1.0, 2.0)])
+
+
+def test_without_a_say_of_its_own_a_device_takes_the_least_log_loss_and_of_equals_the_first() -> None:
+    seen = judged(log_loss=[[0.6, 0.5, NAN], [0.4, 0.5, NAN], [0.5, 0.7, NAN]])
+    assert Plain().choose(seen).tolist() == [1, 0, 0]
 
 
 def test_each_users_loss_is_the_mean_of_its_own_samples() -> None:

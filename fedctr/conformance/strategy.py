@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from fedctr.composition import JUDGING
 from fedctr.conformance.finding import Finding, described, frozen, line, raised
 from fedctr.conformance.trial import RECIPE, published, rules, world
 from fedctr.data.split import Fractions
@@ -12,7 +13,7 @@ from fedctr.messages import Columns, Task
 from fedctr.models.model import models
 from fedctr.personalise import personalise
 from fedctr.published import Published
-from fedctr.strategy import ClientStrategy, share_held_out, trainable_of
+from fedctr.strategy import ClientStrategy, overrides, share_held_out, trainable_of
 from fedctr.threads import single_thread
 
 MODELS = ("lr", "wide-deep[embedding=4,hidden=[8],history=4]", "din[embedding=4,hidden=[8],attention=4,history=4]")
@@ -47,7 +48,7 @@ def check(strategy: ClientStrategy) -> Iterator[Finding]:
                 yield Finding(f"{rule} ({models.find(spec.partition('[')[0]).name})", fault)
         share = raised(lambda: share_held_out(strategy))
         yield Finding("holds out a share, or nothing", share)
-        if not share and strategy.held_out() > 0:
+        if not share and any(overrides(strategy, hook) for hook in JUDGING):
             yield Finding("judges each user as if it were alone", _judged(strategy, features, refused))
     everywhere = "; ".join(f"{spec}: {refusal}" for spec, refusal in refused.items())
     yield Finding("finds something to tune in one model at least", everywhere if len(refused) == len(MODELS) else "")
@@ -67,20 +68,20 @@ def _refusal(strategy: ClientStrategy, published: Published) -> str:
 
 
 def _judged(strategy: ClientStrategy, features: Features, refused: dict[str, str]) -> str:
-    """How what the strategy keeps for a user hangs on the others; empty if it does not."""
+    """How what a user chooses hangs on the others; empty if it does not."""
     start = published(next((spec for spec in MODELS if spec not in refused), MODELS[0]), features.dataset)
     task = Task(
         "", Fractions(), "test", "", RECIPE.seed, (RECIPE.learning_rate,), (1, RECIPE.epochs), RECIPE.batch_size
     )
 
-    def kept(users: range) -> Columns:
+    def taken(users: range) -> Columns:
         own = Features.build(features.dataset, features.split, users, features.histories.length)
         rows = personalise(start, strategy, own, task)
         order = np.lexsort((rows["epochs"], rows["user"]))
         return {name: values[order] for name, values in rows.items()}
 
     try:
-        together, alone = kept(features.users), [kept(range(user, user + 1)) for user in features.users]
+        together, alone = taken(features.users), [taken(range(user, user + 1)) for user in features.users]
     except Exception as error:
         return line(error)
     for name, values in together.items():

@@ -2,14 +2,13 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from itertools import islice
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from fedctr import engine, loop
+from fedctr import loop
 from fedctr.cohort import Cohort, gather
 from fedctr.data.dataset import Dataset
 from fedctr.data.reading import Reading
@@ -19,6 +18,7 @@ from fedctr.features import Features, Rows
 from fedctr.models.model import models
 from fedctr.published import Published
 from fedctr.recipe import Recipe
+from fedctr.scoring import candidates
 from fedctr.strategy import ClientStrategy, Local
 
 TOLERANCE = 1e-5  # between the two engines, relative to logits above 1
@@ -71,7 +71,7 @@ def rules(strategy: ClientStrategy, published: Published, features: Features) ->
     yield "does the same when it is run again", _different(features, together, _unequal, again)
     alone = _scores(strategy, published, _groups(published, features, 1))
     yield "treats each user as if it were alone, to the bit", _different(features, together, _unequal, alone)
-    plain = [_plain(strategy, published, features, user) for user in features.users]
+    plain = [loop.candidates(published, strategy, features, user, RECIPE, "test") for user in features.users]
     yield "agrees with the plain loop over users", _different(features, together, far, plain)
     blind = _scores(strategy, published, _groups(published, _flipped(features), _TOGETHER))
     yield "reads no label of the test part", _different(features, together, _unequal, blind)
@@ -103,25 +103,14 @@ def _moved(value: Tensor, before: Tensor) -> bool:
 
 
 def _scores(strategy: ClientStrategy, published: Published, groups: list[_Group]) -> Logits:
-    """Test logits of every user after fine-tuning, by the cohort engine."""
+    """What every user can choose from in the test part, (candidates, samples), by the cohort engine."""
+    recipe = RECIPE if strategy.tunes else replace(RECIPE, epochs=0)
     found: dict[int, npt.NDArray[np.float32]] = {}
     for users, cohort, local in groups:
-        if strategy.tunes:
-            epochs = engine.fine_tune(published, strategy, cohort, local, RECIPE)
-            parameters = next(islice(epochs, RECIPE.epochs - 1, None))
-        else:
-            parameters = cohort.stack(published.model)
-        logits, mask = cohort.score(published.model, parameters), cohort.scored.mask.numpy()
-        found |= {int(user): logits[row][mask[row]] for row, user in enumerate(users)}
+        ((_, logits),) = candidates(published, strategy, cohort, local, recipe, (recipe.epochs,))
+        mask = cohort.scored.mask.numpy()
+        found |= {int(user): logits[:, row, mask[row]] for row, user in enumerate(users)}
     return [found[user] for user in sorted(found)]
-
-
-def _plain(strategy: ClientStrategy, published: Published, features: Features, user: int) -> npt.NDArray[np.float32]:
-    """The same for one user, by the loop engine."""
-    model = published.model
-    if strategy.tunes:
-        model = next(islice(loop.fine_tune(published, strategy, features, user, RECIPE), RECIPE.epochs - 1, None))
-    return loop.score(model, features, user, "test")
 
 
 def _different(
@@ -131,6 +120,8 @@ def _different(
     found: Logits,
 ) -> str:
     for user, (one, other) in enumerate(zip(expected, found, strict=True)):
+        if len(one) != len(other):
+            return f"there are {len(one)} candidates to choose from, and another time {len(other)}"
         if differ(one, other):
             start, end = (int(edge[user]) for edge in features.split.bounds("train"))
             of = (

@@ -2,20 +2,18 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from fedctr.cohort import Cohort, gather
 from fedctr.data.split import Fractions
-from fedctr.engine import fine_tune
 from fedctr.features import Features, Rows
-from fedctr.holdout import Judged, held_out, kept
+from fedctr.holdout import Choices
 from fedctr.messages import Task
-from fedctr.personalise import blamed, measured, users_together
+from fedctr.personalise import dry_run, every_cohort, users_together
 from fedctr.published import Published
 from fedctr.recipe import Recipe
+from fedctr.scoring import Offer, trials
 from fedctr.strategy import ClientStrategy, share_held_out
 
 Flags = npt.NDArray[np.bool_]
@@ -65,38 +63,10 @@ def scores(
     Raises:
         UserError: when a hook raises, or returns NaN or a wrong shape.
     """
-
-    def size(features: Features, users: Rows, length: int) -> int:
-        return cohort_size or users_together(published, features, recipe.batch_size, "cpu", users, length)
-
-    share = share_held_out(strategy) if strategy.tunes else 0.0
-    tuning = among if strategy.tunes else np.zeros_like(among)
-    if share and among.any():
-        tuning = tuning & _keepers(published, strategy, held_out(features, share), recipe, among, size, go_on)
-    for wanted, tuned in ((tuning, strategy), (among & ~tuning, None)):
-        work = partial(_scored, published, tuned, features, recipe)
-        for users in gather(features, recipe.batch_size, partial(size, features), wanted):
-            try:
-                yield work(users)
-            except (Exception, SystemExit) as error:  # a stranger's hook may even call sys.exit
-                raise blamed(work, features, users, error) from error
-            go_on()
-
-
-def _keepers(
-    published: Published,
-    strategy: ClientStrategy,
-    features: Features,
-    recipe: Recipe,
-    among: Flags,
-    size: Callable[[Features, Rows, int], int],
-    go_on: Callable[[], None],
-) -> Flags:
-    """Which users keep their tuned models, judged by a dry run on what is held out: bool, for every user."""
     task = Task(
         dataset="",
         rule=Fractions(),
-        part="validation",
+        part="test",
         strategy=strategy.name,
         seed=recipe.seed,
         learning_rates=(recipe.learning_rate,),
@@ -104,24 +74,24 @@ def _keepers(
         batch_size=recipe.batch_size,
         optimiser=recipe.optimiser,
     )
-    sizes = partial(size, features)
-    rows = [measured(published, each, features, task, sizes, among=among, go_on=go_on) for each in (strategy, None)]
-    dry = Judged(*rows).in_order()
-    keeps = np.zeros_like(among)
-    keeps[dry.tuned["user"].astype(np.int64)] = kept(strategy, dry)
-    return keeps
+
+    def size(users: Rows, length: int) -> int:
+        return cohort_size or users_together(published, features, recipe.batch_size, "cpu", users, length)
+
+    choices = dry_run(published, strategy, features, task, size, among=among, go_on=go_on)
+
+    def work(users: Rows) -> list[Scores]:
+        return [_taken(each, users, choices, strategy) for each in trials(published, strategy, features, task, users)]
+
+    yield from every_cohort(work, features, recipe.batch_size, size, among=among, go_on=go_on)
 
 
-def _scored(
-    published: Published, strategy: ClientStrategy | None, features: Features, recipe: Recipe, users: Rows
-) -> Scores:
-    """The scores by private copies, or without a strategy by the published model."""
-    cohort = Cohort.build(features, users, "test", recipe.batch_size, published.model.reads)
-    parameters = cohort.stack(published.model)
-    if strategy:
-        *_, parameters = fine_tune(published, strategy, cohort, cohort.local(published, recipe.seed), recipe)
-    count, candidates = len(users), int(cohort.scored.mask[0].sum())
-    logits = cohort.score(published.model, parameters)[:count, :candidates]
-    diverged = np.isfinite(logits).sum(axis=1) < candidates
-    tuned = np.full(count, strategy is not None)
+def _taken(offer: Offer, users: Rows, choices: Choices, strategy: ClientStrategy) -> Scores:
+    """The scores by what the users have chosen, of whom each has equally many candidates to show."""
+    count = int(offer.mask[0].sum())
+    logits = choices.take(offer.trial, users, offer.candidates)[:, :count]
+    diverged = np.isfinite(logits).sum(axis=1) < count
+    tuned = np.full(len(users), strategy.tunes)
+    if share_held_out(strategy):  # the published model comes first
+        tuned &= choices.of(offer.trial, users) > 0
     return Scores(users, np.where(diverged[:, None], np.float32(0), logits), diverged, tuned)

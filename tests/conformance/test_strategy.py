@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from fedctr.conformance.strategy import MODELS, check
+from fedctr.judgement import Integers, Judged
 from fedctr.published import Published
-from fedctr.strategy import ClientStrategy, Kept, Local, Values, strategies
+from fedctr.scored import Scored
+from fedctr.strategy import ClientStrategy, Local, strategies
 from tests.engine import Everything
 
 
@@ -283,14 +285,54 @@ class Median(ClientStrategy):
     def held_out(self) -> float:
         return 0.3
 
-    def keep(self, tuned: Mapping[str, Values], published: Mapping[str, Values]) -> Kept:
-        gain = published["log_loss"] - tuned["log_loss"]
-        kept: Kept = gain >= np.nanmedian(gain)
-        return kept if self.answers == "all" else kept[:1]
+    def candidates(self, scored: Scored, local: Local, published: Published) -> Tensor:
+        return torch.stack([scored.published, scored.tuned])
+
+    def choose(self, judged: Judged) -> Integers:
+        gain = judged.log_loss[0] - judged.log_loss[1]
+        better: Integers = (gain >= np.nanmedian(gain)).astype(np.int64)
+        return better if self.answers == "all" else better[:1]
 
 
 @pytest.mark.filterwarnings("ignore:All-NaN slice encountered")
 def test_a_user_is_judged_by_itself() -> None:
     rule = "judges each user as if it were alone"
     assert faults(Median())[rule].endswith(" is another one where the user is alone")
-    assert faults(Median("one"))[rule] == "ValueError: keep returned bool (1,), expected bool (20,)"
+    assert faults(Median("one"))[rule].startswith("UserError: ValueError: choose returned int64 (1,), expected int64 (")
+
+
+@dataclass(frozen=True)
+class Undecided(ClientStrategy):
+    """Offers two candidates, and holds out nothing to tell them apart."""
+
+    name: ClassVar[str] = "undecided"
+    answer: str = "both"
+
+    def candidates(self, scored: Scored, local: Local, published: Published) -> Tensor:
+        both = torch.stack([scored.published, scored.tuned])
+        return {"both": both, "flat": both[0], "nan": both * float("nan"), "wide": both.double()}[self.answer]
+
+
+@pytest.mark.parametrize(
+    ("answer", "rule", "fault"),
+    [
+        (
+            "both",
+            "judges each user as if it were alone",
+            "UserError: ValueError: candidates returned 2 to choose from, but held_out keeps nothing to judge them by",
+        ),
+        (
+            "flat",
+            f"runs on {MODELS[0]}",
+            "ValueError: candidates returned shape (32, 32), expected (candidates, 32, 32)",
+        ),
+        ("nan", f"runs on {MODELS[0]}", "ValueError: candidates returned NaN"),
+        (
+            "wide",
+            f"runs on {MODELS[0]}",
+            "ValueError: candidates returned torch.float64, expected a tensor of torch.float32",
+        ),
+    ],
+)
+def test_candidates_that_go_wrong(answer: str, rule: str, fault: str) -> None:
+    assert faults(Undecided(answer))[rule] == fault

@@ -1,31 +1,43 @@
-import numpy as np
 import pytest
+import torch
 
 from fedctr.errors import FedctrError
+from fedctr.judgement import Judge
+from fedctr.scored import Scored
 from fedctr.strategy import strategies
 from strategies.gate import Gate
+from tests.engine import ANYTHING, judged, local_of
 
 NAN = float("nan")
-PUBLISHED = {"log_loss": np.array([0.6, 0.6, 0.6, NAN]), "auc": np.array([0.7, 0.7, NAN, NAN])}
-TUNED = {"log_loss": np.array([0.59, 0.61, 0.5, NAN]), "auc": np.array([0.65, 0.75, NAN, NAN])}
+# Of the published model, then of the tuned one.
+SEEN = judged(
+    log_loss=[[0.6, 0.6, 0.6, NAN], [0.59, 0.61, 0.5, NAN]], auc=[[0.7, 0.7, NAN, NAN], [0.65, 0.75, NAN, NAN]]
+)
+EQUAL = judged(log_loss=[[0.6, NAN]] * 2, auc=[[0.7, NAN]] * 2)
+
+
+def test_a_device_chooses_between_the_published_and_the_tuned_model() -> None:
+    logits = torch.tensor([[[1.0, 2.0]], [[3.0, 4.0]], [[5.0, 6.0]]])  # after no epoch, one and two
+    found = Gate().candidates(Scored(logits), local_of([1, 0]), ANYTHING)
+    assert found.tolist() == [[[1, 2]], [[5, 6]]]
 
 
 def test_the_better_auc_is_kept() -> None:
-    assert Gate().keep(TUNED, PUBLISHED).tolist() == [False, True, False, False]
+    assert Gate().choose(SEEN).tolist() == [0, 1, 0, 0]
 
 
 def test_or_the_better_log_loss() -> None:
-    assert Gate(by="log-loss").keep(TUNED, PUBLISHED).tolist() == [True, False, True, False]
+    assert Gate(by="log-loss").choose(SEEN).tolist() == [1, 0, 1, 0]
 
 
 def test_it_must_be_better_by_more_than_the_margin() -> None:
-    assert Gate(by="log-loss", margin=0.05).keep(TUNED, PUBLISHED).tolist() == [False, False, True, False]
-    assert Gate(margin=0.1).keep(TUNED, PUBLISHED).tolist() == [False] * 4
+    assert Gate(by="log-loss", margin=0.05).choose(SEEN).tolist() == [0, 0, 1, 0]
+    assert Gate(margin=0.1).choose(SEEN).tolist() == [0] * 4
 
 
 @pytest.mark.parametrize("judge", ["auc", "log-loss"])
-def test_no_gain_is_no_reason(judge: str) -> None:
-    assert not strategies.create(f"gate[by={judge}]").keep(PUBLISHED, PUBLISHED).any()
+def test_no_gain_is_no_reason(judge: Judge) -> None:
+    assert not Gate(by=judge).choose(EQUAL).any()
 
 
 @pytest.mark.parametrize(

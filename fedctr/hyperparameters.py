@@ -1,0 +1,47 @@
+"""Ranges that hyperparameters of strategies lie in; each check names the one that does not."""
+
+from typing import Any, get_args
+
+
+def check_share(**shares: float) -> None:
+    """Refuse what is no share of a whole that leaves something on either side.
+
+    Raises:
+        ValueError: when one is no number above 0 and below 1.
+    """
+    for name, share in shares.items():
+        if not isinstance(share, int | float) or not 0 < share < 1:
+            raise ValueError(f"{name} {share!r} must be a number between 0 and 1")
+
+
+def check_positive(**numbers: float) -> None:
+    """Refuse what is not above 0.
+
+    Raises:
+        ValueError: when one is no finite number above 0.
+    """
+    for name, number in numbers.items():
+        if not isinstance(number, int | float) or not 0 < number < float("inf"):
+            raise ValueError(f"{name} {number!r} must be a number above 0")
+
+
+def check_count(**counts: int) -> None:
+    """Refuse what counts nothing.
+
+    Raises:
+        ValueError: when one is no whole number of at least 1.
+    """
+    for name, count in counts.items():
+        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+            raise ValueError(f"{name} {count!r} must be a whole number of at least 1")
+
+
+def check_choice(kind: Any, **words: str) -> None:
+    """Refuse a word that a ``Literal`` type does not have.
+
+    Raises:
+        ValueError: when one is none of them.
+    """
+    for name, word in words.items():
+        if word not in get_args(kind):
+            raise ValueError(f"{name} {word!r} is none of {', '.join(get_args(kind))}")

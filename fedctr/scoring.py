@@ -1,0 +1,144 @@
+"""What the devices of a cohort can choose from: candidate logits of the samples to score, trial by trial."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fedctr.cohort import Cohort
+from fedctr.engine import fine_tune
+from fedctr.features import Features, Rows
+from fedctr.judgement import Judged, Logits
+from fedctr.messages import Columns, Task
+from fedctr.protocol import Trial
+from fedctr.published import Published
+from fedctr.recipe import Recipe
+from fedctr.scored import Scored
+from fedctr.stacking import repeated
+from fedctr.strategy import DIVERGING, ClientStrategy, Local, overrides
+
+
+@dataclass(frozen=True, eq=False)
+class Offer:
+    """What some users can choose from in one trial.
+
+    Attributes:
+        trial: its hyperparameters.
+        columns: what is known of each user.
+        candidates: float32 (candidates, users, samples).
+        mask: bool (users, samples), False in the padding.
+        labels: uint8 (real samples,), one user after the other.
+    """
+
+    trial: Trial
+    columns: Columns
+    candidates: Logits
+    mask: npt.NDArray[np.bool_]
+    labels: npt.NDArray[np.uint8]
+
+    @property
+    def judged(self) -> Judged:
+        """What these samples say of the candidates."""
+        return Judged.of(self.candidates[:, self.mask], self.labels, self.mask.sum(1))
+
+
+def trials(
+    published: Published, strategy: ClientStrategy, features: Features, task: Task, users: Rows
+) -> Iterator[Offer]:
+    """Run all trials of a task for the users of a cohort, out of :func:`gather`."""
+    cohort = Cohort.build(features, users, task.part, task.batch_size, published.model.reads).to(task.device)
+    local = cohort.local(published, task.seed)
+    count = len(users)
+    mask = cohort.scored.mask[:count].cpu().numpy()
+    labels = cohort.scored.labels[:count].cpu().numpy()[mask].astype(np.uint8)
+    columns: Columns = {
+        "user": users,
+        "samples": mask.sum(1),
+        "positives": cohort.scored.labels[:count].sum(1).long().cpu().numpy(),
+        "local_samples": local.mask[:count].sum(1).cpu().numpy(),
+        "local_positives": local.labels[:count].sum(1).long().cpu().numpy(),
+    }
+    rates, epochs = (task.learning_rates, task.epochs) if strategy.tunes else ((0.0,), (0,))
+    for rate in rates:
+        recipe = Recipe(task.seed, rate, max(epochs), task.batch_size, task.optimiser)
+        for epoch, found in candidates(published, strategy, cohort, local, recipe, epochs):
+            yield Offer(Trial(rate, epoch), columns, found[:, :count], mask, labels)
+
+
+def candidates(
+    published: Published,
+    strategy: ClientStrategy,
+    cohort: Cohort,
+    local: Local,
+    recipe: Recipe,
+    epochs: Collection[int],
+) -> Iterator[tuple[int, Logits]]:
+    """Fine-tune the users of a cohort, and say after some epochs what each of them can choose from.
+
+    Args:
+        published: the model to start from.
+        strategy: its hooks.
+        cohort: the users' samples; built with ``recipe.batch_size``.
+        local: ``cohort.local(published, recipe.seed)``.
+        recipe: how to fine-tune; its epochs are the last of those asked for.
+        epochs: after which to say so; 0 is before the first one.
+
+    Yields:
+        Each of the epochs, and float32 (candidates, users, samples) of ``cohort.scored``.
+
+    Raises:
+        ValueError: when a hook returns NaN or a wrong shape, or no parameter is trainable.
+    """
+    model, own = published.model, overrides(strategy, "candidates")
+    logits: list[Logits] = []
+
+    def after(epoch: int) -> Logits:
+        if not own:
+            return logits[-1][np.newaxis]
+        return _own_candidates(published, strategy, cohort, local, np.stack(logits))
+
+    if own or 0 in epochs:
+        logits.append(cohort.score(model, cohort.stack(model)))
+    if 0 in epochs:
+        yield 0, after(0)
+    if not recipe.epochs:
+        return
+    for epoch, parameters in enumerate(fine_tune(published, strategy, cohort, local, recipe), start=1):
+        if own or epoch in epochs:
+            logits.append(cohort.score(model, parameters))
+        if epoch in epochs:
+            yield epoch, after(epoch)
+
+
+def _own_candidates(
+    published: Published, strategy: ClientStrategy, cohort: Cohort, local: Local, logits: Logits
+) -> Logits:
+    """The strategy's, which sees a block of samples at a time, and as many users as its other hooks do.
+
+    Shapes that depend on one user alone keep its bits what they are in any cohort.
+    """
+    own = torch.from_numpy(logits).to(local.labels.device)
+    scored, mask = Scored(torch.stack([repeated(each) for each in own])), repeated(cohort.scored.mask)
+    found = []
+    for first in range(0, mask.shape[1], cohort.block):
+        block, real = scored.block(first, cohort.block), mask[:, first : first + cohort.block]
+        found.append(_checked(strategy.candidates(block, local, published), block, real))
+    result: Logits = torch.cat(found, dim=2)[:, : len(cohort.users)].cpu().numpy()
+    return result
+
+
+def _checked(found: Tensor, scored: Scored, mask: Tensor) -> Tensor:
+    """What the hook made of scored samples that are real where the mask is True, bool (users, samples)."""
+    if not isinstance(found, Tensor) or found.dtype != torch.float32:
+        kind = found.dtype if isinstance(found, Tensor) else type(found).__name__
+        raise ValueError(f"candidates returned {kind}, expected a tensor of torch.float32")
+    if found.dim() != 3 or not len(found) or found.shape[1:] != mask.shape:
+        expected = ", ".join(map(str, mask.shape))
+        raise ValueError(f"candidates returned shape {tuple(found.shape)}, expected (candidates, {expected})")
+    sane = mask & (scored.logits.abs() < DIVERGING).all(0)
+    if torch.isnan(found[:, sane]).any():
+        raise ValueError("candidates returned NaN")
+    return found
