@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fedctr import loop
 from fedctr.cohort import Cohort, block_of, gather, padded_length
-from fedctr.composition import strategy_of
+from fedctr.composition import JUDGING, strategy_of
 from fedctr.data.dataset import Schema
 from fedctr.data.partition import partition
 from fedctr.engine import fine_tune, working_set
@@ -19,7 +19,7 @@ from fedctr.features import Features
 from fedctr.messages import Columns
 from fedctr.published import Published
 from fedctr.recipe import Recipe
-from fedctr.strategy import ClientStrategy, Local, strategies
+from fedctr.strategy import ClientStrategy, Local, overrides, strategies
 from strategies.fine_tuning import FineTuning
 from tests.engine import (
     Brier,
@@ -61,7 +61,8 @@ ODD_MODELS = (
 )
 VARIANTS = ("shift", "smoothed", "partial", "anchored")
 SHELF = (
-    *strategies.classes(),
+    # Without those that tune as plain fine-tuning does, and only then choose.
+    *(name for name in strategies.classes() if not any(overrides(strategies.create(name), hook) for hook in JUDGING)),
     *(f"label-correction[variant={variant}]" for variant in VARIANTS),
     "label-correction[variant=shift,clip=true]",
     "head-only[layers=2]",

@@ -287,7 +287,7 @@ def test_which_parameters_are_tuned_may_depend_on_all_of_them() -> None:
 
 def test_the_shelf_holds_what_scripts_call_by_name() -> None:
     expected = {"no-fine-tuning", "fine-tuning", "label-correction", "logit-adjustment", "pairwise"}
-    expected |= {"head-only", "bias-only", "proximal", "joint", "gate"}
+    expected |= {"head-only", "bias-only", "proximal", "joint", "gate", "early-stopping", "mixture"}
     expected |= {"reweighting", "listwise", "distillation", "embeddings-only", "label-smoothing", "random-target"}
     assert expected | {"gap-only", "wrong-direction"} <= set(strategies.classes())
 
