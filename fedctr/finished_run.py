@@ -12,8 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from fedctr.comparison import BASELINES
 from fedctr.errors import FedctrError
 from fedctr.folder import read_json
+from fedctr.registry import parse, split_outside_brackets
 
 Floats = npt.NDArray[np.float64]
 
@@ -53,6 +55,14 @@ class FinishedRun:
         """Spec to its entry in ``summary.json``, in the order of the run."""
         return dict(self.summary["strategies"])
 
+    @property
+    def subject(self) -> str | None:
+        """The strategy that the run is about: the first label correction, or else the first that is no baseline."""
+        others = [spec for spec in self.strategies if spec not in BASELINES.values()]
+        corrections = [spec for spec in others if "label-correction" in _names(spec)]
+        tuned = [spec for spec in self.strategies if spec != "no-fine-tuning"]
+        return next(iter([*corrections, *others, *tuned]), None)
+
     def test_rows(self, columns: Sequence[str]) -> "TestRows":
         """Numbers of every user on the test part, read without the columns that are not asked for.
 
@@ -85,6 +95,11 @@ class TestRows:
 
     users: pa.Array
     columns: dict[str, dict[str, Floats]]
+
+
+def _names(spec: str) -> list[str]:
+    """Of a strategy's components."""
+    return [parse(part).name for part in split_outside_brackets(spec, "+")]
 
 
 def read_toml(file: Path) -> dict[str, Any]:

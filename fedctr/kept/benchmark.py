@@ -6,7 +6,6 @@ from typing import ClassVar
 from fedctr.comparison import BASELINES
 from fedctr.finished_run import FinishedRun
 from fedctr.kept.run import SingleRun
-from fedctr.report.answer import subject
 from fedctr.result_table import difference, number
 
 
@@ -31,7 +30,7 @@ class BenchmarkRun(SingleRun):
         if not self.finished:
             parts = len(list((self.folder / "cells").glob("*.parquet")))
             return f"not finished: {parts} {'part' if parts == 1 else 'parts'} kept"
-        spec = subject(self.found)
+        spec = self.found.subject
         if spec is None:
             return "no fine-tuning alone, so nothing was compared"
         entry = self.found.strategies[spec]

@@ -6,7 +6,6 @@ from typing import Any
 from fedctr.comparison import BASELINES
 from fedctr.cost import Cost
 from fedctr.finished_run import FinishedRun
-from fedctr.registry import parse, split_outside_brackets
 from fedctr.verdict import Verdict, verdict
 
 AGAINST = {"vs_no_fine_tuning": "no fine-tuning", "vs_fine_tuning": "plain fine-tuning"}
@@ -21,21 +20,9 @@ _SAID: dict[Verdict, str] = {
 _GROUPS = {"by_drift": "a drift of {} in size", "by_local_samples": "{} local samples"}
 
 
-def subject(run: FinishedRun) -> str | None:
-    """The strategy that the page is about: the first label correction, or else the first that is no baseline."""
-    others = [spec for spec in run.strategies if spec not in BASELINES.values()]
-    corrections = [
-        spec
-        for spec in others
-        if "label-correction" in (parse(part).name for part in split_outside_brackets(spec, "+"))
-    ]
-    baselines = [spec for spec in run.strategies if spec != "no-fine-tuning"]
-    return next(iter([*corrections, *others, *baselines]), None)
-
-
 def answer(run: FinishedRun) -> str:
     """The sentence by which the run is quoted, with its intervals."""
-    spec = subject(run)
+    spec = run.subject
     entry = run.strategies.get(spec or "", {})
     compared = _compared(spec, entry)
     if spec is None or not compared:
@@ -48,7 +35,7 @@ def answer(run: FinishedRun) -> str:
 
 def for_whom(run: FinishedRun) -> str:
     """Which groups of users gain or lose; as strong as their intervals, which are not corrected."""
-    spec = subject(run)
+    spec = run.subject
     interval = _compared(spec, run.strategies.get(spec or "", {})).get("vs_no_fine_tuning")
     if interval is None:
         return ""
@@ -70,7 +57,7 @@ def for_whom(run: FinishedRun) -> str:
 
 def at_what_cost(run: FinishedRun, cost: Cost | None) -> str:
     """What the strategy costs users and the machine."""
-    spec = subject(run)
+    spec = run.subject
     entry = run.strategies.get(spec or "", {})
     interval = _compared(spec, entry).get("vs_no_fine_tuning")
     told = []

@@ -1,27 +1,25 @@
 """The report of a benchmark."""
 
-from pathlib import Path
-
 from fedctr.cost import Cost
-from fedctr.finished_run import FinishedRun
+from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.report import calibration, curves, groups, making, strategies, users
-from fedctr.report.answer import answer, at_what_cost, for_whom, subject
+from fedctr.report.answer import answer, at_what_cost, for_whom
 from fedctr.report.page import Report, Section, Text
 
 _NEEDED = ("auc", "samples", "positives", "predicted_clicks", "local_samples", "local_positives")
 
 
-def of_bench(folder: Path) -> Report:
-    """Read the folder of a benchmark.
+def of_bench(kept: BenchmarkRun) -> Report:
+    """What a benchmark found.
 
     Raises:
         FedctrError: when it is not finished, or damaged.
     """
-    run = FinishedRun.read(folder)
+    run, folder = kept.found, kept.folder
     rows = run.test_rows(_NEEDED)
     cost, summary = Cost.of(folder), run.summary
     told = [Text(answer(run), lead=True), Text(for_whom(run)), Text(at_what_cost(run, cost))]
-    spec = subject(run)
+    spec = run.subject
     sections = [
         Section("Does it help?", tuple(each for each in told if each.text)),
         making.failures(summary["failures"]),

@@ -37,7 +37,7 @@ def _choice(run: FinishedRun) -> Figure | None:
     said = {"learning_rate": "learning rate", "epochs": "epochs"}
 
     def draw(canvas: "Canvas") -> None:
-        panels = stack(canvas, list(tried), above=0.3)
+        panels = stack(canvas, list(tried), "user AUC on validation", above=0.3)
         for panel, entry in zip(panels, tried.values(), strict=True):
             for place, value in enumerate(lines):
                 colour, mark = SERIES[place % _MOST_LINES]

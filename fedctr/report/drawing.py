@@ -107,12 +107,13 @@ def tidy(axes: "Axes", grid: str = "y") -> None:
     axes.tick_params(length=0)
 
 
-def stack(canvas: "Canvas", names: Sequence[str], *, above: float = 0.1, below: float = 0.55) -> "list[Axes]":
+def stack(canvas: "Canvas", names: Sequence[str], y: str, *, above: float = 0.1, below: float = 0.55) -> "list[Axes]":
     """Panels one below the other, each with its name above it, that share both axes.
 
     Args:
         canvas: an empty one.
         names: of the panels.
+        y: what stands along it.
         above: inches that are left at the top.
         below: inches that are left at the bottom for the labels of x.
     """
@@ -120,12 +121,13 @@ def stack(canvas: "Canvas", names: Sequence[str], *, above: float = 0.1, below: 
     panels = canvas.subplots(len(names), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     free = (height - above - below) / len(names)
     canvas.subplots_adjust(
-        left=0.58 / width,
+        left=0.75 / width,
         right=1 - 0.1 / width,
         top=1 - (above + 0.22) / height,
         bottom=below / height,
         hspace=0.28 / (free - 0.28),
     )
+    canvas.supylabel(y, x=0.05 / width, ha="left", fontsize=9)
     for panel, name in zip(panels, names, strict=True):
         panel.text(0, 1.03, name, transform=panel.transAxes, fontsize=9, va="bottom")
         tidy(panel)

@@ -1,6 +1,5 @@
 """The report of a grid: many experiments side by side."""
 
-import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -11,6 +10,7 @@ from fedctr.comparison import BASELINES
 from fedctr.cost import Cost
 from fedctr.errors import FedctrError
 from fedctr.folder import read_json
+from fedctr.kept.grid import GridRun
 from fedctr.report import making
 from fedctr.report.answer import AGAINST
 from fedctr.report.page import Block, Cell, Picture, Report, Section, Table, Text, number, words
@@ -22,39 +22,31 @@ _LIMITS = ("mean", "low", "high", "corrected_low", "corrected_high")
 _AXIS = "axis."
 
 
-def of_grid(folder: Path) -> Report:
-    """Read the folder of a grid.
+def of_grid(run: GridRun) -> Report:
+    """What the experiments of a grid found.
 
     Raises:
         FedctrError: when its table is damaged.
     """
-    file = folder / "table.csv"
+    folder, rows = run.folder, run.rows
     try:
-        with file.open(encoding="utf-8", newline="") as text:
-            rows: list[Row] = list(csv.DictReader(text))
         sweeps = {name: list(some) for name, some in groupby(rows, lambda row: row["sweep"])}
         experiments = {row["folder"]: row["status"] for row in rows}
         sections = [Section("Does it help?", tuple(_answer(rows, experiments)))]
         sections += [Section(name, tuple(_sweep(name, some, folder))) for name, some in sweeps.items()]
-    except (OSError, ValueError, KeyError) as error:
-        raise FedctrError(f"{file}: cannot be read ({' '.join(str(error).split())})") from None
+    except (ValueError, KeyError) as error:
+        raise FedctrError(f"{folder}/table.csv: damaged ({' '.join(str(error).split())})") from None
     costs = [cost for cost in map(Cost.of, (found.parent for found in folder.rglob("cost.json"))) if cost]
     cost = Cost(tuple(sitting for found in costs for sitting in found.sittings)) if costs else None
     summary = next((read_json(found) for found in sorted(folder.rglob("summary.json"))), None) or {}
     sections.append(making.of_many(folder, cost, summary.get("versions", {})))
     return Report(
         title=f"{folder.resolve().name}: {len(experiments)} experiments",
-        facts=_facts(rows),
+        facts=f"{run.model} on {run.dataset}",
         origin=str(folder),
         answer=_answered(rows, experiments),
         sections=tuple(sections),
     )
-
-
-def _facts(rows: Sequence[Row]) -> str:
-    """Which models and data sets."""
-    models, datasets = (list(dict.fromkeys(row[key] for row in rows)) for key in ("model", "dataset"))
-    return f"{', '.join(models)} on {', '.join(datasets)}"
 
 
 def _answered(rows: Sequence[Row], experiments: dict[str, str]) -> str:

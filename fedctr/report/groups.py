@@ -48,7 +48,7 @@ def _figure(key: str, entries: Mapping[str, Mapping[str, Any]]) -> Figure:
     )  # fmt: skip
 
     def draw(canvas: "Canvas") -> None:
-        panels = stack(canvas, list(entries))
+        panels = stack(canvas, list(entries), "change in user AUC")
         for panel, entry in zip(panels, entries.values(), strict=True):
             panel.axhline(0, color=MUTED, lw=1)
             for place, group in enumerate(entry[key].values()):

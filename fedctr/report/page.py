@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedctr.report.drawing import NARROW, inline, recoloured
+from fedctr.report.drawing import NARROW, inline, recoloured, save
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -94,6 +95,14 @@ class Figure:
     def svg(self, report: int) -> str:
         """As a part of the page on which its report has this number."""
         return inline(f"{self.name}-{report}", self.size, self.draw)
+
+    def save(self, folder: Path) -> list[Path]:
+        """As ``NAME.svg`` and ``NAME.png``.
+
+        Raises:
+            FedctrError: when a file cannot be written.
+        """
+        return save(self.name, self.size, self.draw, folder)
 
 
 @dataclass(frozen=True)

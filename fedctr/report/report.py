@@ -1,13 +1,18 @@
-"""Reports of run folders: what a folder holds decides on its report."""
+"""Reports of run folders: the kind of a run decides on its report."""
 
 import importlib.metadata
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from fedctr.errors import FedctrError
 from fedctr.folder import write_whole
+from fedctr.kept.benchmark import BenchmarkRun
+from fedctr.kept.finding import kept_run
+from fedctr.kept.grid import GridRun
+from fedctr.kept.run import KeptRun
+from fedctr.kept.training import FederatedRun
 from fedctr.report.bench import of_bench
 from fedctr.report.grid import of_grid
 from fedctr.report.page import Report, render
@@ -16,41 +21,38 @@ from fedctr.report.train import of_training
 FILE = "report.html"
 
 
-@dataclass(frozen=True)
-class Kind:
-    """A kind of folder.
-
-    Attributes:
-        name: in a word or two.
-        holds: files by which it is told from the others.
-        report: reads such a folder.
-    """
-
-    name: str
-    holds: tuple[str, ...]
-    report: Callable[[Path], Report]
-
-
-KINDS = (
-    Kind("benchmark", ("identity.json", "cells"), of_bench),
-    Kind("federated training", ("identity.json", "rounds.csv"), of_training),
-    Kind("grid", ("table.csv",), of_grid),
-)
+_REPORTS: dict[type[KeptRun], Callable[[Any], Report]] = {
+    BenchmarkRun: of_bench,
+    FederatedRun: of_training,
+    GridRun: of_grid,
+}
 
 
 def report_of(folder: Path) -> Report:
     """The report of a folder.
 
     Raises:
-        FedctrError: when no kind of run is in it, or one that is not finished.
+        FedctrError: when no run is in it, one of a kind that has no report, or one that is not finished.
     """
-    if not folder.is_dir():
-        raise FedctrError(f"{folder}: no such folder; name the folder of a run, as `fedctr bench` prints it")
-    for kind in KINDS:
-        if all((folder / name).exists() for name in kind.holds):
-            return kind.report(folder)
-    names = ", ".join(kind.name for kind in KINDS)
-    raise FedctrError(f"{folder}: holds no run that a report could be made of (known: {names})")
+    run = kept_run(folder)
+    if type(run) not in _REPORTS:
+        raise FedctrError(f"{folder}: holds a run of fedctr {run.kind}, of which no report is made")
+    return _REPORTS[type(run)](run)
+
+
+def figures_of(reports: Sequence[Report], folder: Path) -> list[Path]:
+    """Write every figure as SVG and as PNG, those of several reports into a folder for each, and return the files.
+
+    Raises:
+        FedctrError: when one cannot be written.
+    """
+    parts = [folder / f"run-{number}" for number in range(1, len(reports) + 1)] if len(reports) > 1 else [folder]
+    return [
+        file
+        for report, part in zip(reports, parts, strict=True)
+        for figure in report.figures
+        for file in figure.save(part)
+    ]
 
 
 def write(reports: Sequence[Report], file: Path) -> Path:

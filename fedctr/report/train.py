@@ -1,15 +1,12 @@
 """The report of federated training."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
-
-import pandas as pd
 
 from fedctr.cost import Cost
 from fedctr.errors import FedctrError
-from fedctr.finished_run import read_toml
 from fedctr.folder import read_json
+from fedctr.kept.training import FederatedRun
 from fedctr.report import making
 from fedctr.report.curves import training
 from fedctr.report.page import Report, Section, Table, Text, number
@@ -17,20 +14,20 @@ from fedctr.report.page import Report, Section, Table, Text, number
 _COUNTED = {"users": "users a round", "dropped": "dropped", "slow": "slow", "diverged": "diverged"}
 
 
-def of_training(folder: Path) -> Report:
-    """Read the folder of a federated training, finished or not.
+def of_training(run: FederatedRun) -> Report:
+    """What a federated training came to, finished or not.
 
     Raises:
         FedctrError: when a file is damaged.
     """
-    config = read_toml(folder / "config.toml")
+    folder, config = run.folder, run.config
     try:
-        rounds = pd.read_csv(folder / "rounds.csv").rename(columns={"round": "number"})
+        rounds = run.rounds.rename(columns={"round": "number"})
         rows = [dict(zip(rounds.columns, row, strict=True)) for row in rounds.itertuples(index=False)]
         curves = {seed: [row for row in rows if row["seed"] == seed] for seed in rounds["seed"].unique().tolist()}
         best = {seed: min(curve[1:] or curve, key=lambda row: row["log_loss"]) for seed, curve in curves.items()}
-    except (OSError, ValueError, KeyError) as error:
-        raise FedctrError(f"{folder}/rounds.csv: cannot be read ({' '.join(str(error).split())})") from None
+    except KeyError as error:
+        raise FedctrError(f"{folder}/rounds.csv: damaged, there is no column {error}") from None
     said = " ".join(_told(seed, curves[seed], row, config["rounds"]) for seed, row in best.items())
     identity = read_json(folder / "identity.json") or {}
     seeds = config["seeds"]

@@ -31,7 +31,7 @@ def spread(rows: TestRows) -> Figure | None:
     }
 
     def draw(canvas: "Canvas") -> None:
-        panels = stack(canvas, list(differences), above=0.05)
+        panels = stack(canvas, list(differences), "share of the users", above=0.05)
         middles = (edges[1:] + edges[:-1]) / 2
         colours = [VERMILLION if middle < 0 else BLUE for middle in middles]
         for panel, spec in zip(panels, differences, strict=True):

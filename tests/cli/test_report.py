@@ -20,11 +20,19 @@ def test_the_report_is_put_into_the_run_folder(fedctr: Fedctr, reference: Result
     assert "Run folder läufe/a b." in page
 
 
+def test_figures_are_kept_for_papers(fedctr: Fedctr, reference: Result, tmp_path: Path) -> None:
+    code, out, _ = fedctr("report", str(reference.folder), "--out", "page.html", "--figures", "figures")
+    assert code == 0
+    assert out == "Report: page.html\nFigures: 14 files in figures\n"
+    names = ("differences", "users", "by-drift", "by-local-samples", "calibration", "choice", "training")
+    assert files(tmp_path / "figures") == {f"{name}.{kind}" for name in names for kind in ("svg", "png")}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["nowhere"], "nowhere: no such folder; name the folder of a run, as `fedctr bench` prints it"),
-        (["other"], "other: holds no run that a report could be made of (known: "),
+        (["nowhere"], "nowhere: no such folder; `fedctr runs` lists those below runs/"),
+        (["other"], "other: is not the folder of a run; `fedctr runs` lists those below runs/"),
         (["begun"], "begun: the benchmark is not finished; start it again with --out begun to go on"),
     ],
 )

@@ -3,7 +3,7 @@ from typing import Any
 
 from fedctr.cost import Cost, Sitting
 from fedctr.finished_run import FinishedRun
-from fedctr.report.answer import answer, at_what_cost, for_whom, subject
+from fedctr.report.answer import answer, at_what_cost, for_whom
 
 GB = 1_000_000_000
 
@@ -50,10 +50,10 @@ def test_a_difference_is_said_as_strongly_as_its_interval_allows() -> None:
 
 def test_the_page_is_about_the_first_label_correction_or_else_about_what_is_no_baseline() -> None:
     both = dict.fromkeys(("no_fine_tuning", "fine_tuning", "pairwise", "head_only+label_correction"), (ZERO, ZERO))
-    assert subject(run(**both)) == "head-only+label-correction"
-    assert subject(run(no_fine_tuning=(ZERO, ZERO), fine_tuning=(ZERO, ZERO), pairwise=(ZERO, ZERO))) == "pairwise"
-    assert subject(run(no_fine_tuning=(ZERO, ZERO), fine_tuning=(ZERO, ZERO))) == "fine-tuning"
-    assert subject(run(no_fine_tuning=(ZERO, ZERO))) is None
+    assert run(**both).subject == "head-only+label-correction"
+    assert run(no_fine_tuning=(ZERO, ZERO), fine_tuning=(ZERO, ZERO), pairwise=(ZERO, ZERO)).subject == "pairwise"
+    assert run(no_fine_tuning=(ZERO, ZERO), fine_tuning=(ZERO, ZERO)).subject == "fine-tuning"
+    assert run(no_fine_tuning=(ZERO, ZERO)).subject is None
 
 
 def test_without_a_baseline_or_an_auc_it_says_so() -> None:

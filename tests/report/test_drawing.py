@@ -11,7 +11,7 @@ SIZE = (4.4, 2.0)
 
 
 def draw(canvas: "Canvas") -> None:
-    for panel in stack(canvas, ["one & only", "other"]):
+    for panel in stack(canvas, ["one & only", "other"], "y"):
         panel.plot([0, 1, 2], [0, 1, 0], "o-", color=BLUE)
         panel.axhline(0, color=MUTED)
         panel.plot([0, 1], [0.5, 0.5], color=INK)

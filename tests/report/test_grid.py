@@ -9,6 +9,7 @@ from fedctr.grid.axis import Axis
 from fedctr.grid.keep import keep
 from fedctr.grid.plan import Point, Sweep
 from fedctr.grid.work import Outcome
+from fedctr.kept.grid import GridRun
 from fedctr.report.grid import of_grid
 from fedctr.report.page import Picture, Table, render
 
@@ -55,7 +56,7 @@ def texts(table: Any) -> list[list[str]]:
 
 
 def test_verdicts_are_counted_over_the_experiments(folder: Path) -> None:
-    report = of_grid(folder)
+    report = of_grid(GridRun(folder))
     assert report.answer == (
         "label-correction, change in user AUC: against no fine-tuning shown better in 1, perhaps better in 1, not "
         "shown in 1 of 3 experiments; against plain fine-tuning shown better in 1, perhaps better in 1, not shown in 1 "
@@ -69,7 +70,7 @@ def test_verdicts_are_counted_over_the_experiments(folder: Path) -> None:
 
 
 def test_a_sweep_has_its_pictures_every_number_and_what_was_not_run(folder: Path) -> None:
-    section = of_grid(folder).sections[1]
+    section = of_grid(GridRun(folder)).sections[1]
     assert section.title == "steps"
     along, by_drift, table, left_out = section.blocks
     assert isinstance(along, Picture)
@@ -82,13 +83,13 @@ def test_a_sweep_has_its_pictures_every_number_and_what_was_not_run(folder: Path
 
 
 def test_its_page_has_pictures_in_the_colours_of_the_page(folder: Path) -> None:
-    page = render([of_grid(folder)], "a test")
+    page = render([of_grid(GridRun(folder))], "a test")
     pictures = [part.partition("</svg>")[0] for part in page.split("<svg")[1:]]
     assert len(pictures) == 2
     assert all("var(--blue)" in picture and "#ffffff" not in picture for picture in pictures)
 
 
 def test_a_damaged_table_is_named(tmp_path: Path) -> None:
-    (tmp_path / "table.csv").write_text("sweep\nsteps\n")
-    with pytest.raises(FedctrError, match=r"table.csv: cannot be read"):
-        of_grid(tmp_path)
+    (tmp_path / "table.csv").write_text("folder,status,dataset,model\na,done,b,lr\n")
+    with pytest.raises(FedctrError, match=r"table.csv: damaged"):
+        of_grid(GridRun(tmp_path))
