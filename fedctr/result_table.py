@@ -1,12 +1,14 @@
 """The strategies side by side, as text."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
+
+from fedctr.block import Block
 
 FIGURES_WIDTH = 117  # columns of the terminal that all but the names take up
 NAMES_WIDTH = 36  # longer names are folded
@@ -22,37 +24,54 @@ def render(summary: dict[str, Any], *, ranked: bool = False) -> str:
         ranked: sort the rows by their difference in GAUC against no fine-tuning, the largest first, and show it instead
             of the differences against fine-tuning. Else they stand in the order of the summary.
     """
-    entries = summary["strategies"]
-    covered = {entry["users_covered"] for entry in entries.values()}
-    users = f"{max(covered, default=0):,} of {summary['users']:,} users have both classes in test"
-    chosen = ", chosen on validation" if any(entry["validation"] for entry in entries.values()) else ""
-    names = min(max(map(len, entries), default=0), NAMES_WIDTH)
-    figures = "user AUC and GAUC" if ranked else "user AUC"
+    block = block_of(summary, ranked=ranked)
+    names = min(max(map(len, summary["strategies"]), default=0), NAMES_WIDTH)
     table = Table(
-        title=f"{escape(summary['model'])} on {escape(summary['dataset'])}, global CTR {summary['global_ctr']:.3f}, "
-        f"{summary['seeds']} seeds; {users}",
-        caption=f"Tuned with: learning rate x epochs{chosen}. Differences in {figures}, 95 % intervals (paired "
-        "bootstrap over users and seeds); * excludes 0 after correction for all comparisons made"
-        + (" in the same figure." if ranked else ".")
-        + _gates(entries)
-        + _diverged(entries),
+        title=escape(block.title),
+        caption=escape(caption_of(summary, ranked=ranked)),
         box=SIMPLE_HEAD,
         title_justify="left",
         caption_justify="left",
     )
-    table.add_column("strategy", overflow="fold", min_width=names)
-    table.add_column("tuned with", overflow="fold")
-    columns = _RANKED if ranked else _IN_ORDER
-    for heading in columns:
-        table.add_column(heading, justify="right", overflow="fold")
-    for name in sorted(entries, key=lambda name: -_gauc_gain(entries[name])) if ranked else entries:
-        entry = entries[name]
-        tuned_with = "" if entry["learning_rate"] is None else f"{entry['learning_rate']:g} x {entry['epochs']}"
-        table.add_row(escape(name), tuned_with, *(cell(name, entry) for cell in columns.values()))
+    for index, heading in enumerate(block.heading):
+        justify: Literal["left", "right"] = "left" if index < block.left else "right"
+        table.add_column(heading, justify=justify, overflow="fold", min_width=0 if index else names)
+    for line in block.lines:
+        table.add_row(*map(escape, line))
     console = Console(width=FIGURES_WIDTH + names, record=True, file=None, color_system=None, force_jupyter=False)
     with console.capture() as text:
         console.print(table)
     return text.get()
+
+
+def block_of(summary: dict[str, Any], *, ranked: bool = False) -> Block:
+    """The table in words; arguments as for :func:`render`."""
+    entries = summary["strategies"]
+    covered = {entry["users_covered"] for entry in entries.values()}
+    columns = _RANKED if ranked else _IN_ORDER
+    lines = []
+    for name in sorted(entries, key=lambda name: -_gauc_gain(entries[name])) if ranked else entries:
+        entry = entries[name]
+        tuned_with = "" if entry["learning_rate"] is None else f"{entry['learning_rate']:g} x {entry['epochs']}"
+        lines.append([name, tuned_with, *(cell(name, entry) for cell in columns.values())])
+    title = (
+        f"{summary['model']} on {summary['dataset']}, global CTR {summary['global_ctr']:.3f}, {summary['seeds']} seeds"
+        f"; {max(covered, default=0):,} of {summary['users']:,} users have both classes in test"
+    )
+    return Block(title, ["strategy", "tuned with", *columns], lines, left=2)
+
+
+def caption_of(summary: dict[str, Any], *, ranked: bool = False) -> str:
+    """What stands below the table; arguments as for :func:`render`."""
+    entries = summary["strategies"]
+    chosen = ", chosen on validation" if any(entry["validation"] for entry in entries.values()) else ""
+    return (
+        f"Tuned with: learning rate x epochs{chosen}. Differences in {'user AUC and GAUC' if ranked else 'user AUC'}, "
+        "95 % intervals (paired bootstrap over users and seeds); * excludes 0 after correction for all comparisons made"
+        + (" in the same figure." if ranked else ".")
+        + _gates(entries)
+        + _diverged(entries)
+    )
 
 
 def _figure(key: str) -> Cell:
@@ -106,10 +125,8 @@ def _gates(entries: dict[str, Any]) -> str:
     for name, entry in entries.items():
         if gate := entry.get("gate"):
             removed, lost = _share(gate["harm_removed"]), _share(gate["gain_lost"])
-            twin = escape(gate["ungated"])
-            told += (
-                f" {escape(name)} removes {removed} of the harm that {twin} does to users' AUC, and {lost} of its gain."
-            )
+            twin = gate["ungated"]
+            told += f" {name} removes {removed} of the harm that {twin} does to users' AUC, and {lost} of its gain."
     return told
 
 
@@ -124,7 +141,7 @@ def _share(interval: dict[str, Any]) -> str:
 def _diverged(entries: dict[str, Any]) -> str:
     """Names the strategies whose models diverged for some users."""
     counts = {name: entry["diverged"] for name, entry in entries.items() if entry["diverged"]}
-    told = ", ".join(f"{escape(name)} ({count:,})" for name, count in counts.items())
+    told = ", ".join(f"{name} ({count:,})" for name, count in counts.items())
     return f" Models of some users and seeds diverged and count as AUC 0.5: {told}." if told else ""
 
 

@@ -1,8 +1,9 @@
 """Outcomes as rows: one for each experiment and strategy, from which every table and picture is made."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from fedctr.block import numbers_of
 from fedctr.grid.work import Outcome
 
 Row = dict[str, Any]
@@ -36,21 +37,5 @@ def rows(outcomes: Sequence[Outcome]) -> list[Row]:
                 "global_ctr": summary.get("global_ctr"),
                 "strategy": strategy,
             }
-            found.append(row | _numbers(entry or {}))
+            found.append(row | numbers_of(entry or {}))
     return found
-
-
-def columns(found: Sequence[Row]) -> list[str]:
-    """The columns of all rows, in the order in which they first appear."""
-    return list(dict.fromkeys(column for row in found for column in row))
-
-
-def _numbers(entry: Mapping[str, Any], prefix: str = "") -> Row:
-    """The numbers of an entry; the validation curve, a list, stays in ``summary.json``."""
-    flat: Row = {}
-    for key, value in entry.items():
-        if isinstance(value, Mapping):
-            flat |= _numbers(value, f"{prefix}{key}.")
-        elif not isinstance(value, list):
-            flat[prefix + key] = value
-    return flat

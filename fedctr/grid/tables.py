@@ -1,18 +1,11 @@
 """The tables of a grid: as text, Markdown and LaTeX, one block for each sweep, and as CSV with all numbers."""
 
-import csv
-import io
-import textwrap
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from itertools import groupby, takewhile
 
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
-
-from fedctr.grid.rows import Row, columns, rows
+from fedctr import block
+from fedctr.block import Block
+from fedctr.grid.rows import Row, rows
 from fedctr.grid.work import Outcome
 from fedctr.result_table import difference, number
 
@@ -23,106 +16,26 @@ CAPTION = (
 )
 FIGURES = ["strategy", "user AUC", "GAUC", "vs no-fine-tuning", "vs fine-tuning", "users", "seeds"]
 _LEFT = 1  # of the figures are words
-_TEX = {
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "\\": r"\textbackslash{}",
-    "[": "{[}",  # at the start of a line LaTeX would take it for an option of the line before
-}
-
-
-@dataclass(frozen=True)
-class Block:
-    """The table of one sweep, in words.
-
-    Attributes:
-        title: what was run.
-        heading: of the columns: axes, then figures.
-        lines: one for each experiment and strategy; an axis is empty where it repeats the line above.
-        axes: how many columns are axes.
-        notes: what failed, diverged or was skipped, one line each.
-    """
-
-    title: str
-    heading: list[str]
-    lines: list[list[str]]
-    axes: int
-    notes: list[str]
 
 
 def text(outcomes: Sequence[Outcome]) -> str:
     """For a terminal."""
-    parts = []
-    for block in _blocks(outcomes):
-        table = Table(title=escape(block.title), box=SIMPLE_HEAD, title_justify="left")
-        for index, heading in enumerate(block.heading):
-            left = index < block.axes + _LEFT
-            table.add_column(heading, justify="left" if left else "right", no_wrap=True)
-        for line in block.lines:
-            table.add_row(*map(escape, line))
-        # As wide as it needs to be: a file has no edge.
-        console = Console(width=1000, file=io.StringIO(), record=True, color_system=None)
-        console.print(table)
-        drawn = "\n".join(line.rstrip() for line in console.export_text().splitlines())
-        parts.append("\n".join([drawn.rstrip(), *block.notes]))
-    return "\n\n".join([*parts, textwrap.fill(CAPTION, 120)]) + "\n"
+    return block.text(_blocks(outcomes), CAPTION)
 
 
 def markdown(outcomes: Sequence[Outcome]) -> str:
     """For a README."""
-    parts = []
-    for block in _blocks(outcomes):
-        rule = ["---"] * (block.axes + _LEFT) + ["---:"] * (len(block.heading) - block.axes - _LEFT)
-        lines = [[cell.replace("|", "\\|").replace("*", "\\*") for cell in line] for line in block.lines]
-        table = [f"| {' | '.join(line)} |" for line in (block.heading, rule, *lines)]
-        notes = [f"- {note}" for note in block.notes]
-        parts.append("\n".join([f"**{block.title}**", "", *table, *([""] if notes else []), *notes]))
-    return "\n\n".join([*parts, CAPTION.replace("*", "\\*")]) + "\n"
+    return block.markdown(_blocks(outcomes), CAPTION)
 
 
 def latex(outcomes: Sequence[Outcome]) -> str:
-    """For a paper; it needs the package booktabs."""
-    parts = []
-    for block in _blocks(outcomes):
-        form = "l" * (block.axes + _LEFT) + "r" * (len(block.heading) - block.axes - _LEFT)
-        lines = [f"{' & '.join(map(_tex, line))} \\\\" for line in block.lines]
-        notes = [f"\\par {_tex(note)}" for note in block.notes]
-        parts.append(
-            "\n".join(
-                [
-                    f"% {block.title}",
-                    f"\\begin{{tabular}}{{{form}}}",
-                    "\\toprule",
-                    f"{' & '.join(map(_tex, block.heading))} \\\\",
-                    "\\midrule",
-                    *lines,
-                    "\\bottomrule",
-                    "\\end{tabular}",
-                    *notes,
-                ]
-            )
-        )
-    return (
-        "\n\n".join(
-            [
-                "% \\usepackage{booktabs}",
-                *parts,
-                textwrap.fill(CAPTION, 120, initial_indent="% ", subsequent_indent="% "),
-            ]
-        )
-        + "\n"
-    )
+    """For a paper."""
+    return block.latex(_blocks(outcomes), CAPTION)
 
 
 def comma_separated(outcomes: Sequence[Outcome]) -> str:
     """All numbers, unrounded, for other programs."""
-    found = rows(outcomes)
-    file = io.StringIO()
-    writer = csv.DictWriter(file, columns(found), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(found)
-    return file.getvalue()
+    return block.comma_separated(rows(outcomes))
 
 
 WRITERS: dict[str, Callable[[Sequence[Outcome]], str]] = {
@@ -155,7 +68,7 @@ def _block(outcomes: Sequence[Outcome]) -> Block:
             shown = [""] * len(keys)
         before = place
     heading = ["data set" if key == "dataset" else key for key in keys]
-    return Block(title_of(outcomes), heading + list(FIGURES), lines, len(keys), _notes(outcomes))
+    return Block(title_of(outcomes), heading + list(FIGURES), lines, len(keys) + _LEFT, _notes(outcomes))
 
 
 def title_of(outcomes: Sequence[Outcome]) -> str:
@@ -200,7 +113,3 @@ def _notes(outcomes: Sequence[Outcome]) -> list[str]:
         if diverged:
             notes.append(f"{outcome.point.name}: models that diverged count as AUC 0.5: {', '.join(diverged)}")
     return notes
-
-
-def _tex(cell: str) -> str:
-    return "".join(_TEX.get(character, character) for character in cell)

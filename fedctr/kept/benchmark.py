@@ -1,12 +1,13 @@
 """A benchmark of client strategies as its folder keeps it."""
 
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
+from fedctr.block import Block, numbers_of
 from fedctr.comparison import BASELINES
 from fedctr.finished_run import FinishedRun
 from fedctr.kept.run import SingleRun
-from fedctr.result_table import difference, number
+from fedctr.result_table import block_of, caption_of, difference, number
 
 
 class BenchmarkRun(SingleRun):
@@ -38,3 +39,14 @@ class BenchmarkRun(SingleRun):
             if spec != baseline and entry[key]:
                 return f"{spec} {difference(entry[key]).rstrip()} against {baseline}"
         return f"{spec}: user AUC {number(entry['auc_user_mean'])}"
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each strategy, with all numbers of its entry in ``summary.json``, nested ones with dots."""
+        names = ("dataset", "model", "seeds", "users", "global_ctr")
+        facts = {"folder": str(self.folder), **{name: self.found.summary[name] for name in names}}
+        return [{**facts, "strategy": spec, **numbers_of(entry)} for spec, entry in self.found.strategies.items()]
+
+    def table(self) -> tuple[Block, str]:
+        """The strategies side by side."""
+        summary = dict(self.found.summary)
+        return block_of(summary), caption_of(summary)

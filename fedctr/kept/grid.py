@@ -7,7 +7,9 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from fedctr.errors import FedctrError
-from fedctr.kept.run import KeptRun, modified
+from fedctr.kept.run import Form, KeptRun, modified
+
+_FILES: dict[Form, str] = {"csv": "table.csv", "markdown": "table.md", "latex": "table.tex"}
 
 
 class GridRun(KeptRun):
@@ -54,6 +56,14 @@ class GridRun(KeptRun):
         outcomes = self._outcomes()
         told = ", ".join(f"{outcomes[status]} {status}" for status in ("done", "failed", "skipped") if outcomes[status])
         return f"experiments: {told}"
+
+    def export(self, form: Form) -> str:
+        """The tables that it has written itself."""
+        file = self.folder / _FILES[form]
+        try:
+            return file.read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise FedctrError(f"{file}: cannot be read ({error})") from None
 
     def _outcomes(self) -> Counter[str]:
         """Number of experiments by status; one with a strategy that failed has failed."""

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
+from fedctr.block import Block, comma_separated, latex, markdown
 from fedctr.errors import FedctrError
 from fedctr.finished_run import read_toml
 from fedctr.folder import read_json
+
+Form = Literal["csv", "markdown", "latex"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +60,10 @@ class KeptRun(ABC):
     def headline(self) -> str:
         """What it found, in a line."""
 
+    @abstractmethod
+    def export(self, form: Form) -> str:
+        """Its table for other programs, with all numbers in ``csv``, or for people to read."""
+
     def facts(self) -> dict[str, Any]:
         """What a listing says of it, as JSON has it."""
         return {
@@ -85,6 +92,21 @@ class SingleRun(KeptRun):
         if not isinstance(identity, dict):
             raise FedctrError(f"{self.folder}/identity.json: damaged")
         return _flat(identity)
+
+    @abstractmethod
+    def rows(self) -> list[dict[str, Any]]:
+        """All numbers that it found, unrounded."""
+
+    @abstractmethod
+    def table(self) -> tuple[Block, str]:
+        """What it found in words, and a caption."""
+
+    def export(self, form: Form) -> str:
+        """Its table for other programs, with all numbers in ``csv``, or for people to read."""
+        if form == "csv":
+            return comma_separated(self.rows())
+        block, caption = self.table()
+        return markdown([block], caption) if form == "markdown" else latex([block], caption)
 
     @property
     def dataset(self) -> str:

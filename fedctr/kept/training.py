@@ -1,10 +1,11 @@
 """A federated training as its folder keeps it."""
 
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pandas as pd
 
+from fedctr.block import Block
 from fedctr.errors import FedctrError
 from fedctr.kept.run import SingleRun
 from fedctr.protocol import best_rounds
@@ -43,3 +44,15 @@ class FederatedRun(SingleRun):
             f"validation log loss {best['log_loss'].mean():.4f}, AUC {best['auc'].mean():.4f}; "
             f"published: round {told} of {planned}"
         )
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each seed and round."""
+        return [{str(name): value for name, value in row.items()} for row in self.rounds.to_dict("records")]
+
+    def table(self) -> tuple[Block, str]:
+        """The round that each seed has published, or has as its best so far."""
+        best = best_rounds(self.rounds)
+        lines = [[f"{row.seed}", f"{row.round}", f"{row.log_loss:.4f}", f"{row.auc:.4f}"] for row in best.itertuples()]
+        title = f"{self.model} on {self.dataset}, trained by rounds"
+        caption = f"Of {self.config['rounds']} rounds each seed's best by log loss on validation, and its AUC there."
+        return Block(title, ["seed", "round", "log loss", "AUC"], lines, left=0), caption
