@@ -222,7 +222,7 @@ class Cohort:
             samples=samples,
             ctr=positives / samples.clamp(min=1),
             predict=lambda: repeated(
-                self._logits(published.model, self.stack(published.model) | (personal or {}), self.train)
+                self._blocks(published.model, self.stack(published.model) | (personal or {}), self.train)
             ),
             random=lambda stage: repeated(
                 torch.from_numpy(uniform(seed, stage, self.users)).to(labels.device)[:, None]
@@ -231,23 +231,41 @@ class Cohort:
 
     def score(self, model: Model, parameters: Parameters) -> npt.NDArray[np.float32]:
         """Logits float32 (users, samples) of ``scored``."""
-        tables, published = self._tables(model), dict(model.named_parameters())
-        whole = {name: tables[name].extend(parameters[name].detach(), published[name].detach()) for name in tables}
-        logits: npt.NDArray[np.float32] = self._logits(model, parameters | whole, self.scored).cpu().numpy()
+        logits: npt.NDArray[np.float32] = self._blocks(model, self._whole(model, parameters), self.scored).cpu().numpy()
         return logits
+
+    def represent(self, model: Model) -> tuple[Tensor, Tensor]:
+        """The model's penultimate layers on ``scored`` and on ``train``, each float32 (users, samples, width)."""
+        own = self.stack(model)
+        return (
+            self._blocks(model, self._whole(model, own), self.scored, Model.represent),
+            self._blocks(model, own, self.train, Model.represent),
+        )
 
     def batch(self, samples: Samples) -> Batch:
         """What a model reads of some samples of ``train`` or ``scored``."""
         return _Stacked(self, samples)
 
     @torch.no_grad()
-    def _logits(self, model: Model, parameters: Parameters, samples: Samples) -> Tensor:
+    def _blocks(
+        self,
+        model: Model,
+        parameters: Parameters,
+        samples: Samples,
+        compute: Callable[[Model, Batch], Tensor] = Model.__call__,
+    ) -> Tensor:
+        """What the model makes of samples, block by block: logits, unless told otherwise."""
         users, length = samples.mask.shape
         private = filled(model, parameters)
-        blocks = [
-            private(self.batch(samples.block(first, self.block, users))) for first in range(0, length, self.block)
-        ]
-        return torch.cat(blocks, dim=1)
+        firsts = range(0, length, self.block)
+        return torch.cat([compute(private, self.batch(samples.block(at, self.block, users))) for at in firsts], dim=1)
+
+    def _whole(self, model: Model, parameters: Parameters) -> Parameters:
+        """The parameters with the rows of tables that only scored samples need."""
+        tables, published = self._tables(model), dict(model.named_parameters())
+        return parameters | {
+            name: table.extend(parameters[name].detach(), published[name].detach()) for name, table in tables.items()
+        }
 
     def _tables(self, model: Model) -> dict[str, Table]:
         return {name: self.tables[table.side, table.field] for name, table in model.embeddings.items()}

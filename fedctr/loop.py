@@ -67,8 +67,14 @@ def candidates(
     """What one user can choose from after all epochs, float32 (candidates, samples) of one part of its samples."""
     tuned = fine_tune(published, strategy, features, user, recipe) if strategy.tunes else ()
     logits = [score(published.model, features, user, part), *(score(model, features, user, part) for model in tuned)]
-    _, local = _local(published, features, user, recipe.seed)
-    found = strategy.candidates(Scored(torch.from_numpy(np.stack(logits))[:, None]), local, published)
+    rows, local = _local(published, features, user, recipe.seed)
+
+    @torch.no_grad()
+    def represent() -> tuple[torch.Tensor, torch.Tensor]:
+        scored, train = (_batch(features, user, each) for each in (_rows(features, user, part), rows))
+        return published.model.represent(scored), published.model.represent(train)
+
+    found = strategy.candidates(Scored(torch.from_numpy(np.stack(logits))[:, None], represent), local, published)
     own: npt.NDArray[np.float32] = found[:, 0].numpy()
     return own
 

@@ -20,14 +20,15 @@ from fedctr.data.split import Part
 from fedctr.errors import FedctrError
 from fedctr.folder import RunFolder, check_partitions, new_folder, writing
 from fedctr.messages import Failure, digest
-from fedctr.models.model import models
+from fedctr.models.model import Model, models
 from fedctr.progress import Reporter
 from fedctr.protocol import Trial
 from fedctr.published import Published
 from fedctr.published_run import published_by
 from fedctr.registry import fingerprint, parse
 from fedctr.retention import EVERYTHING
-from fedctr.strategy import ClientStrategy, code_of, share_held_out, strategies, trainable_of
+from fedctr.scoring import check_model
+from fedctr.strategy import ClientStrategy, code_of, share_held_out, strategies
 
 
 @dataclass(eq=False)
@@ -68,11 +69,11 @@ class Run(RunFolder):
         if experiment.device == "cuda" and not torch.cuda.is_available():
             raise FedctrError("device: PyTorch finds no GPU here; leave out --device, or choose cpu")
         dataset = open_dataset(experiment.dataset, experiment.path, experiment.on_bad_row, reporter)
-        parameters = [name for name, _ in models.create(experiment.model, dataset.schema).named_parameters()]
+        model = models.create(experiment.model, dataset.schema)
         for spec, strategy in shelf.items():
-            _check_fit(spec, strategy, experiment, parameters)
+            _check_fit(spec, strategy, experiment, model)
         if ALL in experiment.strategies:
-            shelf |= _others(shelf, experiment, parameters, reporter)
+            shelf |= _others(shelf, experiment, model, reporter)
             experiment = experiment.model_copy(update={"strategies": tuple(shelf)})
         check_partitions(experiment.partitions, dataset)
         borrowed = published_by(experiment.published, experiment, dataset) if experiment.published else []
@@ -121,30 +122,30 @@ class Run(RunFolder):
         return value
 
 
-def check_fit(spec: str, strategy: ClientStrategy, model: str, parameters: list[str]) -> float:
-    """Refuse a strategy that finds nothing to tune; the share of local samples that it holds out.
+def check_fit(spec: str, strategy: ClientStrategy, named: str, model: Model) -> float:
+    """Refuse a strategy that has nothing to work on in a model; the share of local samples that it holds out.
 
     Raises:
         FedctrError: naming strategy and model.
     """
     try:
-        trainable_of(strategy, parameters)
+        check_model(strategy, model)
         return share_held_out(strategy)
     except ValueError as error:
-        raise FedctrError(f"strategy {spec!r} with model {model!r}: {error}") from None
+        raise FedctrError(f"strategy {spec!r} with model {named!r}: {error}") from None
     except (Exception, SystemExit):  # a stranger's hook that fails is reported by the client, with the user
         return 0.0
 
 
-def _check_fit(spec: str, strategy: ClientStrategy, experiment: Experiment, parameters: list[str]) -> None:
-    """Refuse a strategy that finds nothing to tune, or needs samples that devices lose."""
-    share = check_fit(spec, strategy, experiment.model, parameters)
-    if strategy.tunes and experiment.local != EVERYTHING and share > 0:
+def _check_fit(spec: str, strategy: ClientStrategy, experiment: Experiment, model: Model) -> None:
+    """Refuse a strategy that has nothing to work on, or needs samples that devices lose."""
+    share = check_fit(spec, strategy, experiment.model, model)
+    if experiment.local != EVERYTHING and share > 0:
         raise FedctrError(f"local: strategy {spec} judges by the latest local samples, which must not be lost")
 
 
 def _others(
-    named: dict[str, ClientStrategy], experiment: Experiment, parameters: list[str], reporter: Reporter
+    named: dict[str, ClientStrategy], experiment: Experiment, model: Model, reporter: Reporter
 ) -> dict[str, ClientStrategy]:
     """All other installed strategies with their default options; of those that do not fit, a line says why."""
     found: dict[str, ClientStrategy] = {}
@@ -152,7 +153,7 @@ def _others(
         try:
             strategy = strategies.create(name)
             if strategy not in named.values():
-                _check_fit(name, strategy, experiment, parameters)
+                _check_fit(name, strategy, experiment, model)
                 found[name] = strategy
         except FedctrError as error:
             reporter.say(f"{ALL} leaves out {name}: {error}")

@@ -13,12 +13,13 @@ from fedctr.engine import fine_tune
 from fedctr.features import Features, Rows
 from fedctr.judgement import Judged, Logits
 from fedctr.messages import Columns, Task
+from fedctr.models.model import Model
 from fedctr.protocol import Trial
 from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.scored import Scored
 from fedctr.stacking import repeated
-from fedctr.strategy import DIVERGING, ClientStrategy, Local, overrides
+from fedctr.strategy import DIVERGING, ClientStrategy, Local, overrides, trainable_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,6 +67,18 @@ def trials(
         recipe = Recipe(task.seed, rate, max(epochs), task.batch_size, task.optimiser)
         for epoch, found in candidates(published, strategy, cohort, local, recipe, epochs):
             yield Offer(Trial(rate, epoch), columns, found[:, :count], mask, labels)
+
+
+def check_model(strategy: ClientStrategy, model: Model) -> None:
+    """Refuse a model in which a strategy has nothing to work on.
+
+    Raises:
+        ValueError: when it finds no parameter to tune, or reads representations and there are none.
+    """
+    reader = next((part for part in strategy.components() if part.reads_representations), None)
+    if reader and not model.represents:
+        raise ValueError(f"{reader.name} reads the penultimate layer of a deep network, and {model.name} has none")
+    trainable_of(strategy, dict(model.named_parameters()))
 
 
 def candidates(
@@ -121,7 +134,13 @@ def _own_candidates(
     Shapes that depend on one user alone keep its bits what they are in any cohort.
     """
     own = torch.from_numpy(logits).to(local.labels.device)
-    scored, mask = Scored(torch.stack([repeated(each) for each in own])), repeated(cohort.scored.mask)
+    mask = repeated(cohort.scored.mask)
+
+    def represent() -> tuple[Tensor, Tensor]:
+        scored, train = cohort.represent(published.model)
+        return repeated(scored), repeated(train)
+
+    scored = Scored(torch.stack([repeated(each) for each in own]), represent)
     found = []
     for first in range(0, mask.shape[1], cohort.block):
         block, real = scored.block(first, cohort.block), mask[:, first : first + cohort.block]

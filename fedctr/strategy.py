@@ -90,6 +90,7 @@ class ClientStrategy(ABC):
         tunes: False to score the published model as it is.
         reads_targets: False if the loss goes by the labels alone, so that softening them would change nothing.
         reads_level: False if the loss goes by the differences between a user's logits alone.
+        reads_representations: True to be refused where a model has no penultimate layer.
         moves_level: True if all that it does is to move the logits of a user by one and the same number.
     """
 
@@ -98,6 +99,7 @@ class ClientStrategy(ABC):
     tunes: ClassVar[bool] = True
     reads_targets: ClassVar[bool] = True
     reads_level: ClassVar[bool] = True
+    reads_representations: ClassVar[bool] = False
     moves_level: ClassVar[bool] = False
 
     def targets(self, local: Local, published: Published) -> Tensor:

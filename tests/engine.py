@@ -20,6 +20,7 @@ from fedctr.models.model import models
 from fedctr.personalise import personalise
 from fedctr.published import Published
 from fedctr.randomness import uniform
+from fedctr.scored import Scored
 from fedctr.strategy import ClientStrategy, Local
 
 GROUPS, CATEGORIES, TAGS = 4, 6, 8
@@ -119,6 +120,17 @@ def local_of(
         predict=lambda: logits,
         random=lambda stage: torch.from_numpy(uniform(0, stage, numbers)).unsqueeze(1).to(dtype),
     )
+
+
+def scored_of(logits: Tensor, here: Tensor | None = None, there: Tensor | None = None) -> Scored:
+    """Samples with these logits, (epochs + 1, users, samples), and representations if the test needs them."""
+
+    def represent() -> tuple[Tensor, Tensor]:
+        assert here is not None
+        assert there is not None
+        return here, there
+
+    return Scored(logits, represent)
 
 
 def judged(*, log_loss: Sequence[Sequence[float]], auc: Sequence[Sequence[float]] | None = None) -> Judged:

@@ -10,7 +10,6 @@ from torch import Tensor
 from fedctr.composition import ONE_OWNER, SHARED, Composed, strategies_of, strategy_of
 from fedctr.errors import FedctrError
 from fedctr.published import Published
-from fedctr.scored import Scored
 from fedctr.strategy import (
     ClientStrategy,
     Local,
@@ -27,7 +26,7 @@ from strategies.joint import Joint
 from strategies.label_correction import LabelCorrection
 from strategies.logit_adjustment import LogitAdjustment
 from strategies.proximal import Proximal
-from tests.engine import ANYTHING, Tempered, features_of, judged, local_of, publish, rows, task
+from tests.engine import ANYTHING, Tempered, features_of, judged, local_of, publish, rows, scored_of, task
 
 LOCAL = local_of([1, 0, 0], [1, 1, 0, 1])
 LOGITS = torch.randn(2, 4, generator=torch.Generator().manual_seed(1))
@@ -151,7 +150,7 @@ def test_the_gate_is_asked() -> None:
     composed = Composed.of([LabelCorrection(), Gate(share=0.3, by="log-loss", margin=0.1)])
     assert composed.held_out() == 0.3
     assert composed.choose(judged(log_loss=[[0.62, 0.64], [0.5, 0.55]])).tolist() == [1, 0]
-    scored = Scored(LOGITS.expand(3, -1, -1))
+    scored = scored_of(LOGITS.expand(3, -1, -1))
     assert torch.equal(composed.candidates(scored, LOCAL, ANYTHING), LOGITS.expand(2, -1, -1))
 
 

@@ -401,15 +401,21 @@ def test_the_folder_spells_out_what_all_stood_for_and_is_gone_on_with_either_way
 
 def test_all_leaves_out_what_does_not_fit_and_says_why(tmp_path: Path) -> None:
     run, left_out = open_all(tmp_path / "lr", model="lr")
-    assert set(strategies.classes()) - set(run.strategies) == {"head-only"}
-    assert len(left_out) == 1
-    assert left_out[0].startswith(
+    without_head, without_layer = left_out
+    assert set(strategies.classes()) - set(run.strategies) == {"head-only", "knn-per"}
+    assert without_head.startswith(
         "all leaves out head-only: strategy 'head-only' with model 'lr': the model has no deep network"
     )
+    assert without_layer == (
+        "all leaves out knn-per: strategy 'knn-per' with model 'lr': "
+        "knn-per reads the penultimate layer of a deep network, and lr has none"
+    )
     run, left_out = open_all(tmp_path / "lossy", local=Retention(most=5))
-    assert set(strategies.classes()) - set(run.strategies) == {"gate"}
+    judging = ["early-stopping", "gate", "knn-per", "mixture"]
+    assert sorted(set(strategies.classes()) - set(run.strategies)) == judging
     assert left_out == [
-        "all leaves out gate: local: strategy gate judges by the latest local samples, which must not be lost"
+        f"all leaves out {name}: local: strategy {name} judges by the latest local samples, which must not be lost"
+        for name in judging
     ]
 
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fedctr.published import Published
-from fedctr.scored import Scored
 from fedctr.strategy import (
     ClientStrategy,
     Local,
@@ -23,7 +22,7 @@ from fedctr.strategy import (
     strategies,
     trainable_of,
 )
-from tests.engine import ANYTHING, Proximal, judged, local_of
+from tests.engine import ANYTHING, Proximal, judged, local_of, scored_of
 
 NAN = float("nan")
 HOOKS = ("targets", "logits", "loss", "penalty", "trainable", "chosen", "held_out", "candidates", "choose")
@@ -105,7 +104,7 @@ def test_a_strategy_that_overrides_nothing_is_plain_fine_tuning() -> None:
     assert plain.held_out() == 0
     assert plain.components() == (plain,)
     tuned = torch.tensor([[[0.0, 1.0]], [[2.0, 3.0]]])
-    assert plain.candidates(Scored(tuned), local, ANYTHING).tolist() == [[[2, 3]]]
+    assert plain.candidates(scored_of(tuned), local, ANYTHING).tolist() == [[[2, 3]]]
     assert not any(overrides(plain, hook) for hook in HOOKS)
     losses = plain.loss(logits, local.labels, local, ANYTHING)
     assert losses[0].tolist() == pytest.approx([math.log1p(math.exp(z)) for z in (-0.5, -1.0, 2.0)])
@@ -287,7 +286,7 @@ def test_which_parameters_are_tuned_may_depend_on_all_of_them() -> None:
 
 def test_the_shelf_holds_what_scripts_call_by_name() -> None:
     expected = {"no-fine-tuning", "fine-tuning", "label-correction", "logit-adjustment", "pairwise"}
-    expected |= {"head-only", "bias-only", "proximal", "joint", "gate", "early-stopping", "mixture"}
+    expected |= {"head-only", "bias-only", "proximal", "joint", "gate", "early-stopping", "mixture", "knn-per"}
     expected |= {"reweighting", "listwise", "distillation", "embeddings-only", "label-smoothing", "random-target"}
     assert expected | {"gap-only", "wrong-direction"} <= set(strategies.classes())
 

@@ -13,7 +13,8 @@ from fedctr.messages import Columns, Task
 from fedctr.models.model import models
 from fedctr.personalise import personalise
 from fedctr.published import Published
-from fedctr.strategy import ClientStrategy, overrides, share_held_out, trainable_of
+from fedctr.scoring import check_model
+from fedctr.strategy import ClientStrategy, overrides, share_held_out
 from fedctr.threads import single_thread
 
 MODELS = ("lr", "wide-deep[embedding=4,hidden=[8],history=4]", "din[embedding=4,hidden=[8],attention=4,history=4]")
@@ -56,10 +57,8 @@ def check(strategy: ClientStrategy) -> Iterator[Finding]:
 
 def _refusal(strategy: ClientStrategy, published: Published) -> str:
     """Why the strategy cannot serve the model; a run that asks for it is refused before it starts."""
-    if not strategy.tunes:
-        return ""
     try:
-        trainable_of(strategy, dict(published.model.named_parameters()))
+        check_model(strategy, published.model)
     except ValueError as error:
         return str(error)
     except (Exception, SystemExit):  # comes again when it is run

@@ -153,8 +153,20 @@ class MLP(nn.Module):
 
     def forward(self, x: Tensor, constant: Tensor | None = None) -> Tensor:
         """Map float32 (users, samples, inputs), and (users, samples or 1, constant), to (users, samples, outputs)."""
+        return self._through(len(self.layers), x, constant)
+
+    def hidden(self, x: Tensor, constant: Tensor | None = None) -> Tensor:
+        """What the last layer reads, float32 (users, samples, width), for the same arguments as :meth:`forward`.
+
+        Of a single layer that is ``x``: a constant is the same for all samples, and tells none from another.
+        """
+        before = len(self.layers) - 1
+        return self._through(before, x, constant).relu() if before else x
+
+    def _through(self, count: int, x: Tensor, constant: Tensor | None) -> Tensor:
+        """What the first layers make of the input."""
         added = None if self.constant is None or constant is None else self.constant.forward(constant)
-        layers = cast(Iterable[Linear], self.layers)
+        layers = list(cast(Iterable[Linear], self.layers))[:count]
         return chain(x, added, [(layer.weight, layer.bias) for layer in layers])
 
 

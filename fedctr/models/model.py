@@ -2,13 +2,13 @@
 
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import ClassVar
+from typing import ClassVar, cast
 
 from torch import Tensor, nn
 
 from fedctr.data.dataset import Schema
 from fedctr.models.batch import Batch
-from fedctr.models.layers import Embedding, Side
+from fedctr.models.layers import MLP, Embedding, Side
 from fedctr.registry import Registry
 
 
@@ -49,6 +49,22 @@ class Model(nn.Module, ABC):
     @abstractmethod
     def forward(self, batch: Batch) -> Tensor:
         """Logits of the click probability, float32 (users, samples)."""
+
+    @property
+    def represents(self) -> bool:
+        """Whether the model has a penultimate layer."""
+        return isinstance(getattr(self, "deep", None), MLP) or type(self).represent is not Model.represent
+
+    def represent(self, batch: Batch) -> Tensor:
+        """The penultimate layer, float32 (users, samples, width): what the last one of ``deep`` reads.
+
+        ``deep`` is the :class:`MLP` that ends every model that has one. A model whose last layers have another name
+        overrides this.
+        """
+        deep, inputs = cast(MLP, self.deep), list[tuple[Tensor, ...]]()
+        with deep.register_forward_pre_hook(lambda module, given: inputs.append(given)):
+            self(batch)
+        return deep.hidden(*inputs[0])
 
 
 models: Registry[Model] = Registry("model", "fedctr.models", "fedctr.models", Model)  # type: ignore[type-abstract]

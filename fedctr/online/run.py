@@ -64,9 +64,9 @@ class OnlineRun(RunFolder):
         strategies = [strategy_of(arm.strategy) for arm in settings.arms]
         models.find(parse(settings.model).name)
         truth, population = synthetic_world(settings.world, settings.seed, settings.all_days)
-        parameters = [name for name, _ in models.create(settings.model, population.schema).named_parameters()]
+        model = models.create(settings.model, population.schema)
         for arm, strategy in zip(settings.arms, strategies, strict=True):
-            check_fit(arm.strategy, strategy, settings.model, parameters)
+            check_fit(arm.strategy, strategy, settings.model, model)
         check_partitions(settings.partitions, population)
         folder = settings.out or new_folder(f"abtest-{population.name}", settings.model)
         run = cls(settings, population, truth, folder, reporter)

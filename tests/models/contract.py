@@ -1,5 +1,6 @@
 """What every model must do, whichever it is; each model's tests derive from :class:`Contract`."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -125,6 +126,18 @@ class Contract:
                 torch.testing.assert_close(shared[user], private, rtol=0, atol=1e-10, msg=name)
         for name, gradient in zip(names, together, strict=True):
             assert gradient.abs().max() > 0, f"{name} does nothing"
+
+    def test_the_penultimate_layer_is_what_the_last_weights_are_multiplied_with(self, scene: "Scene") -> None:
+        weights = {
+            name: value for name, value in scene.model.named_parameters() if re.match(r"deep\.layers.*weight", name)
+        }
+        assert scene.model.represents == bool(weights)
+        if not weights:
+            return
+        name, weight = weights.popitem()
+        more = functional_call(scene.model, {name: 2 * weight}, (scene.batch,))
+        expected = more - scene.model(scene.batch)
+        torch.testing.assert_close(scene.model.represent(scene.batch) @ weight[0], expected, rtol=0, atol=1e-10)
 
     def test_what_one_user_has_does_not_touch_another(self, scene: "Scene") -> None:
         parameters = {name: value.float() for name, value in scene.stacked.items()}

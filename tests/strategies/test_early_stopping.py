@@ -5,9 +5,8 @@ import torch
 from fedctr.composition import strategy_of
 from fedctr.errors import FedctrError
 from fedctr.judgement import Judge
-from fedctr.scored import Scored
 from strategies.early_stopping import EarlyStopping
-from tests.engine import ANYTHING, judged, local_of
+from tests.engine import ANYTHING, judged, local_of, scored_of
 
 NAN = float("nan")
 # Users, each with its loss after 0, 1, 2, 3 and 4 epochs.
@@ -36,7 +35,7 @@ def test_the_loss_may_be_the_auc_with_the_sign_turned(by: Judge, expected: list[
 
 def test_a_device_chooses_among_all_epochs_none_included() -> None:
     logits = torch.randn(4, 2, 3)
-    assert EarlyStopping().candidates(Scored(logits), local_of([1, 0, 1], [0]), ANYTHING) is logits
+    assert EarlyStopping().candidates(scored_of(logits), local_of([1, 0, 1], [0]), ANYTHING) is logits
     assert EarlyStopping(share=0.3).held_out() == 0.3
 
 

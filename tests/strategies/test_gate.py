@@ -3,10 +3,9 @@ import torch
 
 from fedctr.errors import FedctrError
 from fedctr.judgement import Judge
-from fedctr.scored import Scored
 from fedctr.strategy import strategies
 from strategies.gate import Gate
-from tests.engine import ANYTHING, judged, local_of
+from tests.engine import ANYTHING, judged, local_of, scored_of
 
 NAN = float("nan")
 # Of the published model, then of the tuned one.
@@ -18,7 +17,7 @@ EQUAL = judged(log_loss=[[0.6, NAN]] * 2, auc=[[0.7, NAN]] * 2)
 
 def test_a_device_chooses_between_the_published_and_the_tuned_model() -> None:
     logits = torch.tensor([[[1.0, 2.0]], [[3.0, 4.0]], [[5.0, 6.0]]])  # after no epoch, one and two
-    found = Gate().candidates(Scored(logits), local_of([1, 0]), ANYTHING)
+    found = Gate().candidates(scored_of(logits), local_of([1, 0]), ANYTHING)
     assert found.tolist() == [[[1, 2]], [[5, 6]]]
 
 

@@ -5,16 +5,15 @@ import torch
 from fedctr.composition import strategy_of
 from fedctr.errors import FedctrError
 from fedctr.judgement import Judge, Judged
-from fedctr.scored import Scored
 from strategies.mixture import Mixture
-from tests.engine import ANYTHING, judged, local_of
+from tests.engine import ANYTHING, judged, local_of, scored_of
 
 NAN = float("nan")
 
 
 def test_the_published_and_the_tuned_logits_are_mixed_in_tenths() -> None:
     logits = torch.tensor([[[1.0, 2.0]], [[9.0, 9.0]], [[3.0, -2.0]]])  # after no epoch, one and two
-    found = Mixture().candidates(Scored(logits), local_of([1, 0]), ANYTHING)
+    found = Mixture().candidates(scored_of(logits), local_of([1, 0]), ANYTHING)
     assert found.shape == (11, 1, 2)
     assert found[0].tolist() == [[1, 2]]
     assert found[3, 0].tolist() == pytest.approx([0.7 * 1 + 0.3 * 3, 0.7 * 2 - 0.3 * 2])
@@ -33,7 +32,7 @@ def test_a_device_takes_the_best_weight_and_of_equals_the_least(by: Judge, expec
 def test_the_weight_that_is_chosen_is_the_best_mixture_of_one_that_is_too_sure_and_one_that_is_too_shy() -> None:
     """Of three in four positive the best logit is ln 3, which lies between 0 and 2 at a weight of 0.549."""
     logits = torch.tensor([[[0.0] * 4], [[2.0] * 4]])
-    found = Mixture().candidates(Scored(logits), local_of([1]), ANYTHING)[:, 0].numpy()
+    found = Mixture().candidates(scored_of(logits), local_of([1]), ANYTHING)[:, 0].numpy()
     seen = Judged.of(found, np.array([1, 1, 0, 1], dtype=np.uint8), np.array([4]))
     assert Mixture().choose(seen).tolist() == [5]  # at 0.5 a nearer one than at 0.6, by the curvature of the loss
 
