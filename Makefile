@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test docs bench bench-install scale results
+.PHONY: setup demo test docs bench bench-install scale results report-check
 
 # A virtual environment with the tested versions; done again only when the project file or the versions change.
 setup: .venv/.ready
@@ -52,3 +52,8 @@ scale: setup
 # with those on files of invented content after --generated.
 results: setup
 	$(BIN)/python experiments/results.py $(RUNS)
+
+# Reports of every kind, and one of a million users, opened in headless Chromium at desktop and phone width, light and dark;
+# needs chromium, nodejs and npm. That of a run as well: make report-check RUNS=runs/movielens-100k.
+report-check: setup
+	$(BIN)/python experiments/report-check/check.py $(RUNS)

@@ -17,7 +17,10 @@ _SAID: dict[Verdict, str] = {
     "perhaps worse": "perhaps lowers user AUC",
     "shown worse": "lowers user AUC",
 }
-_GROUPS = {"by_drift": "a drift of {} in size", "by_local_samples": "{} local samples"}
+_GROUPS = {
+    "by_drift": ("a drift of {} in size", "of any drift"),
+    "by_local_samples": ("{} local samples", "with any number of local samples"),
+}
 
 
 def answer(run: FinishedRun) -> str:
@@ -39,20 +42,31 @@ def for_whom(run: FinishedRun) -> str:
     interval = _compared(spec, run.strategies.get(spec or "", {})).get("vs_no_fine_tuning")
     if interval is None:
         return ""
-    told = []
-    for key, words in _GROUPS.items():
-        for name, group in interval[key].items():
-            if group is None or group["low"] is None or group["users"] < FEWEST:
-                continue
-            if group["low"] > 0 or group["high"] < 0:
-                verb = "gain" if group["low"] > 0 else "lose"
-                told.append(f"users with {words.format(name)} {verb} {difference_of(group)}")
+    told = [said for key in _GROUPS for said in _moved(key, interval[key])]
     if not told:
         return (
             f"For whom: no group of at least {FEWEST} users, by drift or by number of local samples, is told apart "
             "from 0 by its interval."
         )
     return f"For whom: {'; '.join(told)} (intervals of groups are not corrected for their number)."
+
+
+def _moved(key: str, groups: Mapping[str, Mapping[str, Any] | None]) -> list[str]:
+    """The groups that gain or lose; in one, where all do the same."""
+    known = {
+        name: group
+        for name, group in groups.items()
+        if group is not None and group["low"] is not None and group["users"] >= FEWEST
+    }
+    verbs = {
+        name: "gain" if group["low"] > 0 else "lose"
+        for name, group in known.items()
+        if group["low"] > 0 or group["high"] < 0
+    }
+    one, everyone = _GROUPS[key]
+    if len(verbs) == len(known) > 1 and len(set(verbs.values())) == 1:
+        return [f"users {everyone} {next(iter(verbs.values()))}"]
+    return [f"users with {one.format(name)} {verb} {difference_of(known[name])}" for name, verb in verbs.items()]
 
 
 def at_what_cost(run: FinishedRun, cost: Cost | None) -> str:

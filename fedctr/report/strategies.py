@@ -27,6 +27,7 @@ def compared(run: FinishedRun, rows: TestRows) -> Section:
 
 def _table(run: FinishedRun) -> Table:
     entries = run.strategies
+    seeds = run.summary["seeds"]
     covered = max((entry["users_covered"] for entry in entries.values()), default=0)
     rows = tuple(
         (
@@ -40,7 +41,7 @@ def _table(run: FinishedRun) -> Table:
         for spec, entry in entries.items()
     )
     return Table(
-        caption=f"Means over users and {run.summary['seeds']} seeds, on the test part; {covered:,} of "
+        caption=f"Means over users and {seeds} seed{'s' * (seeds != 1)}, on the test part; {covered:,} of "
         f"{run.summary['users']:,} users have both classes there, and so an AUC.",
         columns=(
             *("strategy", "user AUC", "vs no-fine-tuning", "vs fine-tuning", "GAUC", "log loss", "NDCG@10", "harmed"),
@@ -95,7 +96,8 @@ def _forest(run: FinishedRun) -> Figure | None:
         axes = canvas.subplots()
         canvas.subplots_adjust(left=0.12 / width, right=1 - 0.2 / width, top=1 - 0.35 / height, bottom=0.5 / height)
         for place, (spec, found) in enumerate(intervals.items()):
-            axes.text(0, place - 0.33, spec, transform=axes.get_yaxis_transform(), fontsize=9, va="center")
+            behind = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}  # no line runs through a name
+            axes.text(0, place - 0.33, spec, transform=axes.get_yaxis_transform(), fontsize=9, va="center", bbox=behind)
             for key, interval in found.items():
                 colour, mark, aside = _MARKS[key]
                 y = place + 0.13 + aside

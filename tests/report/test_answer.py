@@ -72,6 +72,10 @@ def test_groups_that_gain_or_lose_are_named_unless_they_are_small() -> None:
         "For whom: users with a drift of 0.2-1 in size gain +0.0200 [+0.0100, +0.0300]; users with <20 local samples "
         "lose -0.0200 [-0.0300, -0.0100] (intervals of groups are not corrected for their number)."
     )
+    alike = {"by_drift": {"0-0.05": limits(0.01, 0.03), "0.05-0.1": limits(0.02, 0.03)}}
+    assert for_whom(run(label_correction=(against(limits(0, 1), **alike), None))) == (
+        "For whom: users of any drift gain (intervals of groups are not corrected for their number)."
+    )
     assert "no group of at least 20 users" in for_whom(run(label_correction=(ZERO, None)))
 
 
