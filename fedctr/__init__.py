@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fedctr.abtest import abtest
+    from fedctr.adapter import Adapter
     from fedctr.benchmark import bench
     from fedctr.config import Experiment
     from fedctr.data.cache import open_dataset
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ABTest",
+    "Adapter",
     "Batch",
     "ClientStrategy",
     "Dataset",
@@ -60,6 +62,7 @@ __all__ = [
 
 _HOMES = {
     "fedctr.abtest": ("abtest",),
+    "fedctr.adapter": ("Adapter",),
     "fedctr.benchmark": ("bench",),
     "fedctr.config": ("Experiment",),
     "fedctr.data.cache": ("open_dataset",),

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
+from fedctr.adapter import Adapter
 from fedctr.errors import FedctrError
 from fedctr.judgement import Integers, Judged
 from fedctr.published import Published
@@ -15,7 +16,7 @@ from fedctr.strategy import ClientStrategy, Local, overrides, strategies
 
 ALL = "all"  # among the strategies of a benchmark, every one that is installed and fits the model
 JUDGING = ("held_out", "candidates", "choose")
-ONE_OWNER = ("targets", "logits", "loss", *JUDGING)
+ONE_OWNER = ("targets", "logits", "loss", "adapter", *JUDGING)
 SHARED = ("penalty", "trainable", "chosen")
 
 
@@ -127,11 +128,18 @@ class Composed(ClientStrategy):
     def chosen(self, parameters: Sequence[str]) -> list[str]:
         """The parameters that every component chooses."""
         choices = [set(part.chosen(parameters)) for part in self.parts]
-        return [name for name in parameters if all(name in choice for choice in choices)]
+        found = [name for name in parameters if all(name in choice for choice in choices)]
+        if not found:
+            raise ValueError(f"{' and '.join(part.name for part in self.parts)} have no parameter in common")
+        return found
 
     def held_out(self) -> float:
         """That of the component that judges."""
         return self._owner("held_out").held_out()
+
+    def adapter(self, name: str, weight: Tensor, seed: int) -> Adapter | None:
+        """That of the component that adapts."""
+        return self._owner("adapter").adapter(name, weight, seed)
 
     def candidates(self, scored: Scored, local: Local, published: Published) -> Tensor:
         """Those of the component that makes some."""

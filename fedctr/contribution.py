@@ -1,6 +1,6 @@
 """A client's part in a round of federated training: local steps of its users, and the exact sum of their changes."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from fedctr.adapter import Adapter
 from fedctr.cohort import Cohort, gather
 from fedctr.engine import fine_tune
 from fedctr.features import Features, Rows
@@ -66,9 +67,13 @@ class Within(ClientStrategy):
         pull = self.pull / 2 * sum(distances, torch.zeros(()))
         return pull if penalty is None else penalty + pull
 
-    def trainable(self, parameter: str) -> bool:
+    def chosen(self, parameters: Sequence[str]) -> list[str]:
         """What the strategy tunes, if it may be changed."""
-        return self.strategy.trainable(parameter) and (self.only is None or parameter in self.only)
+        return [name for name in self.strategy.chosen(parameters) if self.only is None or name in self.only]
+
+    def adapter(self, name: str, weight: Tensor, seed: int) -> Adapter | None:
+        """The strategy's own."""
+        return self.strategy.adapter(name, weight, seed)
 
 
 def recipes(task: RoundTask, number: int) -> Iterator[Recipe]:

@@ -34,8 +34,8 @@ from fedctr.strategy import (
     minibatch_loss,
     overrides,
     soft_labels,
-    trainable_of,
 )
+from fedctr.tuning import Tuning
 
 # Sums take this many floats at once; zeros that pad to a multiple of it do not change how the others are rounded.
 SUMMED = 64
@@ -67,7 +67,8 @@ def fine_tune(
     """
     model, block = published.model, cohort.block
     origin = cohort.stack(model) | (personal or {})
-    tuned = {name: own(origin[name]) for name in trainable_of(strategy, origin)}
+    tuning = Tuning.of(strategy, dict(model.named_parameters()), recipe.seed)
+    tuned = tuning.begin(origin)
     plain = not overrides(strategy, "loss") and not overrides(strategy, "logits")
     penalised = overrides(strategy, "penalty")
     targets = torch.where(local.mask, soft_labels(strategy, local, published), 0.0)
@@ -87,13 +88,14 @@ def fine_tune(
                 # Users who have done all their steps are at the end, and are left out.
                 moved = {name: value[:active].requires_grad_() for name, value in tuned.items()}
                 here = {name: value[:active] for name, value in origin.items()}
-                private, those = filled(model, here | moved), cohort.first(active)
+                those = cohort.first(active)
             rows = active if plain else -(-active // LANES) * LANES
             batch = shuffled_local.block(step * block, block, rows)
             wanted = shuffled_targets[:rows, step * block : (step + 1) * block]
+            private = filled(model, here | tuning.weights(moved, here))
             with optimiser.forward:
                 logits = private(those.batch(shuffled.block(step * block, block, active)))
-            pulls = _pulls(strategy, moved, here, batch.mask, set(model.embeddings)) if penalised else {}
+            pulls = _pulls(strategy, tuning, moved, here, batch.mask, set(model.embeddings)) if penalised else {}
             if plain:
                 logits.backward(cross_entropy_gradient(logits.detach(), wanted, batch.mask))
             else:
@@ -101,7 +103,9 @@ def fine_tune(
                 loss = minibatch_loss(strategy, torch.cat([logits, others]), wanted, batch, published)
                 loss[:active].sum().backward()
             optimiser.step(moved, pulls, int((steps > step).sum()))
-        yield origin | tuned
+        with torch.no_grad():
+            weights = tuning.weights(tuned, origin)
+        yield origin | weights
 
 
 def _in_blocks(order: Tensor, steps: int, batch_size: int, block: int) -> Tensor:
@@ -112,11 +116,11 @@ def _in_blocks(order: Tensor, steps: int, batch_size: int, block: int) -> Tensor
 
 
 def _pulls(
-    strategy: ClientStrategy, moved: Parameters, origin: Parameters, mask: Tensor, tables: set[str]
+    strategy: ClientStrategy, tuning: Tuning, moved: Parameters, origin: Parameters, mask: Tensor, tables: set[str]
 ) -> dict[str, Tensor | None]:
-    """Each parameter's gradient of the strategy's penalty; users without samples in this step have none."""
-    published = {name: origin[name] for name in moved}
-    penalty = added_penalty(strategy, _whole(moved, tables), _whole(published, tables))
+    """The gradient of the strategy's penalty by all that is tuned; users without samples in this step have none."""
+    weights, published = tuning.weights(moved, origin), {name: origin[name] for name in tuning.parameters}
+    penalty = added_penalty(strategy, _whole(weights, tables), _whole(published, tables))
     if penalty is None:
         return {}
     penalty = torch.where(mask[: len(penalty)].any(1), penalty, 0.0)

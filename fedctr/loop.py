@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch.func import functional_call
 
 from fedctr.data.split import Part
 from fedctr.features import Features, Rows
@@ -15,7 +16,8 @@ from fedctr.published import Published
 from fedctr.randomness import permutations, uniform
 from fedctr.recipe import Optimiser, Recipe
 from fedctr.scored import Scored
-from fedctr.strategy import ClientStrategy, Local, added_penalty, minibatch_loss, soft_labels, trainable_of
+from fedctr.strategy import ClientStrategy, Local, added_penalty, minibatch_loss, soft_labels
+from fedctr.tuning import Tuning
 
 OPTIMISERS: dict[Optimiser, type[torch.optim.SGD | torch.optim.Adam]] = {
     "sgd": torch.optim.SGD,
@@ -35,22 +37,28 @@ def fine_tune(
     targets = soft_labels(strategy, local, published)
     model = copy.deepcopy(published.model)
     parameters = dict(model.named_parameters())
-    tuned = {name: parameters[name] for name in trainable_of(strategy, parameters)}
-    origin = {name: parameter.detach().clone().unsqueeze(0) for name, parameter in tuned.items()}
+    tuning = Tuning.of(strategy, parameters, recipe.seed)
+    origin = {name: parameters[name].detach().clone().unsqueeze(0) for name in tuning.parameters}
+    tuned = {name: value.requires_grad_() for name, value in tuning.begin(origin).items()}
     optimiser = OPTIMISERS[recipe.optimiser](tuned.values(), lr=recipe.learning_rate)
 
     for epoch in range(1, recipe.epochs + 1):
         order = permutations(recipe.seed, f"shuffle {epoch}", np.array([user]), np.ones((1, len(rows)), dtype=bool))[0]
         for positions in torch.from_numpy(order).split(recipe.batch_size):
             batch = local.at(positions.unsqueeze(0))
-            logits = model(_batch(features, user, rows[positions.numpy()]))
+            weights = tuning.weights(tuned, origin)
+            own = {name: value.squeeze(0) for name, value in weights.items()}
+            logits = functional_call(model, own, (_batch(features, user, rows[positions.numpy()]),))
             loss = minibatch_loss(strategy, logits, targets[:, positions], batch, published)
-            penalty = added_penalty(strategy, {name: value.unsqueeze(0) for name, value in tuned.items()}, origin)
+            penalty = added_penalty(strategy, weights, origin)
             if penalty is not None:
                 loss = loss + penalty
             optimiser.zero_grad()
             loss.sum().backward()
             optimiser.step()
+        with torch.no_grad():
+            for name, value in tuning.weights(tuned, origin).items():
+                parameters[name].copy_(value.squeeze(0))
         yield model
 
 

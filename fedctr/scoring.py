@@ -19,7 +19,8 @@ from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.scored import Scored
 from fedctr.stacking import repeated
-from fedctr.strategy import DIVERGING, ClientStrategy, Local, overrides, trainable_of
+from fedctr.strategy import DIVERGING, ClientStrategy, Local, overrides
+from fedctr.tuning import check_tuning
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,12 +74,12 @@ def check_model(strategy: ClientStrategy, model: Model) -> None:
     """Refuse a model in which a strategy has nothing to work on.
 
     Raises:
-        ValueError: when it finds no parameter to tune, or reads representations and there are none.
+        ValueError: when it finds no parameter to tune, or none to adapt, or reads representations and there are none.
     """
     reader = next((part for part in strategy.components() if part.reads_representations), None)
     if reader and not model.represents:
         raise ValueError(f"{reader.name} reads the penultimate layer of a deep network, and {model.name} has none")
-    trainable_of(strategy, dict(model.named_parameters()))
+    check_tuning(strategy, dict(model.named_parameters()))
 
 
 def candidates(

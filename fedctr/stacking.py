@@ -1,6 +1,7 @@
 """Parameters with a leading user axis: a private copy for every user."""
 
 import copy
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import torch
@@ -34,6 +35,22 @@ def own(value: Tensor) -> Tensor:
     users, size = len(value), value[0].numel()
     room = value.new_empty(users, -(-size // ALIGNED) * ALIGNED)
     return room[:, :size].view(value.shape).copy_(value)
+
+
+def aligned(value: Tensor) -> Tensor:
+    """The same values, as :func:`own` puts them, with the gradients going on to where the value came from."""
+    copied: Tensor = _Aligned.apply(value)  # type: ignore[no-untyped-call]
+    return copied
+
+
+class _Aligned(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, value: Tensor) -> Tensor:
+        return own(value)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        return gradient
 
 
 def repeated(values: Tensor) -> Tensor:

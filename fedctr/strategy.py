@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from fedctr.adapter import Adapter
 from fedctr.judgement import Integers, Judged
 from fedctr.published import Published
 from fedctr.registry import Registry, fingerprint
@@ -138,6 +139,16 @@ class ClientStrategy(ABC):
             ValueError: when the model has none of the kind.
         """
         return [name for name in parameters if self.trainable(name)]
+
+    def adapter(self, name: str, weight: Tensor, seed: int) -> Adapter | None:
+        """What a device tunes in the place of a parameter that it may change; None for the parameter itself.
+
+        Args:
+            name: of the parameter.
+            weight: as it was published, float32; of an embedding table, devices have no more rows than they use.
+            seed: for numbers drawn at random by :mod:`fedctr.randomness`, such as all devices agree on.
+        """
+        return None
 
     def candidates(self, scored: Scored, local: Local, published: Published) -> Tensor:
         """Logits that a device can choose from to rank its samples by, float32 (candidates, users, samples).

@@ -25,8 +25,9 @@ from fedctr.personal import personal_of
 from fedctr.progress import Reporter
 from fedctr.published import Published
 from fedctr.registry import fingerprint, parse
-from fedctr.strategy import ClientStrategy, code_of, overrides, trainable_of
+from fedctr.strategy import ClientStrategy, code_of, overrides
 from fedctr.training import Training
+from fedctr.tuning import check_tuning
 
 VERSION = 1  # raise it when the same settings train another model
 
@@ -78,11 +79,11 @@ class TrainingRun(RunFolder):
         dataset = open_dataset(training.dataset, training.path)
         model = models.create(training.model, dataset.schema)
         personal = personal_of(training.personal, model, training.model)
-        names = [name for name, _ in model.named_parameters()]
-        shared = [name for name in names if name not in personal]
+        parameters = dict(model.named_parameters())
+        shared = [name for name in parameters if name not in personal]
         for tuned in [shared, personal] if training.alternate else [shared]:
             try:
-                trainable_of(strategy, tuned)
+                check_tuning(strategy, {name: parameters[name] for name in tuned})
             except ValueError as error:
                 raise FedctrError(f"strategy {training.strategy} with model {training.model}: {error}") from None
         check_partitions(training.partitions, dataset)

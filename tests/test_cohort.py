@@ -11,7 +11,7 @@ from torch import Tensor
 
 from fedctr import loop
 from fedctr.cohort import Cohort, block_of, gather, padded_length
-from fedctr.composition import JUDGING, strategy_of
+from fedctr.composition import JUDGING, Composed, strategy_of
 from fedctr.data.dataset import Schema
 from fedctr.data.partition import partition
 from fedctr.engine import fine_tune, working_set
@@ -21,6 +21,8 @@ from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.strategy import ClientStrategy, Local, overrides, strategies
 from strategies.fine_tuning import FineTuning
+from strategies.low_rank import LowRank
+from strategies.scale_only import ScaleOnly
 from tests.engine import (
     Brier,
     Everything,
@@ -70,6 +72,7 @@ SHELF = (
     "label-correction[variant=anchored]+proximal[weight=0.5]",
     "label-correction+joint+logit-adjustment+proximal+gate",
 )
+DEEP = ("head-only", "label-correction+head-only", "low-rank", "scale-only")  # which only a network has
 OWN = (Proximal(), HeadOnly(), Tempered(), Brier(), Everything())
 # None, one, a full batch, one more; padded lengths of one, two and four blocks; steps that others are done with.
 TRAIN = [0, 1, 32, 33, 64, 65, 5, 17, 30, 31, 2, 40, 0]
@@ -177,7 +180,7 @@ def assert_equal_to_the_loop(
         (spec, model)
         for spec in SHELF
         for model in MODELS
-        if strategy_of(spec).tunes and not ("head-only" in spec and model.startswith(("lr", "fm")))  # without a head
+        if strategy_of(spec).tunes and not (spec.startswith(DEEP) and model.startswith(("lr", "fm")))
         if not ("layers=2" in spec and model.startswith("autoint"))  # whose head has one layer
     ],
 )
@@ -336,6 +339,17 @@ def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
             for index in range(count)
         ]
         assert_same_bits(in_order(clients), whole, f"{count} partitions")
+
+
+@pytest.mark.parametrize("model", [ODD_MODELS[1], ODD_MODELS[5], ODD_MODELS[6], ODD_MODELS[7]])
+def test_adapted_weights_are_the_same_bits_for_any_cohorts(model: str) -> None:
+    features = features_of(TRAIN[3:11], TEST[3:11])
+    published = publish(model, features.dataset.schema)
+    own = Features.build(features.dataset, features.split, features.users, published.model.history_length)
+    for strategy in (Composed((LowRank(2), Everything())), Composed((ScaleOnly(), Everything()))):
+        whole = rows(published, strategy, own, task())
+        for size in (1, 3):
+            assert_same_bits(rows(published, strategy, own, task(), cohort_size=size), whole, f"cohorts of {size}")
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from strategies.head_only import HeadOnly
 from strategies.joint import Joint
 from strategies.label_correction import LabelCorrection
 from strategies.logit_adjustment import LogitAdjustment
+from strategies.low_rank import LowRank
 from strategies.proximal import Proximal
 from tests.engine import ANYTHING, Tempered, features_of, judged, local_of, publish, rows, scored_of, task
 
@@ -71,6 +72,7 @@ def test_a_plus_within_brackets_belongs_to_the_value() -> None:
         ("gate + + joint", "strategy 'gate + + joint': expected a name on either side of +"),
         ("label-correction+proximal[weight=0]", "weight 0 must be a number above 0"),
         ("label-correction+gap-only", "label-correction and gap-only both decide on targets; leave one out"),
+        ("low-rank+scale-only", "low-rank and scale-only both decide on adapter; leave one out"),
         ("pairwise+joint", "pairwise and joint both decide on loss; leave one out"),
         ("no-fine-tuning+gate", "no-fine-tuning does not fine-tune, so nothing can be added to it"),
         ("head-only+fine-tuning", "fine-tuning adds nothing; leave it out"),
@@ -142,8 +144,17 @@ def test_nothing_in_common_is_an_error() -> None:
         def trainable(self, parameter: str) -> bool:
             return "user" in parameter
 
-    with pytest.raises(ValueError, match="trainable chose none of the parameters"):
+    with pytest.raises(ValueError, match="head-only and users have no parameter in common"):
         trainable_of(Composed.of([Users(), HeadOnly()]), ["user.weight", "deep.layers.0.weight"])
+
+
+def test_the_adapter_is_that_of_the_component_which_has_one() -> None:
+    composed, weight = Composed.of([LabelCorrection(), LowRank(2), HeadOnly(2)]), torch.zeros(3, 4)
+    found, alone = (each.adapter("layer.weight", weight, seed=1) for each in (composed, LowRank(2)))
+    assert found is not None
+    assert alone is not None
+    assert torch.equal(found.start["A"], alone.start["A"])
+    assert LabelCorrection().adapter("layer.weight", weight, seed=1) is None
 
 
 def test_the_gate_is_asked() -> None:

@@ -22,8 +22,10 @@ from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
 from fedctr.rounds import Contribution, RoundTask, Terms, unit
 from fedctr.strategy import ClientStrategy, Local
+from strategies.embeddings_only import EmbeddingsOnly
 from strategies.fine_tuning import FineTuning
 from strategies.label_correction import LabelCorrection
+from strategies.low_rank import LowRank
 from tests.engine import Everything, HeadOnly, features_of, publish
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -160,6 +162,19 @@ def test_the_pull_adds_to_a_penalty_of_the_strategy(features: Features) -> None:
     one = contribute(published, FineTuning(), features, task(), Terms(1, pull=0.7))
     two = contribute(published, both, features, task(), Terms(1))
     assert_close(mean(two, 7), mean(one, 7))
+
+
+@pytest.mark.parametrize("strategy", [EmbeddingsOnly(), LowRank(2)], ids=lambda strategy: strategy.name)
+def test_a_pull_leaves_to_the_strategy_what_it_tunes_and_in_whose_place(
+    strategy: ClientStrategy, features: Features
+) -> None:
+    published = publish("din[history=5]", features.dataset.schema)
+    (recipe,) = recipes(task(), 1)
+    states = (after_epochs(published, strategy, features, user, recipe) for user in able(features))
+    expected = average([change(first, last) for first, *_, last in states])
+    found = mean(contribute(published, strategy, features, task(), Terms(1, pull=1e-9)), 7)
+    assert_close(found, expected)
+    assert not found["deep.layers.0.bias"].any()
 
 
 def test_of_per_fedavg_only_the_last_epoch_counts(features: Features) -> None:

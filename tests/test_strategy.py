@@ -25,7 +25,7 @@ from fedctr.strategy import (
 from tests.engine import ANYTHING, Proximal, judged, local_of, scored_of
 
 NAN = float("nan")
-HOOKS = ("targets", "logits", "loss", "penalty", "trainable", "chosen", "held_out", "candidates", "choose")
+HOOKS = ("targets", "logits", "loss", "penalty", "trainable", "chosen", "adapter", "held_out", "candidates", "choose")
 
 
 class Plain(ClientStrategy):

@@ -114,6 +114,32 @@ def weight_gradient(descent: Descent | None, weight: Tensor, gradient: Tensor, x
     return _aligned_product(gradient.transpose(1, 2), x)
 
 
+def product(left: Tensor, right: Tensor) -> Tensor:
+    """Each user's matrix product, and gradients of it, that round alike in every cohort.
+
+    Args:
+        left: float32 (users, rows, inner).
+        right: float32 (users, inner, columns).
+
+    Returns:
+        float32 (users, rows, columns).
+    """
+    found: Tensor = _Product.apply(left, right)  # type: ignore[no-untyped-call]
+    return found
+
+
+class _Product(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, left: Tensor, right: Tensor) -> Tensor:
+        ctx.save_for_backward(left, right)
+        return _aligned_product(left, right)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        left, right = ctx.saved_tensors
+        return _aligned_product(gradient, right.transpose(1, 2)), _aligned_product(left.transpose(1, 2), gradient)
+
+
 class _LookUp(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, descent: Descent | None, places: Sequence[Places], *tables: Tensor) -> Tensor:

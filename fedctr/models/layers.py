@@ -193,10 +193,26 @@ def embedding_tables(parameters: Sequence[str]) -> list[str]:
     Raises:
         ValueError: when there is none.
     """
-    found = [name for name in parameters if re.search(r"(^|\.)tables\.", name)]
+    found = [name for name in parameters if _is_table(name)]
     if not found:
         raise ValueError(f"the model has no embedding tables; its parameters are {', '.join(parameters)}")
     return found
+
+
+def dense_weights(parameters: Sequence[str]) -> list[str]:
+    """Names of the parameters that are weights ``(outputs, inputs)`` of dense layers, recurrent units included.
+
+    Raises:
+        ValueError: when there is none.
+    """
+    found = [name for name in parameters if re.search(r"(^|\.)weight$", name) and not _is_table(name)]
+    if not found:
+        raise ValueError(f"the model has no dense layers; its parameters are {', '.join(parameters)}")
+    return found
+
+
+def _is_table(parameter: str) -> bool:
+    return re.search(r"(^|\.)tables\.", parameter) is not None
 
 
 class Embedding(nn.Module):

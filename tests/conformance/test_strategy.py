@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fedctr.adapter import Adapter
 from fedctr.conformance.strategy import MODELS, check
 from fedctr.judgement import Integers, Judged
 from fedctr.published import Published
@@ -268,6 +269,24 @@ class Wrong(ClientStrategy):
 )
 def test_a_hook_that_goes_wrong_is_told(kind: str, fault: str) -> None:
     assert faults(Wrong(kind))[f"runs on {MODELS[0]}"].startswith(fault)
+
+
+@dataclass(frozen=True)
+class Narrow(ClientStrategy):
+    """Puts a vector in the place of a matrix."""
+
+    name: ClassVar[str] = "narrow"
+
+    def trainable(self, parameter: str) -> bool:
+        return parameter == "deep.layers.0.weight"
+
+    def adapter(self, name: str, weight: Tensor, seed: int) -> Adapter:
+        return Adapter({"vector": weight[0]}, lambda origin, tuned: tuned["vector"])
+
+
+def test_an_adapter_of_another_shape_is_told() -> None:
+    fault = faults(Narrow())[f"runs on {MODELS[2]}"]
+    assert fault.startswith("ValueError: adapter of deep.layers.0.weight made shape (")
 
 
 def test_a_parameter_that_no_model_has() -> None:

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from fedctr.models import descent
 from fedctr.models.batch import Bag, Places
 from fedctr.models.descent import FEW, Descent, chain, look_up
 from tests.engine import aligned
@@ -560,3 +561,12 @@ def test_a_frozen_network_is_computed_as_a_tuned_one() -> None:
     for context in (nullcontext(), Descent(RATE)):
         with context, torch.no_grad():
             torch.testing.assert_close(chain(x, constant, layers), plain_chain(x, constant, layers))
+
+
+# -------------------------------------------------------------------------------------------------- products
+
+
+def test_a_product_of_each_users_matrices_and_its_gradients() -> None:
+    left, right = (torch.randn(shape, dtype=F64, requires_grad=True) for shape in ((3, 5, 2), (3, 2, 7)))
+    assert torch.equal(descent.product(left, right), torch.bmm(left, right))
+    assert torch.autograd.gradcheck(descent.product, (left, right))
