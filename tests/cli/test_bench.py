@@ -28,7 +28,7 @@ def write_ratings(folder: Path, *ratings: str) -> None:
 # ---------------------------------------------------------------------------------------- what it prints
 
 
-def test_all_strategies_are_ranked_by_gauc_and_the_gate_is_judged(fedctr: Fedctr, tmp_path: Path) -> None:
+def test_all_strategies_are_ranked_by_gauc_and_choices_are_judged(fedctr: Fedctr, tmp_path: Path) -> None:
     options = ["--strategies", "all,label-correction+gate", "--out", "out"]
     toml = write_toml(tmp_path / "experiment.toml", model="lr", seeds=1, learning_rates=(0.1,), epochs=(1,))
     code, out, err = fedctr("bench", toml.name, *options)
@@ -41,7 +41,9 @@ def test_all_strategies_are_ranked_by_gauc_and_the_gate_is_judged(fedctr: Fedctr
     assert len(shown) == len(summary) > 15
     assert shown == sorted(gains, key=lambda name: -gains[name])
     assert {name: entry["gate"]["ungated"] for name, entry in summary.items() if "gate" in entry} == {
+        "early-stopping": "fine-tuning",
         "gate": "fine-tuning",
+        "mixture": "fine-tuning",
         "label-correction+gate": "label-correction",
     }
     said = " ".join(out.split())
