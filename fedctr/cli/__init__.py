@@ -8,7 +8,7 @@ import click
 import typer
 from typer.core import TyperGroup
 
-from fedctr.cli import abtest, bench, compare, data, export, models, report, runs, strategies, train
+from fedctr.cli import abtest, bench, compare, data, export, models, report, runs, strategies, track, train
 from fedctr.errors import FedctrError
 
 
@@ -37,6 +37,7 @@ app.command()(report.report)
 app.command()(runs.runs)
 app.command()(compare.compare)
 app.command()(export.export)
+app.command()(track.track)
 app.add_typer(strategies.app, name="strategies")
 app.add_typer(models.app, name="models")
 app.add_typer(data.app, name="data")

@@ -1,12 +1,14 @@
 """A benchmark of client strategies as its folder keeps it."""
 
+import re
 from functools import cached_property
 from typing import Any, ClassVar
 
 from fedctr.block import Block, numbers_of
 from fedctr.comparison import BASELINES
 from fedctr.finished_run import FinishedRun
-from fedctr.kept.run import SingleRun
+from fedctr.folder import read_json
+from fedctr.kept.run import Curve, SingleRun
 from fedctr.result_table import block_of, caption_of, difference, number
 
 
@@ -39,6 +41,31 @@ class BenchmarkRun(SingleRun):
             if spec != baseline and entry[key]:
                 return f"{spec} {difference(entry[key]).rstrip()} against {baseline}"
         return f"{spec}: user AUC {number(entry['auc_user_mean'])}"
+
+    def figures(self) -> dict[str, float]:
+        """Of each strategy its metrics, and its differences against the two baselines with their limits."""
+        wanted = re.compile(rf"\w+|({'|'.join(BASELINES)})\.\w+")
+        return {
+            f"{spec}/{name}": float(value)
+            for spec, entry in self.found.strategies.items()
+            for name, value in numbers_of(entry).items()
+            if wanted.fullmatch(name) and value is not None
+        }
+
+    def curves(self) -> dict[str, Curve]:
+        """Of each seed the training of its global model by epoch; of each strategy what validation chose from."""
+        curves: dict[str, Curve] = {}
+        for seed in range(self.found.summary["seeds"]):
+            facts = read_json(self.folder / "published" / f"seed-{seed}" / "published.json") or {}
+            for step, row in enumerate(facts.get("validation", ()), 1):
+                for name, value in row.items():
+                    curves.setdefault(f"cloud {name}/seed {seed}", []).append((step, float(value)))
+        for spec, entry in self.found.strategies.items():
+            for trial in entry["validation"]:
+                if trial["auc_user_mean"] is not None:
+                    name = f"validation {spec}/learning rate {trial['learning_rate']:g}"
+                    curves.setdefault(name, []).append((trial["epochs"], float(trial["auc_user_mean"])))
+        return curves
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each strategy, with all numbers of its entry in ``summary.json``, nested ones with dots."""

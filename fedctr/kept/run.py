@@ -15,6 +15,7 @@ from fedctr.finished_run import read_toml
 from fedctr.folder import read_json
 
 Form = Literal["csv", "markdown", "latex"]
+Curve = list[tuple[int, float]]  # step and number
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,14 @@ class SingleRun(KeptRun):
         if not isinstance(identity, dict):
             raise FedctrError(f"{self.folder}/identity.json: damaged")
         return _flat(identity)
+
+    @abstractmethod
+    def figures(self) -> dict[str, float]:
+        """What it is quoted by: name to number, those that belong together with the same beginning up to a slash."""
+
+    @abstractmethod
+    def curves(self) -> dict[str, Curve]:
+        """What it came by step by step: name to numbers by step, likewise."""
 
     @abstractmethod
     def rows(self) -> list[dict[str, Any]]:

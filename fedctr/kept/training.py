@@ -7,7 +7,7 @@ import pandas as pd
 
 from fedctr.block import Block
 from fedctr.errors import FedctrError
-from fedctr.kept.run import SingleRun
+from fedctr.kept.run import Curve, SingleRun
 from fedctr.protocol import best_rounds
 
 
@@ -44,6 +44,19 @@ class FederatedRun(SingleRun):
             f"validation log loss {best['log_loss'].mean():.4f}, AUC {best['auc'].mean():.4f}; "
             f"published: round {told} of {planned}"
         )
+
+    def figures(self) -> dict[str, float]:
+        """Means over seeds of the best rounds on validation; empty while no seed has done a round."""
+        best = best_rounds(self.rounds)
+        return {f"published/{name}": float(best[name].mean()) for name in ("log_loss", "auc", "round") if len(best)}
+
+    def curves(self) -> dict[str, Curve]:
+        """Validation of each seed by round, from the untrained model on."""
+        return {
+            f"{name}/seed {seed}": [(int(row["round"]), float(row[name])) for _, row in rows.iterrows()]
+            for name in ("log_loss", "auc")
+            for seed, rows in self.rounds.groupby("seed")
+        }
 
     def rows(self) -> list[dict[str, Any]]:
         """A row for each seed and round."""

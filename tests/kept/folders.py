@@ -23,7 +23,7 @@ def write_claim(folder: Path, config: Mapping[str, Any], identity: Mapping[str, 
     (folder / "log.txt").write_text("2026-11-24 08:00:00 begun\n2026-11-24 09:10:11 done\n")
 
 
-def write_bench(folder: Path, aucs: Aucs, users: Sequence[str] = "abc", **identity: Any) -> Path:
+def write_bench(folder: Path, aucs: Aucs, users: Sequence[str] = "abc", /, **identity: Any) -> Path:
     """A finished benchmark whose users have these AUCs; log loss is 1 - AUC. Keys of the identity may differ."""
     config = {**CONFIG, **{key: identity[key] for key in CONFIG if key in identity}}
     write_claim(folder, config, {"strategies": [*aucs], **identity})

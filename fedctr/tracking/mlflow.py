@@ -1,0 +1,55 @@
+"""MLflow: a run in the store that ``MLFLOW_TRACKING_URI`` names, in the experiment of ``MLFLOW_EXPERIMENT_NAME``."""
+
+import hashlib
+import os
+import re
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunStatus
+
+from fedctr.tracking.record import Record
+
+EXPERIMENT = "fedctr"
+AT_ONCE = 100  # parameters in a request, at most; of metrics it takes more
+
+
+def show(record: Record) -> str:
+    """Make a run of what there is to show, in the place of one made before, and say where."""
+    client = MlflowClient()
+    experiment = _experiment(client, os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT))
+    place = str(record.folder.absolute())
+    key = hashlib.sha256(place.encode()).hexdigest()[:32]  # a path may hold what a search could not quote
+    before = client.search_runs([experiment], f"tags.`fedctr.key` = '{key}'")
+    moment = int(record.date.timestamp() * 1000)
+    tags = {
+        "mlflow.note.content": f"{record.headline}\n\n{record.table}",
+        "fedctr.folder": place,
+        "fedctr.key": key,
+        **{f"fedctr.{name}": value for name, value in record.facts.items()},
+    }
+    run = client.create_run(experiment, start_time=moment, tags=tags, run_name=record.folder.name).info.run_id
+    parameters = [Param(name, value) for name, value in record.settings.items()]
+    metrics = [Metric(_name(name), value, moment, 0) for name, value in record.figures.items()]
+    metrics += [
+        Metric(_name(name), value, moment, step) for name, curve in record.curves.items() for step, value in curve
+    ]
+    for start in range(0, max(len(parameters), len(metrics)), AT_ONCE):
+        part = slice(start, start + AT_ONCE)
+        client.log_batch(run, metrics=metrics[part], params=parameters[part])
+    for file in record.files:
+        client.log_artifact(run, str(file))
+    if record.finished:
+        client.set_terminated(run, RunStatus.to_string(RunStatus.FINISHED), end_time=moment)
+    for old in before:
+        client.delete_run(old.info.run_id)
+    return f"{client.tracking_uri}, run {run}"
+
+
+def _experiment(client: MlflowClient, name: str) -> str:
+    found = client.get_experiment_by_name(name)
+    return str(found.experiment_id if found else client.create_experiment(name))
+
+
+def _name(name: str) -> str:
+    """MLflow takes letters, digits and a few signs, so the brackets of a strategy's options become spaces."""
+    return re.sub(r"[^\w/.:\- ]+", " ", name, flags=re.ASCII).replace(" /", "/")
