@@ -1,3 +1,4 @@
+import shutil
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
@@ -5,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from fedctr import simulation
+from fedctr.benchmark import bench
 from fedctr.errors import FedctrError
 from fedctr.grid import work
 from fedctr.grid.plan import plan
 from fedctr.progress import Silent
 from fedctr.run import Run
 from fedctr.summary import Result
+from tests.application import experiment
 from tests.grid.study import STUDY
 
 pytestmark = pytest.mark.usefixtures("small_cache")
@@ -35,8 +38,20 @@ def run(text: str, out: Path) -> tuple[list[work.Outcome], Recorder]:
     return work.run(plan(tomllib.loads(text), {"out": out}, Path("study.toml")), recorder), recorder
 
 
-def test_progress_counts_experiments_and_estimates_from_the_first_that_is_done(tmp_path: Path) -> None:
-    outcomes, recorder = run(STUDY, tmp_path / "out")
+Finished = tuple[list[work.Outcome], Recorder, Path]
+
+
+@pytest.fixture(scope="module")
+def finished(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Finished:
+    """What came of the study, what was said meanwhile, and its folder, of which tests take copies."""
+    out = tmp_path_factory.mktemp("study") / "out"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEDCTR_CACHE", str(shared_cache))
+        return *run(STUDY, out), out
+
+
+def test_progress_counts_experiments_and_estimates_from_the_first_that_is_done(finished: Finished) -> None:
+    outcomes, recorder, _ = finished
     assert recorder.began == [
         (1, 4, "lr on synthetic[users=40]", False),
         (2, 4, "ncf[embedding=4] on synthetic[users=40]", True),
@@ -48,9 +63,12 @@ def test_progress_counts_experiments_and_estimates_from_the_first_that_is_done(t
     assert [summary and summary["users"] for summary in summaries] == [40, 40, 50, 50]
 
 
-def test_finished_experiments_are_read_and_not_simulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_finished_experiments_are_read_and_not_simulated(
+    finished: Finished, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """With Ray as their backend they would take long to start; what is read says nothing of how long work takes."""
-    first, _ = run(STUDY, tmp_path / "out")
+    first, _, out = finished
+    shutil.copytree(out, tmp_path / "out")
 
     def refuse(*arguments: object, **more: object) -> None:
         raise AssertionError("a simulation was started")
@@ -63,25 +81,18 @@ def test_finished_experiments_are_read_and_not_simulated(tmp_path: Path, monkeyp
 
 @pytest.mark.parametrize("lost", ["summary.json", "users.parquet", "comparison.png"])
 def test_a_file_that_is_lost_is_made_again_from_the_cells(lost: str, tmp_path: Path, reference: Result) -> None:
-    from fedctr.benchmark import bench
-    from tests.application import experiment
-
-    first = bench(experiment(tmp_path / "run"))
-    before = (first.folder / lost).read_bytes()
-    (first.folder / lost).unlink()
-    again = bench(experiment(tmp_path / "run"))
-    assert (first.reused, again.reused, bench(experiment(tmp_path / "run")).reused) == (False, False, True)
-    assert (first.folder / lost).read_bytes() == before
+    shutil.copytree(reference.folder, tmp_path / "run")
+    (tmp_path / "run" / lost).unlink()
+    again, once_more = (bench(experiment(tmp_path / "run")) for _ in range(2))
+    assert (reference.reused, again.reused, once_more.reused) == (False, False, True)
+    assert (tmp_path / "run" / lost).read_bytes() == (reference.folder / lost).read_bytes()
 
 
 @pytest.mark.parametrize("content", ["{", "[]", "{}"])
-def test_a_summary_that_cannot_be_read_is_made_again(content: str, tmp_path: Path) -> None:
-    from fedctr.benchmark import bench
-    from tests.application import experiment
-
-    first = bench(experiment(tmp_path / "run"))
-    (first.folder / "summary.json").write_text(content)
-    assert bench(experiment(tmp_path / "run")).summary == first.summary
+def test_a_summary_that_cannot_be_read_is_made_again(content: str, tmp_path: Path, reference: Result) -> None:
+    shutil.copytree(reference.folder, tmp_path / "run")
+    (tmp_path / "run" / "summary.json").write_text(content)
+    assert bench(experiment(tmp_path / "run")).summary == reference.summary
 
 
 def test_an_experiment_that_fails_leaves_the_others_to_run(tmp_path: Path) -> None:
@@ -135,8 +146,8 @@ def test_a_grid_of_which_nothing_can_be_run_is_an_error(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_folder_with_another_experiment_is_a_failure_that_names_it(tmp_path: Path) -> None:
-    run(STUDY, tmp_path / "out")
+def test_a_folder_with_another_experiment_is_a_failure_that_names_it(finished: Finished, tmp_path: Path) -> None:
+    shutil.copytree(finished[2], tmp_path / "out")
     outcomes, _ = run(STUDY.replace("seeds = 2", "seeds = 1"), tmp_path / "out")
     assert all("holds another run; choose another --out" in outcome.failed for outcome in outcomes)
 
