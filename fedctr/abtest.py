@@ -1,5 +1,6 @@
 """The online experiment: a simulated A/B test of what devices do with their own samples."""
 
+from fedctr.cost import measured
 from fedctr.online.outcome import Outcome, conclude
 from fedctr.online.run import OnlineRun
 from fedctr.online.server import serve
@@ -28,7 +29,9 @@ def abtest(settings: ABTest, reporter: Reporter | None = None) -> Outcome:
     client = import_unshadowed("clients.client_app")
     run = OnlineRun.open(settings, reporter or Silent())
     try:
-        if not run.finished:
+        if run.finished:
+            return conclude(run)
+        with measured(run.folder):
             simulate(
                 lambda grid: serve(grid, run),
                 client.app,
@@ -37,7 +40,7 @@ def abtest(settings: ABTest, reporter: Reporter | None = None) -> Outcome:
                 run.stop,
                 ray_address=settings.ray_address,
             )
-        return conclude(run)
+            return conclude(run)
     except (KeyboardInterrupt, StoppedError):
         raise KeyboardInterrupt(
             f"{len(run.shown)} finished days are kept in {run.folder}; run it again with --out {run.folder} to go on"

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fedctr.folder import write_whole
+from fedctr.online.bill import Bill, bill, render_bill, without_time
 from fedctr.online.run import OnlineRun
 
 PACKAGES = ("fedctr", "flwr", "ray", "torch", "numpy", "pandas")
@@ -25,21 +26,24 @@ class Outcome:
     Attributes:
         summary: the content of ``summary.json``.
         daily: the content of ``daily.parquet``.
+        bill: the content of ``device_cost.json``.
         folder: the run folder.
     """
 
     summary: dict[str, Any]
     daily: pd.DataFrame
+    bill: Bill
     folder: Path
 
     def table(self) -> str:
         """The arms side by side, as text."""
-        return render(self.summary)
+        return f"{render(self.summary)}\n{render_bill(self.bill)}"
 
 
 def conclude(run: OnlineRun) -> Outcome:
     """Gather the days into ``daily.parquet`` and ``summary.json``."""
     settings, daily = run.settings, run.daily()
+    costs = bill(run, daily)
     summary = {
         "world": settings.world.kind,
         "model": settings.model,
@@ -49,13 +53,14 @@ def conclude(run: OnlineRun) -> Outcome:
         "seed": settings.seed,
         "control": settings.control.name,
         "arms": {arm.name: _figures(daily, arm.name) for arm in settings.arms},
+        "device_cost": without_time(costs),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
         | {"python": platform.python_version()},
     }
     write_whole(run.folder / "daily.parquet", lambda file: daily.to_parquet(file, index=False))
     text = json.dumps(summary, indent=1, allow_nan=False) + "\n"
     write_whole(run.folder / "summary.json", lambda file: file.write_text(text))
-    return Outcome(summary, daily, run.folder)
+    return Outcome(summary, daily, costs, run.folder)
 
 
 def _figures(daily: pd.DataFrame, arm: str) -> dict[str, Any]:

@@ -127,9 +127,10 @@ class OnlineRun(RunFolder):
         days = range(-self.settings.pre_days, self.settings.days)
         return pd.concat([pd.read_parquet(self.day_folder(day) / "visits.parquet") for day in days], ignore_index=True)
 
-    def samples(self) -> Dataset:
-        """Everything that was shown so far, in memory."""
-        return logged(self.dataset, self.shown)
+    def samples(self, before: int | None = None) -> Dataset:
+        """Everything that was shown so far, or before a day, in memory."""
+        days = len(self.shown) if before is None else before - self.settings.all_days.start
+        return logged(self.dataset, self.shown[:days])
 
     def keep_samples(self) -> Path:
         """Put everything that was shown so far where clients memory-map it, in the place of that of the day before."""

@@ -14,6 +14,7 @@ from fedctr.online.outcome import Outcome
 from fedctr.online.run import OnlineRun
 from fedctr.online.settings import ABTest, Arm
 from fedctr.progress import Silent
+from fedctr.published import Published
 from tests.application import command, files
 from tests.online.worlds import TABLE, small_test
 
@@ -83,6 +84,20 @@ def test_the_summary_adds_up(outcome: Outcome) -> None:
         assert 0 <= entry["regret"] < 1
         assert name in outcome.table()
     assert json.loads((outcome.folder / "summary.json").read_text()) == outcome.summary
+
+
+def test_what_devices_are_sent_in_a_day_adds_up(outcome: Outcome) -> None:
+    rows = outcome.daily[(outcome.daily["day"] >= 0) & (outcome.daily["arm"] == "label-correction")]
+    published = Published.load(outcome.folder / "published" / "before-day+0")[0]
+    weights = 4 * sum(value.numel() for value in published.model.parameters()) + 4  # and the global CTR
+    visit = TABLE.candidates * len(OnlineRun.open(small_test(outcome.folder), Silent()).dataset.item_codes[0]) * 4
+    down = (2 * weights + visit * len(rows) / rows["user"].nunique()) / 3  # two models, three days
+    entry = outcome.bill["label-correction"]
+    assert entry["bytes_down"] == pytest.approx(down)
+    assert entry["seconds"] > 0
+    assert entry["operations"] > 0
+    assert outcome.bill["no-fine-tuning"]["bytes_down"] == entry["bytes_up"] == 0
+    assert "What it costs a device" in outcome.table()
 
 
 def test_partitions_change_no_bit(outcome: Outcome, tmp_path: Path) -> None:
