@@ -57,9 +57,10 @@ class FinishedRun:
 
     @property
     def subject(self) -> str | None:
-        """The strategy that the run is about: the first label correction, or else the first that is no baseline."""
+        """What the run is about: a label correction, rather alone than composed, or else what is no baseline."""
         others = [spec for spec in self.strategies if spec not in BASELINES.values()]
         corrections = [spec for spec in others if "label-correction" in _names(spec)]
+        corrections.sort(key=lambda spec: len(_names(spec)))
         tuned = [spec for spec in self.strategies if spec != "no-fine-tuning"]
         return next(iter([*corrections, *others, *tuned]), None)
 

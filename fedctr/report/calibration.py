@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedctr.finished_run import FinishedRun, Floats, TestRows
-from fedctr.report.drawing import BLUE, INK, MUTED, NARROW, PAPER, VERMILLION, tidy
+from fedctr.report.drawing import BLUE, INK, MUTED, NARROW, PAPER, VERMILLION, shortened, tidy
 from fedctr.report.page import Figure, Section, Table, number, words
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _figure(curves: dict[str, Curve]) -> Figure:
             panel.plot([low, high], [low, high], color=MUTED, lw=1)
             panel.plot(*curves["no-fine-tuning"], "s", color=VERMILLION, mfc=PAPER, ms=5, mew=1.4)
             panel.plot(*curves[spec], "o", color=BLUE, ms=4.5)
-            panel.text(0, 1.03, _short(spec), transform=panel.transAxes, fontsize=9, va="bottom")
+            panel.text(0, 1.03, shortened(spec, 26), transform=panel.transAxes, fontsize=9, va="bottom")
             panel.set(xlim=(low, high), ylim=(low, high))
             panel.locator_params(nbins=4)
             tidy(panel, "both")
@@ -100,8 +100,3 @@ def _limits(curves: dict[str, Curve]) -> tuple[float, float]:
     low, high = float(everything.min(initial=1)), float(everything.max(initial=0))
     room = 0.05 * max(high - low, 0.01)
     return max(low - room, 0.0), min(high + room, 1.0)
-
-
-def _short(spec: str) -> str:
-    """As much of a name as a panel has room for."""
-    return spec if len(spec) <= 30 else f"{spec[:29]}…"

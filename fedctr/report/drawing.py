@@ -99,6 +99,11 @@ def recoloured(svg: str, name: str) -> str:
     return re.sub(r">\s+<", "><", ET.tostring(root, encoding="unicode"))
 
 
+def shortened(name: str, most: int) -> str:
+    """As many characters of a name as there is room for."""
+    return name if len(name) <= most else f"{name[: most - 1]}…"
+
+
 def tidy(axes: "Axes", grid: str = "y") -> None:
     """Without frame, with a faint grid."""
     axes.grid(axis=grid)  # type: ignore[arg-type]
@@ -129,7 +134,7 @@ def stack(canvas: "Canvas", names: Sequence[str], y: str, *, above: float = 0.1,
     )
     canvas.supylabel(y, x=0.05 / width, ha="left", fontsize=9)
     for panel, name in zip(panels, names, strict=True):
-        panel.text(0, 1.03, name, transform=panel.transAxes, fontsize=9, va="bottom")
+        panel.text(0, 1.03, shortened(name, 50), transform=panel.transAxes, fontsize=9, va="bottom")
         tidy(panel)
     return list(panels)
 

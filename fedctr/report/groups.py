@@ -25,14 +25,13 @@ def gains(run: FinishedRun) -> Section | None:
         for spec, entry in run.strategies.items()
         if spec != "no-fine-tuning" and entry["vs_no_fine_tuning"] is not None
     }
-    figures = [_figure(key, entries) for key in _TITLES] if entries else []
-    if not figures:
+    if not any(entry["users"] for entry in entries.values()):
         return None
     told = (
         "Change in user AUC against no fine-tuning, with 95 % intervals that are not corrected for the number of "
         f"groups. Groups of fewer than {FEWEST} users are in the numbers, not in the picture."
     )
-    return Section("Who gains", (Text(told), *figures))
+    return Section("Who gains", (Text(told), *(_figure(key, entries) for key in _TITLES)))
 
 
 def _figure(key: str, entries: Mapping[str, Mapping[str, Any]]) -> Figure:

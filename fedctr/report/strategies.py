@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from fedctr.comparison import BASELINES
 from fedctr.finished_run import FinishedRun, TestRows
 from fedctr.report.answer import AGAINST
-from fedctr.report.drawing import BLUE, INK, MUTED, NARROW, PAPER, VERMILLION, tidy
+from fedctr.report.drawing import BLUE, INK, MUTED, NARROW, PAPER, VERMILLION, shortened, tidy
 from fedctr.report.page import Cell, Figure, Section, Table, number, words
 from fedctr.report.users import spread
 from fedctr.result_table import difference
@@ -97,7 +97,15 @@ def _forest(run: FinishedRun) -> Figure | None:
         canvas.subplots_adjust(left=0.12 / width, right=1 - 0.2 / width, top=1 - 0.35 / height, bottom=0.5 / height)
         for place, (spec, found) in enumerate(intervals.items()):
             behind = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}  # no line runs through a name
-            axes.text(0, place - 0.33, spec, transform=axes.get_yaxis_transform(), fontsize=9, va="center", bbox=behind)
+            axes.text(
+                0,
+                place - 0.33,
+                shortened(spec, 60),
+                transform=axes.get_yaxis_transform(),
+                fontsize=9,
+                va="center",
+                bbox=behind,
+            )
             for key, interval in found.items():
                 colour, mark, aside = _MARKS[key]
                 y = place + 0.13 + aside

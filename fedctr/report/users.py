@@ -1,12 +1,12 @@
 """Single users: how their differences spread, and whom a strategy helps and harms most."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fedctr.finished_run import Floats, TestRows
-from fedctr.report.drawing import BLUE, MUTED, NARROW, VERMILLION, stack
+from fedctr.report.drawing import BLUE, MUTED, NARROW, PAPER, VERMILLION, stack
 from fedctr.report.page import Figure, Section, Table, Text, number, words
 
 if TYPE_CHECKING:
@@ -32,14 +32,16 @@ def spread(rows: TestRows) -> Figure | None:
 
     def draw(canvas: "Canvas") -> None:
         panels = stack(canvas, list(differences), "share of the users", above=0.05)
-        middles = (edges[1:] + edges[:-1]) / 2
-        colours = [VERMILLION if middle < 0 else BLUE for middle in middles]
+        half = _BINS // 2
         for panel, spec in zip(panels, differences, strict=True):
-            panel.bar(middles, heights[spec], width=np.diff(edges), color=colours, linewidth=0)
+            panel.stairs(heights[spec][:half], edges[: half + 1], fill=True, color=VERMILLION, lw=0)
+            panel.stairs(heights[spec][half:], edges[half:], fill=True, color=BLUE, lw=0)
             panel.axvline(0, color=MUTED, lw=1)
             lose, _, gain = shares[spec]
-            panel.text(0.01, 0.9, f"{lose:.0%} lose", transform=panel.transAxes, va="top", fontsize=8.5)
-            panel.text(0.99, 0.9, f"{gain:.0%} gain", transform=panel.transAxes, va="top", ha="right", fontsize=8.5)
+            behind = {"facecolor": PAPER, "edgecolor": "none", "pad": 1}  # no line runs through the shares
+            beside: dict[str, Any] = {"transform": panel.transAxes, "va": "top", "fontsize": 8.5, "bbox": behind}
+            panel.text(0.01, 0.93, f"{lose:.0%} lose", ha="left", **beside)
+            panel.text(0.99, 0.93, f"{gain:.0%} gain", ha="right", **beside)
             panel.locator_params(axis="y", nbins=2)
             panel.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
         panels[-1].locator_params(axis="x", nbins=5)

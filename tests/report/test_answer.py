@@ -56,6 +56,12 @@ def test_the_page_is_about_the_first_label_correction_or_else_about_what_is_no_b
     assert run(no_fine_tuning=(ZERO, ZERO)).subject is None
 
 
+def test_a_label_correction_alone_goes_before_one_with_others() -> None:
+    composed = "label-correction[variant=shift]+head-only"
+    strategies = dict.fromkeys(("no-fine-tuning", composed, "label-correction[variant=anchored]"))
+    assert FinishedRun(Path(), {"strategies": strategies}, {}).subject == "label-correction[variant=anchored]"
+
+
 def test_without_a_baseline_or_an_auc_it_says_so() -> None:
     assert answer(run(no_fine_tuning=(ZERO, None))).startswith("Nothing was compared")
     empty = dict.fromkeys(limits(0, 0), None)

@@ -75,4 +75,4 @@ def test_what_is_shown_does_not_grow_with_the_users(users: int) -> None:
     assert section is not None
     assert figure is not None
     assert [len(texts(table)) for table in section.blocks[1:]] == [SHOWN, SHOWN]
-    assert figure.svg(1).count("<path") < 150
+    assert figure.svg(1).count("<path") < 30
