@@ -1,90 +1,164 @@
 """The comparison of a run as a picture."""
 
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from fedctr.comparison import BASELINES
+from fedctr.result_table import order_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-COLOURS = {"vs_no_fine_tuning": "#1f5fa8", "vs_fine_tuning": "#c8571b"}
+# Told apart by people who are colour-blind: Okabe and Ito, Color Universal Design, 2008.
+COLOURS = {"vs_no_fine_tuning": "#0072b2", "vs_fine_tuning": "#d55e00"}
 LABELS = {"vs_no_fine_tuning": "against no fine-tuning", "vs_fine_tuning": "against plain fine-tuning"}
+INK, GREY, BAND = "#222222", "#666666", "#f3f3f3"
+ROW, HEAD, FOOT = 0.36, 1.0, 0.95  # inches for a strategy, above the panels and below them
+GAP, LETTER = 0.12, 0.082  # inches between panels, and for a letter of a strategy's name
+NARROWEST = 6.5  # inches that the legend takes
+SQUEEZED = 3  # times the upper quartile of what intervals reach is where a scale ends, so that the others can be read
+
+Interval = Mapping[str, Any]
+Entries = Mapping[str, Mapping[str, Any]]
 
 
-def draw_comparison(summary: dict[str, Any], file: Path) -> None:
-    """Draw paired differences in user AUC, over all users and by drift.
+@dataclass(frozen=True)
+class _Panel:
+    """One column of the picture, with a row for each strategy.
+
+    Attributes:
+        heading: stands above it; empty for a panel that goes on with what the one before it shows.
+        users: whose differences these are.
+        found: of a comparison, the interval to draw, or None.
+        baselines: what is compared against.
+        inches: its width.
+    """
+
+    heading: str
+    users: str
+    found: Callable[[Mapping[str, Any]], Interval | None]
+    baselines: tuple[str, ...]
+    inches: float
+
+    def intervals(self, name: str, entry: Mapping[str, Any]) -> Iterator[tuple[str, Interval]]:
+        """Baseline and interval of all that is drawn of a strategy."""
+        for key in self.baselines:
+            interval = None if entry[key] is None or name == BASELINES[key] else self.found(entry[key])
+            if interval is not None and interval["low"] is not None:
+                yield key, interval
+
+
+def draw_comparison(summary: Mapping[str, Any], file: Path, *, ranked: bool = False) -> None:
+    """Write :func:`comparison` to a PNG file."""
+    comparison(summary, ranked=ranked).savefig(file, format="png", dpi=150)
+
+
+def comparison(summary: Mapping[str, Any], *, ranked: bool = False) -> "Figure":
+    """Paired differences with their intervals: a row for each strategy, a column for all users and for each drift.
 
     Args:
         summary: the content of ``summary.json``.
-        file: the PNG picture to write.
+        ranked: in the order of the ranked table, and with the differences in GAUC that it is ranked by.
     """
     from matplotlib.figure import Figure  # takes a second to import, which other commands need not spend
 
-    strategies = {name: entry for name, entry in summary["strategies"].items() if name != "no-fine-tuning"}
-    figure = Figure(figsize=(11, 1.9 + 0.42 * max(len(strategies), 5)), layout="constrained")
-    overall, drift = figure.subplots(1, 2, width_ratios=[1.15, 1])
-    figure.suptitle(
-        f"{summary['model']} on {summary['dataset']}: change in user AUC, {summary['seeds']} seeds", x=0.01, ha="left"
-    )
-    _draw_overall(overall, strategies)
-    _draw_by_drift(drift, strategies)
-    figure.savefig(file, format="png", dpi=150)
+    order = order_of(summary["strategies"], ranked=ranked)
+    entries = {name: summary["strategies"][name] for name in order if name != "no-fine-tuning"}
+    panels = _panels(entries, ranked=ranked)
+    left = 0.25 + LETTER * max(map(len, entries), default=0)
+    width = max(left + sum(panel.inches + GAP for panel in panels) + 0.1, NARROWEST)
+    height = HEAD + ROW * max(len(entries), 1) + FOOT
+    figure = Figure(figsize=(width, height))
+    for index, panel in enumerate(panels):
+        axes = figure.add_axes((left / width, FOOT / height, panel.inches / width, 1 - (HEAD + FOOT) / height))
+        axes.set_xlim(_limits([other for other in panels if other.baselines == panel.baselines], entries))
+        _draw(axes, panel, entries)
+        axes.set_yticks(range(len(entries)), list(entries) if index == 0 else [])
+        figure.text(left / width, 1 - 0.62 / height, panel.heading, fontsize=9.5, color=INK)
+        left += panel.inches + GAP
+    seeds = summary["seeds"]
+    title = f"{summary['model']} on {summary['dataset']}, {seeds} seed{'s' * (seeds != 1)}"
+    figure.text(0.1 / width, 1 - 0.3 / height, title, fontsize=11.5, color=INK)
+    for place, (key, label) in enumerate(LABELS.items()):
+        figure.text((0.1 + 2.1 * place) / width, 0.4 / height, f"\u25cf {label}", color=COLOURS[key], fontsize=9.5)
+    explained = "Lines: 95 % intervals; thin: corrected for all comparisons. A full point: the whole line excludes 0."
+    figure.text(0.1 / width, 0.14 / height, explained, color=GREY, fontsize=8.5)
+    return figure
 
 
-def _draw_overall(axes: "Axes", strategies: dict[str, Any]) -> None:
-    """One line per strategy and baseline: thick for the interval alone, thin for all comparisons at once."""
-    for key, offset in (("vs_no_fine_tuning", -0.14), ("vs_fine_tuning", 0.14)):
-        for row, (name, entry) in enumerate(strategies.items()):
-            found = entry[key]
-            if found is None or found["low"] is None or name == BASELINES[key]:
-                continue
-            axes.plot([found["corrected_low"], found["corrected_high"]], [row + offset] * 2, color=COLOURS[key], lw=1)
-            axes.plot([found["low"], found["high"]], [row + offset] * 2, color=COLOURS[key], lw=3.5)
-            axes.plot(found["mean"], row + offset, "o", color="white", mec=COLOURS[key], ms=6, zorder=3)
-        axes.plot([], [], color=COLOURS[key], lw=3.5, label=LABELS[key])
-    axes.axvline(0, color="#666666", lw=1)
-    axes.set_yticks(range(len(strategies)), list(strategies))
-    axes.set_ylim(max(len(strategies), 1) - 0.5, -0.5)
-    axes.set_title("all users; thin lines: corrected for all comparisons", fontsize=10, loc="left")
-    _style(axes)
-    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=9)
+def _panels(entries: Entries, *, ranked: bool) -> list[_Panel]:
+    against = [entry["vs_no_fine_tuning"] for entry in entries.values() if entry["vs_no_fine_tuning"]]
+    found = [_Panel("change in user AUC", "all users", lambda compared: compared, tuple(BASELINES), 3.1)]
+    if ranked:
+        gauc = _Panel("change in GAUC", "all users", _gauc, tuple(BASELINES), 3.1)
+        found.insert(0, gauc)
+    for index, bucket in enumerate(against[0]["by_drift"] if against else ()):
+        users = next((each["by_drift"][bucket]["users"] for each in against if each["by_drift"][bucket]), 0)
+        heading = "" if index else "change in user AUC by |local CTR \u2212 global CTR|"
+        found.append(
+            _Panel(heading, f"{bucket}: {users:,} users", _of_bucket(bucket), ("vs_no_fine_tuning",), 1.55),
+        )
+    return found
 
 
-def _draw_by_drift(axes: "Axes", strategies: dict[str, Any]) -> None:
-    """Against no fine-tuning, in buckets of |local CTR - global CTR|."""
-    shown = [
-        (name, entry["vs_no_fine_tuning"]["by_drift"])
-        for name, entry in strategies.items()
-        if entry["vs_no_fine_tuning"]
+def _gauc(compared: Mapping[str, Any]) -> Interval | None:
+    interval: Interval | None = compared["gauc_impressions_difference"]
+    return interval
+
+
+def _of_bucket(bucket: str) -> Callable[[Mapping[str, Any]], Interval | None]:
+    return lambda compared: compared["by_drift"][bucket]
+
+
+def _limits(panels: list[_Panel], entries: Entries) -> tuple[float, float]:
+    """What panels of one scale show of the axis: all that is drawn, but for what would squeeze the rest."""
+    ends = [
+        _ends(interval)
+        for panel in panels
+        for name, entry in entries.items()
+        for _, interval in panel.intervals(name, entry)
     ]
-    palette = ["#c8571b", "#1f5fa8", "#2f8f5b", "#8a4fa3", "#7a7a7a", "#b8860b"]
-    buckets = list(shown[0][1]) if shown else []
-    for index, (name, by_drift) in enumerate(shown):
-        shift = (index - (len(shown) - 1) / 2) * 0.8 / max(len(shown), 1)
-        colour = palette[index % len(palette)]
-        for row, bucket in enumerate(buckets):
-            found = by_drift[bucket]
-            if found is None or found["low"] is None:
-                continue
-            axes.plot([found["low"], found["high"]], [row + shift] * 2, color=colour, lw=2)
-            axes.plot(found["mean"], row + shift, "o", color=colour, ms=4)
-        axes.plot([], [], "o-", color=colour, lw=2, ms=4, label=name)
-    users = [next((by[bucket]["users"] for _, by in shown if by[bucket]), 0) for bucket in buckets]
-    axes.axvline(0, color="#666666", lw=1)
-    axes.set_yticks(
-        range(len(buckets)), [f"{bucket}\n{count:,} users" for bucket, count in zip(buckets, users, strict=True)]
-    )
-    axes.set_ylim(max(len(buckets), 1) - 0.5, -0.5)
-    axes.set_title("against no fine-tuning, by |drift|; not corrected", fontsize=10, loc="left")
-    _style(axes)
-    if shown:
-        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.16), ncols=2, frameon=False, fontsize=9)
+    if not ends:
+        return -1e-3, 1e-3
+    most = SQUEEZED * float(np.quantile([max(-low, high) for low, high in ends], 0.75))
+    low, high = max(min(0.0, *(low for low, _ in ends)), -most), min(max(0.0, *(high for _, high in ends)), most)
+    room = max(0.05 * (high - low), 1e-4)
+    return low - room, high + room
 
 
-def _style(axes: "Axes") -> None:
+def _ends(interval: Interval) -> tuple[float, float]:
+    """Where the line of an interval ends: corrected for all comparisons, if it is."""
+    return interval.get("corrected_low", interval["low"]), interval.get("corrected_high", interval["high"])
+
+
+def _draw(axes: "Axes", panel: _Panel, entries: Entries) -> None:
+    """Points with intervals, and an arrow where the scale ends before the interval does."""
+    left, right = axes.get_xlim()
+    for row, (name, entry) in enumerate(entries.items()):
+        if row % 2 == 0:
+            axes.axhspan(row - 0.5, row + 0.5, color=BAND, lw=0, zorder=0)
+        for key, interval in panel.intervals(name, entry):
+            y = row + (0 if len(panel.baselines) == 1 else 0.17 if key == "vs_fine_tuning" else -0.17)
+            low, high = _ends(interval)
+            colour = COLOURS[key]
+            axes.plot([low, high], [y, y], color=colour, lw=1)
+            axes.plot([interval["low"], interval["high"]], [y, y], color=colour, lw=2.6, solid_capstyle="butt")
+            axes.plot(interval["mean"], y, "o", mfc=colour if low > 0 or high < 0 else "white", mec=colour, ms=4.5)
+            for edge, mark, is_cut in ((left, "<", low < left), (right, ">", high > right)):
+                if is_cut:
+                    axes.plot(edge, y, mark, color=colour, ms=5, clip_on=False)
+    axes.axvline(0, color=GREY, lw=1)
+    axes.set_xlim(left, right)
+    axes.set_ylim(max(len(entries), 1) - 0.5, -0.5)
+    axes.set_title(panel.users, fontsize=8.5, loc="left", color=GREY)
     axes.grid(axis="x", color="#dddddd", lw=0.6)
     axes.set_axisbelow(True)
     axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.locator_params(axis="x", nbins=round(2 * panel.inches))
     axes.tick_params(axis="y", length=0, labelsize=9)
-    axes.tick_params(axis="x", labelsize=8)
+    axes.tick_params(axis="x", labelsize=7.5)

@@ -1,6 +1,6 @@
 """The strategies side by side, as text."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 from rich.box import SIMPLE_HEAD
@@ -50,7 +50,7 @@ def block_of(summary: dict[str, Any], *, ranked: bool = False) -> Block:
     covered = {entry["users_covered"] for entry in entries.values()}
     columns = _RANKED if ranked else _IN_ORDER
     lines = []
-    for name in sorted(entries, key=lambda name: -_gauc_gain(entries[name])) if ranked else entries:
+    for name in order_of(entries, ranked=ranked):
         entry = entries[name]
         tuned_with = "" if entry["learning_rate"] is None else f"{entry['learning_rate']:g} x {entry['epochs']}"
         lines.append([name, tuned_with, *(cell(name, entry) for cell in columns.values())])
@@ -59,6 +59,11 @@ def block_of(summary: dict[str, Any], *, ranked: bool = False) -> Block:
         f"; {max(covered, default=0):,} of {summary['users']:,} users have both classes in test"
     )
     return Block(title, ["strategy", "tuned with", *columns], lines, left=2)
+
+
+def order_of(entries: Mapping[str, dict[str, Any]], *, ranked: bool) -> list[str]:
+    """Names of the strategies as they stand in the table; arguments as for :func:`render`."""
+    return sorted(entries, key=lambda name: -_gauc_gain(entries[name])) if ranked else list(entries)
 
 
 def caption_of(summary: dict[str, Any], *, ranked: bool = False) -> str:

@@ -43,6 +43,7 @@ class Run(RunFolder):
         reporter: hears of progress.
         borrowed: for each seed a model that another run has published, and facts on its training; empty where the
             cloud trains them.
+        ranked: whether strategies are shown by their difference in GAUC, and not in the order given.
         failures: what went wrong at clients.
         stop: set when the user interrupts the run.
     """
@@ -53,6 +54,7 @@ class Run(RunFolder):
     folder: Path
     reporter: Reporter
     borrowed: list[tuple[Published, dict[str, Any]]] = field(default_factory=list)
+    ranked: bool = False
     failures: list[Failure] = field(default_factory=list)
     stop: threading.Event = field(default_factory=threading.Event)
 
@@ -72,13 +74,14 @@ class Run(RunFolder):
         model = models.create(experiment.model, dataset.schema)
         for spec, strategy in shelf.items():
             _check_fit(spec, strategy, experiment, model)
-        if ALL in experiment.strategies:
+        ranked = ALL in experiment.strategies
+        if ranked:
             shelf |= _others(shelf, experiment, model, reporter)
             experiment = experiment.model_copy(update={"strategies": tuple(shelf)})
         check_partitions(experiment.partitions, dataset)
         borrowed = published_by(experiment.published, experiment, dataset) if experiment.published else []
         folder = experiment.out or new_folder(dataset.name, experiment.model)
-        run = cls(experiment, dataset, shelf, folder, reporter, borrowed)
+        run = cls(experiment, dataset, shelf, folder, reporter, borrowed, ranked)
         run.claim(run._science(), experiment.to_toml())
         with writing(folder / "cells") as cells:
             cells.mkdir(exist_ok=True)

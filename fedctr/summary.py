@@ -107,7 +107,7 @@ def conclude(run: Run) -> Result:
     write_whole(
         run.folder / "summary.json", lambda file: file.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
     )
-    write_whole(run.folder / "comparison.png", lambda file: draw_comparison(summary, file))
+    write_whole(run.folder / "comparison.png", lambda file: draw_comparison(summary, file, ranked=run.ranked))
     return Result(summary, users, run.folder, tuple(run.failures))
 
 

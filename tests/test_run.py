@@ -401,8 +401,9 @@ def test_the_folder_spells_out_what_all_stood_for_and_is_gone_on_with_either_way
 
 def test_all_leaves_out_what_does_not_fit_and_says_why(tmp_path: Path) -> None:
     run, left_out = open_all(tmp_path / "lr", model="lr")
-    without_head, without_layer = left_out
-    assert set(strategies.classes()) - set(run.strategies) == {"head-only", "knn-per"}
+    without_head, without_layer, *without_dense = left_out
+    networks = ["head-only", "knn-per", "low-rank", "scale-only"]
+    assert sorted(set(strategies.classes()) - set(run.strategies)) == networks
     assert without_head.startswith(
         "all leaves out head-only: strategy 'head-only' with model 'lr': the model has no deep network"
     )
@@ -410,6 +411,7 @@ def test_all_leaves_out_what_does_not_fit_and_says_why(tmp_path: Path) -> None:
         "all leaves out knn-per: strategy 'knn-per' with model 'lr': "
         "knn-per reads the penultimate layer of a deep network, and lr has none"
     )
+    assert all("with model 'lr': the model has no dense layers" in line for line in without_dense)
     run, left_out = open_all(tmp_path / "lossy", local=Retention(most=5))
     judging = ["early-stopping", "gate", "knn-per", "mixture"]
     assert sorted(set(strategies.classes()) - set(run.strategies)) == judging
