@@ -3,8 +3,8 @@
 python experiments/benchmarks/loading/loading.py [NAME ...] [--folder FOLDER]
 
 Writes files of the official format and size with invented content, then runs ``fedctr data describe NAME --path ...``
-in a process of its own, first with an empty cache and then with what that left. Needs Linux, 2 GB of disk space for
-ml-20m, and deletes what it wrote. Writes ../results/loading.md.
+in a process of its own, first with an empty cache and then with what that left. Needs Linux, 2 GB of disk space, and
+deletes what it wrote. Writes ../results/loading.md, whose other rows stay.
 """
 
 import argparse
@@ -80,7 +80,7 @@ def row(name: str, write: Callable[[Path], None], folder: Path) -> str:
         sys.exit(f"{name}: the second time it was described otherwise")
     counts = [f"{first.described[what]:,}" for what in ("users", "items", "samples")]
     cells = (name, f"{size / 1e9:.2f} GB", *counts, f"{first.wall:.0f} s", f"{first.peak / 1e9:.1f} GB")
-    return f"| {' | '.join(cells)} | {again.wall:.1f} s |\n"
+    return f"| {' | '.join(cells)} | {again.wall:.1f} s |"
 
 
 def main() -> None:
@@ -91,12 +91,14 @@ def main() -> None:
     arguments = parser.parse_args()
     if unknown := set(arguments.names) - set(FAMILIES):
         parser.error(f"unknown: {', '.join(sorted(unknown))}; there are {', '.join(FAMILIES)}")
-    table = HEADER
-    for name in arguments.names or FAMILIES:
-        table += row(name, FAMILIES[name], arguments.folder)
-    print(table)
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "loading.md").write_text(table, encoding="utf-8")
+    file = RESULTS / "loading.md"
+    rows = {line.split(" | ")[0].removeprefix("| "): line for line in file.read_text(encoding="utf-8").splitlines()[2:]}
+    for name in arguments.names or FAMILIES:
+        rows[name] = row(name, FAMILIES[name], arguments.folder)
+    table = HEADER + "".join(f"{rows[name]}\n" for name in FAMILIES if name in rows)
+    print(table)
+    file.write_text(table, encoding="utf-8")
 
 
 if __name__ == "__main__":
