@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from fedctr.online.exposure import SUMS, drift, exposure
+from fedctr.online.exposure import SUMS, drift, exposure, exposures
 from fedctr.online.lift import METRICS, Metric, log_lift
 from fedctr.online.sample_ratio import sample_ratio_p_value
 from fedctr.online.sequential import always_valid
@@ -29,7 +29,11 @@ def analyse(daily: pd.DataFrame, arms: Sequence[str], pairs: Sequence[Pair]) -> 
         each metric with ``mean``, ``low``, ``high``, ``corrected_low`` and ``corrected_high`` (for all pairs at once,
         by Bonferroni), ``always_valid_low`` and ``always_valid_high`` (for all days at once), ``p_value``,
         ``variance_removed`` and ``users``; ``by_drift`` and ``by_activity`` have the lift of CTR in groups of users, by
-        their CTR and their impressions before the test. What cannot be told is None.
+        their CTR and their impressions before the test, corrected for all groups of all pairs. What cannot be told is
+        None.
+
+    Raises:
+        FedctrError: when the rows cannot be those of a test.
     """
     users = exposure(daily)
     groups = {
@@ -39,18 +43,21 @@ def analyse(daily: pd.DataFrame, arms: Sequence[str], pairs: Sequence[Pair]) -> 
     lifts = []
     for arm, baseline in pairs:
         entry: dict[str, Any] = {"arm": arm, "baseline": baseline}
-        entry |= {metric: lift(metric, users, arm, baseline, len(pairs)) for metric in METRICS}
+        entry |= {metric: lift(metric, *_sides(users, arm, baseline), len(pairs)) for metric in METRICS}
         for name, group in groups.items():
+            comparisons = len(pairs) * len(group.categories)
             inside = {str(label): users[np.asarray(group == label)] for label in group.categories}
-            entry[name] = {label: lift("ctr", some, arm, baseline, len(pairs)) for label, some in inside.items()}
+            entry[name] = {
+                label: lift("ctr", *_sides(some, arm, baseline), comparisons) for label, some in inside.items()
+            }
         lifts.append(entry)
     counts = users["arm"].value_counts()
     return {"sample_ratio_p_value": sample_ratio_p_value([int(counts.get(arm, 0)) for arm in arms]), "lifts": lifts}
 
 
-def lift(metric: Metric, users: pd.DataFrame, arm: str, baseline: str, comparisons: int = 1) -> dict[str, Any]:
-    """One metric of one arm against another, with every kind of limits; None for what cannot be told."""
-    found = log_lift(metric, users[users["arm"] == arm], users[users["arm"] == baseline])
+def lift(metric: Metric, arm: pd.DataFrame, baseline: pd.DataFrame, comparisons: int = 1) -> dict[str, Any]:
+    """One metric of one arm's users against another's, with every kind of limits; None for what cannot be told."""
+    found = log_lift(metric, arm, baseline)
     low, high = found.interval(LEVEL)
     corrected_low, corrected_high = found.interval(1 - (1 - LEVEL) / comparisons)
     always_low, always_high = always_valid(found, LEVEL)
@@ -78,16 +85,23 @@ def curves(daily: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:
     Returns:
         A row for each day, pair and metric: ``day``, ``arm``, ``baseline``, ``metric`` and the figures of
         :func:`lift`, NaN where there are none. Limits are for one comparison.
+
+    Raises:
+        FedctrError: as :func:`analyse`.
     """
     rows = []
-    for day in sorted(daily.loc[daily["day"] >= 0, "day"].unique()):
-        users = exposure(daily, int(day))
+    for day, users in exposures(daily):
         for arm, baseline in pairs:
+            sides = _sides(users, arm, baseline)
             for metric in METRICS:
-                named = {"day": int(day), "arm": arm, "baseline": baseline, "metric": metric}
-                rows.append(named | lift(metric, users, arm, baseline))
+                named = {"day": day, "arm": arm, "baseline": baseline, "metric": metric}
+                rows.append(named | lift(metric, *sides))
     figures = [key for key in rows[0] if key not in ("day", "arm", "baseline", "metric", "users")]
     return pd.DataFrame(rows).astype(dict.fromkeys(figures, float))
+
+
+def _sides(users: pd.DataFrame, arm: str, baseline: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return users[users["arm"] == arm], users[users["arm"] == baseline]
 
 
 def by_day(daily: pd.DataFrame) -> pd.DataFrame:

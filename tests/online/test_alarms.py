@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from fedctr.online.exposure import exposure
+from fedctr.online.exposure import exposure, exposures
 from fedctr.online.lift import METRICS, LogLift, Metric, log_lift
 from fedctr.online.sample_ratio import sample_ratio_p_value
 from fedctr.online.sequential import always_valid
@@ -23,8 +23,7 @@ def looked() -> list[list[dict[Metric, LogLift]]]:
     for seed in range(SEEDS):
         daily = visits(seed, USERS, EQUAL, days=DAYS)
         days = []
-        for day in range(DAYS):
-            users = exposure(daily, day)
+        for day, users in exposures(daily):
             arms = [users[users["arm"] == arm] for arm in EQUAL]
             metrics = METRICS if day == DAYS - 1 else METRICS[:1]
             days.append({metric: log_lift(metric, *arms) for metric in metrics})
@@ -69,7 +68,7 @@ def test_always_valid_limits_by_hand() -> None:
 
 def test_a_lift_that_is_there_is_found_in_time() -> None:
     daily = visits(0, 4000, {"a": 0, "b": 0.15})
-    users = exposure(daily, 6)
+    users = exposure(daily[daily["day"] <= 6])
     low, _ = always_valid(log_lift("ctr", *(users[users["arm"] == arm] for arm in ("b", "a"))))
     assert low > 0
 

@@ -62,7 +62,8 @@ def test_the_last_day_of_the_curve_is_the_whole_test(daily: pd.DataFrame) -> Non
     rows = curves(daily, PAIRS[:2])
     assert len(rows) == 14 * 2 * 2
     last = rows[(rows["day"] == 13) & (rows["arm"] == "better") & (rows["metric"] == "ctr")].iloc[0]
-    whole = lift("ctr", exposure(daily), "better", "control")
+    users = exposure(daily)
+    whole = lift("ctr", *(users[users["arm"] == arm] for arm in ("better", "control")))
     assert {key: last[key] for key in whole} == whole
     better = rows[(rows["arm"] == "better") & (rows["metric"] == "ctr")]
     widths = (better["always_valid_high"] - better["always_valid_low"]).to_numpy()
