@@ -53,4 +53,6 @@ def abtest(
         typer.echo(json.dumps(outcome.summary, indent=1))
     else:
         typer.echo(outcome.table())
+        for sentence in outcome.conclusion():
+            typer.echo(sentence)
         typer.echo(f"Run folder: {outcome.folder}")

@@ -13,6 +13,17 @@ from fedctr.online.sequential import always_valid
 from fedctr.statistics import drift_bucket, sample_bucket
 
 LEVEL = 0.95
+FIGURES = (
+    "mean",
+    "low",
+    "high",
+    "corrected_low",
+    "corrected_high",
+    "always_valid_low",
+    "always_valid_high",
+    "p_value",
+    "variance_removed",
+)
 Pair = tuple[str, str]  # an arm and what it is compared with
 
 
@@ -58,20 +69,20 @@ def analyse(daily: pd.DataFrame, arms: Sequence[str], pairs: Sequence[Pair]) -> 
 def lift(metric: Metric, arm: pd.DataFrame, baseline: pd.DataFrame, comparisons: int = 1) -> dict[str, Any]:
     """One metric of one arm's users against another's, with every kind of limits; None for what cannot be told."""
     found = log_lift(metric, arm, baseline)
-    low, high = found.interval(LEVEL)
-    corrected_low, corrected_high = found.interval(1 - (1 - LEVEL) / comparisons)
-    always_low, always_high = always_valid(found, LEVEL)
-    figures = {
-        "mean": float(np.expm1(found.mean)),
-        "low": low,
-        "high": high,
-        "corrected_low": corrected_low,
-        "corrected_high": corrected_high,
-        "always_valid_low": always_low,
-        "always_valid_high": always_high,
-        "p_value": found.p_value,
-        "variance_removed": found.variance_removed,
-    }
+    figures = dict(
+        zip(
+            FIGURES,
+            (
+                float(np.expm1(found.mean)),
+                *found.interval(LEVEL),
+                *found.interval(1 - (1 - LEVEL) / comparisons),
+                *always_valid(found, LEVEL),
+                found.p_value,
+                found.variance_removed,
+            ),
+            strict=True,
+        )
+    )
     return {key: value if np.isfinite(value) else None for key, value in figures.items()} | {"users": found.users}
 
 
@@ -96,8 +107,8 @@ def curves(daily: pd.DataFrame, pairs: Sequence[Pair]) -> pd.DataFrame:
             for metric in METRICS:
                 named = {"day": day, "arm": arm, "baseline": baseline, "metric": metric}
                 rows.append(named | lift(metric, *sides))
-    figures = [key for key in rows[0] if key not in ("day", "arm", "baseline", "metric", "users")]
-    return pd.DataFrame(rows).astype(dict.fromkeys(figures, float))
+    columns = ["day", "arm", "baseline", "metric", *FIGURES, "users"]
+    return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(FIGURES, float))
 
 
 def _sides(users: pd.DataFrame, arm: str, baseline: str) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -4,17 +4,18 @@ import importlib.metadata
 import json
 import platform
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.box import SIMPLE_HEAD
-from rich.console import Console
-from rich.table import Table
 
 from fedctr.folder import write_whole
+from fedctr.online.analysis import analyse, by_day, curves
 from fedctr.online.bill import Bill, bill, render_bill, without_time
 from fedctr.online.run import OnlineRun
+from fedctr.online.table import render
+from fedctr.online.words import conclusion
 
 PACKAGES = ("fedctr", "flwr", "ray", "torch", "numpy", "pandas")
 
@@ -39,9 +40,17 @@ class Outcome:
         """The arms side by side, as text."""
         return f"{render(self.summary)}\n{render_bill(self.bill)}"
 
+    def conclusion(self) -> list[str]:
+        """What the test says, in sentences."""
+        return conclusion(self.summary)
+
 
 def conclude(run: OnlineRun) -> Outcome:
-    """Gather the days into ``daily.parquet`` and ``summary.json``."""
+    """Gather the days into ``daily.parquet``, and what they say into ``summary.json`` and two tables.
+
+    ``days.parquet`` has what each arm was shown and clicked on each day (:func:`fedctr.online.analysis.by_day`), and
+    ``curve.parquet`` the lifts as they stood at the end of it (:func:`fedctr.online.analysis.curves`).
+    """
     settings, daily = run.settings, run.daily()
     costs = bill(run, daily)
     summary = {
@@ -53,11 +62,13 @@ def conclude(run: OnlineRun) -> Outcome:
         "seed": settings.seed,
         "control": settings.control.name,
         "arms": {arm.name: _figures(daily, arm.name) for arm in settings.arms},
+        **analyse(daily, [arm.name for arm in settings.arms], settings.pairs),
         "device_cost": without_time(costs),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
         | {"python": platform.python_version()},
     }
-    write_whole(run.folder / "daily.parquet", lambda file: daily.to_parquet(file, index=False))
+    for name, rows in (("daily", daily), ("days", by_day(daily)), ("curve", curves(daily, settings.pairs))):
+        write_whole(run.folder / f"{name}.parquet", partial(rows.to_parquet, index=False))
     text = json.dumps(summary, indent=1, allow_nan=False) + "\n"
     write_whole(run.folder / "summary.json", lambda file: file.write_text(text))
     return Outcome(summary, daily, costs, run.folder)
@@ -78,33 +89,3 @@ def _figures(daily: pd.DataFrame, arm: str) -> dict[str, Any]:
         "tuned": int(rows["tuned"].sum()),
         "diverged": int(rows["diverged"].sum()),
     }
-
-
-def render(summary: dict[str, Any]) -> str:
-    """A table with a row for each arm, as text."""
-    arms = summary["arms"]
-    told = "A/A test: all arms do what the control does. " if summary["aa"] else ""
-    diverged = [f"{name} ({entry['diverged']:,})" for name, entry in arms.items() if entry["diverged"]]
-    told += "Regret: the share of the oracle's clicks that is missed."
-    if diverged:
-        told += f" Models diverged on some visits, which were shown what retrieval found first: {', '.join(diverged)}."
-    table = Table(
-        title=f"{summary['model']} in a {summary['world']} world, {summary['users']:,} users, {summary['days']} days",
-        caption=told,
-        box=SIMPLE_HEAD,
-        title_justify="left",
-        caption_justify="left",
-    )
-    table.add_column("arm")
-    for heading in ("users", "clicks per user", "CTR", "regret"):
-        table.add_column(heading, justify="right")
-    for name, entry in arms.items():
-        figures = (
-            "-" if entry[key] is None else format(entry[key], form)
-            for key, form in (("users", ","), ("clicks_per_user", ".3f"), ("ctr", ".4f"), ("regret", ".1%"))
-        )
-        table.add_row(name, *figures)
-    console = Console(width=120, record=True, file=None, color_system=None, force_jupyter=False, markup=False)
-    with console.capture() as text:
-        console.print(table)
-    return text.get()

@@ -16,6 +16,7 @@ from fedctr.recipe import Optimiser, Recipe
 from fedctr.settings import Settings
 
 CONTROL = "no-fine-tuning"
+FINE_TUNING = "fine-tuning"
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,14 @@ class ABTest(Settings):
     def control(self) -> Arm:
         """The arm that the others are compared with."""
         return next(arm for arm in self.arms if arm.strategy == CONTROL)
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The arms that are compared, each with its baseline: the control, and plain fine-tuning if an arm does it."""
+        plain = [arm.name for arm in self.arms if arm.strategy == FINE_TUNING][:1]
+        others = [arm.name for arm in self.arms if arm != self.control]
+        against = [(arm, baseline) for baseline in plain for arm in others if arm != baseline]
+        return [(arm, self.control.name) for arm in others] + against
 
     @property
     def all_days(self) -> range:

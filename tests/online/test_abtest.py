@@ -83,6 +83,11 @@ def test_the_summary_adds_up(outcome: Outcome) -> None:
         assert entry["clicks_per_user"] == own["clicks"].sum() / own["user"].nunique()
         assert 0 <= entry["regret"] < 1
         assert name in outcome.table()
+    assert [(entry["arm"], entry["baseline"]) for entry in outcome.summary["lifts"]] == [
+        ("fine-tuning", "no-fine-tuning"),
+        ("label-correction", "no-fine-tuning"),
+        ("label-correction", "fine-tuning"),
+    ]
     assert json.loads((outcome.folder / "summary.json").read_text()) == outcome.summary
 
 
@@ -98,6 +103,15 @@ def test_what_devices_are_sent_in_a_day_adds_up(outcome: Outcome) -> None:
     assert entry["operations"] > 0
     assert outcome.bill["no-fine-tuning"]["bytes_down"] == entry["bytes_up"] == 0
     assert "What it costs a device" in outcome.table()
+
+
+def test_days_and_curve_are_kept(outcome: Outcome) -> None:
+    days, curve = (pd.read_parquet(outcome.folder / f"{name}.parquet") for name in ("days", "curve"))
+    assert len(days) == 4 * 3
+    assert days["clicks"].sum() == outcome.daily["clicks"].sum()
+    assert len(curve) == 3 * 3 * 2
+    last = curve[curve["day"] == 2].iloc[0]
+    assert last["mean"] == outcome.summary["lifts"][0]["ctr"]["mean"]
 
 
 def test_partitions_change_no_bit(outcome: Outcome, tmp_path: Path) -> None:
@@ -144,6 +158,7 @@ def test_in_an_aa_test_all_arms_do_what_the_control_does(tmp_path: Path) -> None
     same = abtest(small_test(tmp_path / "aa", aa=True, model="lr"))
     assert not same.daily["tuned"].any()
     assert "A/A test" in same.table()
+    assert same.conclusion()[0].startswith("A/A test: ")
 
 
 def test_another_salt_puts_users_into_other_arms() -> None:

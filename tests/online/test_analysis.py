@@ -63,11 +63,17 @@ def test_the_last_day_of_the_curve_is_the_whole_test(daily: pd.DataFrame) -> Non
     assert len(rows) == 14 * 2 * 2
     last = rows[(rows["day"] == 13) & (rows["arm"] == "better") & (rows["metric"] == "ctr")].iloc[0]
     users = exposure(daily)
-    whole = lift("ctr", *(users[users["arm"] == arm] for arm in ("better", "control")))
+    whole = lift("ctr", users[users["arm"] == "better"], users[users["arm"] == "control"])
     assert {key: last[key] for key in whole} == whole
     better = rows[(rows["arm"] == "better") & (rows["metric"] == "ctr")]
     widths = (better["always_valid_high"] - better["always_valid_low"]).to_numpy()
     assert widths[-1] < widths[0] / 2
+
+
+def test_before_the_first_day_there_is_no_curve(daily: pd.DataFrame) -> None:
+    before = daily[daily["day"] < 0]
+    assert curves(before, PAIRS).empty
+    assert analyse(before, ARMS, PAIRS)["lifts"][0]["ctr"]["mean"] is None
 
 
 def test_days_add_up(daily: pd.DataFrame) -> None:
