@@ -15,6 +15,7 @@ from fedctr.cloud import publish
 from fedctr.composition import ALL
 from fedctr.config import Experiment
 from fedctr.cost import measured
+from fedctr.data.partition import partition
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
 from fedctr.folder import RunFolder, write_whole
@@ -24,6 +25,7 @@ from fedctr.protocol import Trial, choose, validation_curve
 from fedctr.published import Published
 from fedctr.report.report import write_report
 from fedctr.run import Run
+from fedctr.standings import COLUMNS, Standings
 from fedctr.summary import conclude
 
 POLL_SECONDS = 0.02, 0.5  # between two looks for replies: the first after a reply, then twice as long each, at most
@@ -47,7 +49,8 @@ def serve(grid: Grid, run: Run) -> None:
         StoppedError: when ``run.stop`` was set.
     """
     published = [_publish(run, seed) for seed in run.seeds]
-    server = Server(run, Post(grid, find_clients(grid, run), published))
+    server = Server(run, Post(grid, find_clients(grid, run), published), Standings(run))
+    server.standings.announce()
     if len(run.trials) > 1:
         server.collect("validation", {spec: None for spec, strategy in run.strategies.items() if strategy.tunes})
     failed = {failure.strategy for failure in run.failures}
@@ -61,10 +64,12 @@ class Server:
     Attributes:
         run: the experiment and its folder.
         post: the way to the clients.
+        standings: what the user is shown meanwhile.
     """
 
     run: Run
     post: "Post"
+    standings: Standings
 
     def collect(self, part: Part, trials: dict[str, Trial | None]) -> None:
         """Have every cell of one part computed that is not in the run folder yet.
@@ -72,14 +77,15 @@ class Server:
         ``trials`` maps a strategy to the trial to run, or to None for the whole grid.
         """
         run = self.run
-        tasks = [
-            self._task(part, spec, seed, trial)
-            for seed in run.seeds
-            for spec, trial in trials.items()
-            if not run.cell(part, spec, seed).is_file()
-        ]
+        tasks = []
+        for seed in run.seeds:
+            for spec, trial in trials.items():
+                if (cell := run.cell(part, spec, seed)).is_file():
+                    self.standings.add(part, spec, seed, pd.read_parquet(cell, columns=COLUMNS))
+                else:
+                    tasks.append(self._task(part, spec, seed, trial))
         what = f"{part}: {len(trials)} strategies x {len(run.seeds)} seeds"
-        run.reporter.phase(what, len(tasks) * len(self.post.nodes))
+        run.reporter.phase(what, len(tasks) * run.dataset.users, "users")
         begun = time.monotonic()
         for task, replies in self.ask(tasks):
             failures = [reply for reply in replies if isinstance(reply, Failure)]
@@ -92,6 +98,9 @@ class Server:
                 # A cell with a client missing is kept, but not under the name of a finished one.
                 cell = run.cell(part, task.strategy, task.seed)
                 write_whole(cell.with_suffix(".partial") if failures else cell, partial(table.to_parquet, index=False))
+                if not failures:
+                    self.standings.add(part, task.strategy, task.seed, table)
+        run.reporter.finish()
         seconds = time.monotonic() - begun
         run.log(f"{what}: {len(tasks)} tasks of {run.dataset.users:,} users took {seconds:.1f} s")
 
@@ -127,9 +136,10 @@ class Server:
         pause, longest = POLL_SECONDS
         while replies:
             answers = list(self.post.receive())
-            for task, reply in answers:
+            for task, client, reply in answers:
                 replies[task].append(reply)
-                self.run.reporter.advance(1, task.strategy)
+                users = partition(self.run.dataset.users, client, len(self.post.nodes))
+                self.run.reporter.advance(len(users), task.strategy)
                 if len(replies[task]) == len(self.post.nodes):
                     yield task, replies.pop(task)
                     send()
@@ -174,16 +184,16 @@ class Post:
         if with_weights:
             self._carrying[message_id] = task.seed, asked_by
 
-    def receive(self) -> Iterator[tuple[Task, pd.DataFrame | Failure]]:
-        """The replies that have come in; empty when there are none yet."""
+    def receive(self) -> Iterator[tuple[Task, int, pd.DataFrame | Failure]]:
+        """The replies that have come in, each to its task from a client; empty when there are none yet."""
         for message in self._grid.pull_messages(list(self._sent)):
             message_id = message.metadata.reply_to_message_id
             task, client = self._sent.pop(message_id)
             arrived = self._carrying.pop(message_id, None)
             if message.has_error():
-                yield task, Failure(client, task.strategy, "", one_line(message.error.reason))
+                yield task, client, Failure(client, task.strategy, "", one_line(message.error.reason))
             elif not isinstance(reply := unpack_reply(message.content), WeightsWanted):
-                yield task, reply
+                yield task, client, reply
             elif (task.seed, reply.worker) in self._carrying.values():
                 self._held.append((task, client))
             else:
@@ -204,7 +214,7 @@ def _publish(run: Run, seed: int) -> Published:
         run.keep_published(published, facts, seed)
         return published
     experiment = run.experiment
-    run.reporter.phase(f"cloud: {experiment.model}, seed {seed}", experiment.cloud.epochs)
+    run.reporter.phase(f"cloud: {experiment.model}, seed {seed}", experiment.cloud.epochs, "epochs")
 
     def progress(epoch: int, log_loss: float) -> None:
         run.reporter.advance(1, f"validation log loss {log_loss:.4f}")

@@ -80,9 +80,8 @@ class Rounds:
     def run_all(self) -> None:
         """Do the rounds that are not done yet, and publish the best model."""
         run, rounds = self.run, self.run.training.rounds
-        run.reporter.phase(f"federated: {run.training.model}, seed {self.seed}", rounds)
         checkpoint = self._go_on()
-        run.reporter.advance(checkpoint.number)
+        run.reporter.phase(f"federated: {run.training.model}, seed {self.seed}", rounds - checkpoint.number, "rounds")
         while checkpoint.number < rounds:
             begun = time.monotonic()
             checkpoint = self._round(checkpoint)
@@ -90,10 +89,12 @@ class Rounds:
             row = checkpoint.curve[-1]
             said = f"round {checkpoint.number} of {rounds}, validation log loss {row['log_loss']:.4f}"
             run.reporter.advance(1, said)
+            run.reporter.row(f"seed {self.seed}", _standing(checkpoint, rounds))
             run.log(
                 f"seed {self.seed}, {said}, AUC {row['auc']:.4f}, {row['users']:,} users, "
                 f"{time.monotonic() - begun:.1f} s"
             )
+        run.reporter.finish()
         run.publish(checkpoint, self.seed)
 
     def _go_on(self) -> Checkpoint:
@@ -246,3 +247,14 @@ class Rounds:
             "clients_lost": lost,
             **found,
         }
+
+
+def _standing(checkpoint: Checkpoint, rounds: int) -> dict[str, str]:
+    """How far a seed is, in words."""
+    last, best = checkpoint.curve[-1], min(checkpoint.curve[1:], key=lambda row: float(row["log_loss"]))
+    return {
+        "round": f"{checkpoint.number} of {rounds}",
+        "validation log loss": f"{last['log_loss']:.4f}",
+        "AUC": f"{last['auc']:.4f}",
+        "best so far": f"round {best['round']}, {best['log_loss']:.4f}",
+    }

@@ -50,7 +50,7 @@ class Recorder(Silent):
         self.phases: dict[str, int | None] = {}
         self.steps = 0
 
-    def phase(self, name: str, total: int | None = None) -> None:
+    def phase(self, name: str, total: int | None = None, unit: str = "") -> None:
         self.phases[name.partition(":")[0]] = total
 
     def advance(self, steps: int = 1, note: str = "") -> None:
@@ -104,7 +104,7 @@ def test_only_cells_that_are_missing_are_computed(reference: Result, tmp_path: P
     missing.unlink()
     recorder = Recorder()
     bench(experiment(tmp_path / "run", partitions=5), recorder)
-    assert (recorder.phases["validation"], recorder.phases["test"], recorder.steps) == (0, 5, 5)
+    assert (recorder.phases["validation"], recorder.phases["test"], recorder.steps) == (0, 50, 50)
     assert missing.read_bytes() == content
     assert (tmp_path / "run" / "users.parquet").read_bytes() == (reference.folder / "users.parquet").read_bytes()
 

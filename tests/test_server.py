@@ -22,6 +22,7 @@ from fedctr.progress import Silent
 from fedctr.published import Published
 from fedctr.run import Run
 from fedctr.simulation import InlineGrid
+from fedctr.standings import Standings
 from fedctr.summary import Result
 from tests.application import DATASET, MODEL, experiment, users_of
 from tests.mischief import write_module
@@ -111,7 +112,7 @@ def test_weights_travel_once_for_each_seed_to_each_of_several_workers(
     tasks = [Task(DATASET, Fractions(), "test", name, seed, (0.1,), (1,), 32) for seed in (0, 1) for name in "abcde"]
     answered = {
         task: len(replies)
-        for task, replies in server.Server(run, server.Post(grid, [1, 2, 3, 4], published)).ask(tasks)
+        for task, replies in server.Server(run, server.Post(grid, [1, 2, 3, 4], published), Standings(run)).ask(tasks)
     }
     assert answered == dict.fromkeys(tasks, 4)
     assert sorted(grid.received) == sorted((name, digest(each)) for name in grid.busy for each in published)

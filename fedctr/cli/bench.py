@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedctr.cli.options import Backend, DataSet, File, Files, RayAddress
+from fedctr.cli.options import Backend, DataSet, File, Files, Quiet, RayAddress
 from fedctr.errors import FedctrError
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def bench(
         str | None, typer.Option(help="Of a grid, only the experiments with these models, separated by commas.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a global model, fine-tune it on every user's device with every strategy, and compare.
 
@@ -85,7 +86,7 @@ def bench(
     given = {key: value for key, value in given.items() if value is not None}
     values = Experiment.read(experiment) if experiment else {}
     if experiment and is_grid(values):
-        _bench_grid(values, given, experiment, datasets, models, as_json)
+        _bench_grid(values, given, experiment, datasets, models, as_json, quiet)
         return
     for option, restricted in (("--datasets", datasets), ("--models", models)):
         if restricted is not None:
@@ -94,17 +95,17 @@ def bench(
             )
     if experiment:
         Experiment.of(values, str(experiment))
-    _bench_one(Experiment.of(values | given, "bench"), as_json)
+    _bench_one(Experiment.of(values | given, "bench"), as_json, quiet)
 
 
-def _bench_one(experiment: "Experiment", as_json: bool) -> None:
+def _bench_one(experiment: "Experiment", as_json: bool, quiet: bool) -> None:
     from fedctr.benchmark import bench as run
     from fedctr.composition import ALL
     from fedctr.progress import Terminal
     from fedctr.report.report import write_report
 
     # What a stranger's strategy prints must not get between the lines of a result.
-    with redirect_stdout(sys.stderr), Terminal() as reporter:
+    with redirect_stdout(sys.stderr), Terminal(quiet) as reporter:
         result = run(experiment, reporter)
     if as_json:
         typer.echo(json.dumps(result.summary, indent=1))
@@ -119,7 +120,13 @@ def _bench_one(experiment: "Experiment", as_json: bool) -> None:
 
 
 def _bench_grid(
-    values: dict[str, Any], given: dict[str, Any], file: Path, datasets: str | None, models: str | None, as_json: bool
+    values: dict[str, Any],
+    given: dict[str, Any],
+    file: Path,
+    datasets: str | None,
+    models: str | None,
+    as_json: bool,
+    quiet: bool,
 ) -> None:
     from fedctr.grid.keep import keep, to_json
     from fedctr.grid.plan import plan
@@ -132,7 +139,7 @@ def _bench_grid(
     chosen = plan(values, given, file)
     for key, option, wanted in (("dataset", "--datasets", datasets), ("model", "--models", models)):
         chosen = chosen if wanted is None else chosen.only(key, split_specs(wanted), option)
-    with redirect_stdout(sys.stderr), Terminal() as reporter:
+    with redirect_stdout(sys.stderr), Terminal(quiet) as reporter:
         outcomes = run(chosen, reporter)
         keep(outcomes, chosen.out)
     if as_json:

@@ -14,3 +14,4 @@ Backend = Annotated[
     str | None, typer.Option(help="ray: clients in parallel processes. inline: in this process, to debug.")
 ]
 RayAddress = Annotated[str | None, typer.Option(help="HOST:PORT of an existing Ray cluster, by default $RAY_ADDRESS.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Say nothing while it runs, but for what fails.")]

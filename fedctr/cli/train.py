@@ -1,5 +1,6 @@
 """``fedctr train``: a global model by federated rounds."""
 
+import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fedctr.cli.options import Backend, DataSet, File, Files, RayAddress
+from fedctr.cli.options import Backend, DataSet, File, Files, Quiet, RayAddress
 from fedctr.errors import FedctrError
 
 
@@ -46,6 +47,8 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="Run folder; a run that was stopped goes on after its last round.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the published rounds as JSON.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Train a global model by federated rounds of local steps on the users' devices.
 
@@ -87,14 +90,18 @@ def train(
         Training.of(values, str(training))
     resolved = Training.of(values | given, "train")
     # What a stranger's strategy prints must not get between the lines of a result.
-    with redirect_stdout(sys.stderr), Terminal() as reporter:
+    with redirect_stdout(sys.stderr), Terminal(quiet) as reporter:
         result = run(resolved, reporter)
-    for row in result.best().itertuples():
-        typer.echo(
-            f"seed {row.seed}: round {row.round} of {resolved.rounds} is published, "
-            f"validation log loss {row.log_loss:.4f}, AUC {row.auc:.4f}"
-        )
-    typer.echo(f"Run folder: {result.folder}")
-    typer.echo(f"Report: {write_report(result.folder)}")
+    report = write_report(result.folder)
+    if as_json:
+        typer.echo(json.dumps({"folder": str(result.folder), "published": result.best().to_dict("records")}, indent=1))
+    else:
+        for row in result.best().itertuples():
+            typer.echo(
+                f"seed {row.seed}: round {row.round} of {resolved.rounds} is published, "
+                f"validation log loss {row.log_loss:.4f}, AUC {row.auc:.4f}"
+            )
+        typer.echo(f"Run folder: {result.folder}")
+        typer.echo(f"Report: {report}")
     if result.complaint:
         raise FedctrError(result.complaint)

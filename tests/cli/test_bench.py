@@ -59,12 +59,30 @@ def test_json_is_all_that_reaches_standard_output_on_ray(tmp_path: Path, referen
     assert ended.returncode == 0
     assert ended.stdout == (tmp_path / "out" / "summary.json").read_text()
     assert json.loads(ended.stdout) == reference.summary
-    assert ended.stderr.splitlines() == [
+    told = ended.stderr.splitlines()
+    assert told[:5] == [
         *(f"cloud: {MODEL}, seed {seed}" for seed in (0, 1)),
         *("clients", "validation: 2 strategies x 2 seeds", "test: 3 strategies x 2 seeds"),
     ]
+    entries = reference.summary["strategies"]
+    assert sorted(line.partition(", vs")[0] for line in told[5:]) == sorted(
+        f"{spec}: {_tuned(entry)}user AUC {entry['auc_user_mean']:.4f}" for spec, entry in entries.items()
+    )
     assert (tmp_path / "out" / "users.parquet").read_bytes() == (reference.folder / "users.parquet").read_bytes()
     assert alive(tmp_path) == []
+
+
+def _tuned(entry: dict[str, Any]) -> str:
+    """What is told of a strategy's validation, if it was tuned."""
+    best = max((trial["auc_user_mean"] for trial in entry["validation"]), default=0.0)
+    chosen = f"{entry['learning_rate']} x {entry['epochs']}"
+    return f"tuned with {chosen}, validation AUC {best:.4f}, " if entry["validation"] else ""
+
+
+def test_quiet_leaves_the_result_and_says_nothing_else(fedctr: Fedctr) -> None:
+    code, out, err = fedctr("bench", *QUICK, "--out", "out", "--quiet")
+    assert (code, err) == (0, "")
+    assert "lr on synthetic[users=50]" in out
 
 
 def test_what_a_strategy_prints_does_not_get_into_json(fedctr: Fedctr, tmp_path: Path) -> None:

@@ -1,3 +1,4 @@
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,6 +28,16 @@ def test_the_best_round_of_every_seed_and_the_run_folder_are_printed(fedctr: Fed
             f"validation log loss {best['log_loss']:.4f}, AUC {best['auc']:.4f}"
         )
     assert err.splitlines() == ["clients", "federated: lr, seed 0", "federated: lr, seed 1"]
+
+
+def test_json_is_the_published_rounds_and_quiet_says_nothing(fedctr: Fedctr) -> None:
+    code, out, err = fedctr("train", *QUICK, "--out", "out", "--json", "--quiet")
+    assert (code, err) == (0, "")
+    found = json.loads(out)
+    assert found["folder"] == "out"
+    (best,) = found["published"]
+    rounds = pd.read_csv("out/rounds.csv").query("round > 0")
+    assert (best["seed"], best["log_loss"]) == (0, rounds["log_loss"].min())
 
 
 def test_a_model_is_trained_and_then_personalised(fedctr: Fedctr) -> None:

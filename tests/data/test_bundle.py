@@ -105,7 +105,7 @@ def test_of_a_large_file_the_progress_is_told_in_megabytes(tmp_path: Path) -> No
     told: list[tuple[str, int | None] | int] = []
 
     class Heard(Silent):
-        def phase(self, name: str, total: int | None = None) -> None:
+        def phase(self, name: str, total: int | None = None, unit: str = "") -> None:
             told.append((name, total))
 
         def advance(self, steps: int = 1, note: str = "") -> None:

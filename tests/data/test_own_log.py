@@ -97,7 +97,7 @@ class Hearer(Silent):
     def __init__(self) -> None:
         self.phases: list[str] = []
 
-    def phase(self, name: str, total: int | None = None) -> None:
+    def phase(self, name: str, total: int | None = None, unit: str = "") -> None:
         self.phases.append(name)
 
 
