@@ -23,7 +23,6 @@ from fedctr.messages import Failure, Task, WeightsWanted, digest, pack_task, unp
 from fedctr.progress import Terminal
 from fedctr.protocol import Trial, choose, validation_curve
 from fedctr.published import Published
-from fedctr.report.report import write_report
 from fedctr.run import Run
 from fedctr.standings import COLUMNS, Standings
 from fedctr.summary import conclude
@@ -330,6 +329,7 @@ def main(grid: Grid, context: Context) -> None:
             result = conclude(run)
         print(result.table(ranked=ALL in experiment.strategies))
         print(f"Run folder: {run.folder.absolute()}")
-        print(f"Report: {write_report(run.folder.absolute())}")
+        # Flower ships Python and no HTML, so the report is left to the command line.
+        print(f"To read it in a browser: fedctr report {run.folder.absolute()}")
     if result.complaint:
         raise FedctrError(result.complaint)

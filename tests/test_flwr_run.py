@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from fedctr import Experiment, bench
+from fedctr.report.report import write_report
 
 ROOT = Path(__file__).parents[1]
 DATASET, MODEL, STRATEGIES = "synthetic[users=60,items=80,samples_per_user=25]", "lr", "no-fine-tuning,fine-tuning"
@@ -49,7 +50,8 @@ def test_flowers_own_launcher_gives_the_same_rows(flower_home: Path, small_cache
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert f"Run folder: {out}" in done.stdout, done.stdout + done.stderr
-    assert f"Report: {out}/report.html" in done.stdout
+    assert f"To read it in a browser: fedctr report {out}\n" in done.stdout
+    assert write_report(out).is_file()
     alone = bench(
         Experiment(
             dataset=DATASET,
