@@ -34,6 +34,7 @@ def abtest(
     from fedctr.abtest import abtest as run
     from fedctr.online.settings import ABTest
     from fedctr.progress import Terminal
+    from fedctr.report.report import write_report
 
     given: dict[str, Any] = {
         "seed": seed,
@@ -56,3 +57,6 @@ def abtest(
         for sentence in outcome.conclusion():
             typer.echo(sentence)
         typer.echo(f"Run folder: {outcome.folder}")
+    report = write_report(outcome.folder)
+    if not as_json:
+        typer.echo(f"Report: {report}")

@@ -4,12 +4,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from fedctr.errors import FedctrError
+from fedctr.kept.abtest import ABTestRun
 from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.kept.grid import GridRun
 from fedctr.kept.run import KeptRun
 from fedctr.kept.training import FederatedRun
 
-KINDS: tuple[type[KeptRun], ...] = (BenchmarkRun, FederatedRun, GridRun)
+KINDS: tuple[type[KeptRun], ...] = (ABTestRun, BenchmarkRun, FederatedRun, GridRun)
 
 
 def kept_run(folder: Path) -> KeptRun:

@@ -36,6 +36,14 @@ def conclusion(summary: Summary) -> list[str]:
     return said + [_lift(entry) + _by_drift(entry) for entry in summary["lifts"]]
 
 
+def headline(summary: Summary) -> str:
+    """The one sentence by which the test is quoted: of the first label correction, or else of the first arm."""
+    if summary["aa"] or summary["sample_ratio_p_value"] < ALARM:
+        return conclusion(summary)[0]
+    lifts = summary["lifts"]
+    return _lift(next((entry for entry in lifts if "label-correction" in entry["arm"]), lifts[0]))
+
+
 def _alarm(summary: Summary) -> str:
     users = ", ".join(f"{entry['users']:,}" for entry in summary["arms"].values())
     return (

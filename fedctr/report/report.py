@@ -8,11 +8,13 @@ from typing import Any
 
 from fedctr.errors import FedctrError
 from fedctr.folder import write_whole
+from fedctr.kept.abtest import ABTestRun
 from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.kept.finding import kept_run
 from fedctr.kept.grid import GridRun
 from fedctr.kept.run import KeptRun
 from fedctr.kept.training import FederatedRun
+from fedctr.report.abtest import of_abtest
 from fedctr.report.bench import of_bench
 from fedctr.report.grid import of_grid
 from fedctr.report.page import Report, render
@@ -22,6 +24,7 @@ FILE = "report.html"
 
 
 _REPORTS: dict[type[KeptRun], Callable[[Any], Report]] = {
+    ABTestRun: of_abtest,
     BenchmarkRun: of_bench,
     FederatedRun: of_training,
     GridRun: of_grid,

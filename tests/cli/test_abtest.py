@@ -11,7 +11,8 @@ def test_a_test_is_run_from_its_file(fedctr: Fedctr, tmp_path: Path) -> None:
     (tmp_path / "test.toml").write_text(small_test(Path("other"), model="lr").to_toml())
     code, out, err = fedctr("abtest", "test.toml", "--out", "out")
     assert code == 0
-    assert out.splitlines()[-1] == "Run folder: out"
+    assert out.splitlines()[-2:] == ["Run folder: out", "Report: out/report.html"]
+    assert "Of label-correction against fine-tuning nothing can be said: fewer than 50 users of one of them" in out
     assert "label-correction" in out
     assert err.splitlines() == [
         "clients",

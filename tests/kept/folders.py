@@ -9,6 +9,8 @@ import pandas as pd
 import tomli_w
 
 from fedctr.comparison import BASELINES
+from fedctr.online.analysis import analyse, by_day, curves
+from fedctr.online.settings import ABTest
 from tests.test_result_table import entry
 
 Aucs = Mapping[str, Sequence[Sequence[float]]]  # strategy to the AUC of each user, for each seed
@@ -55,4 +57,23 @@ def write_train(folder: Path, log_loss: Sequence[Sequence[float]], rounds: int =
     for seed, curve in enumerate(log_loss):
         if len(curve) > rounds:
             (folder / "published" / f"seed-{seed}").mkdir(parents=True)
+    return folder
+
+
+def write_abtest(folder: Path, daily: pd.DataFrame, **summary: Any) -> Path:
+    """A finished A/B test of three arms; keys of the summary may differ."""
+    settings = ABTest(model="lr", days=int(daily["day"].max()) + 1, pre_days=7, warm_up_days=2)
+    write_claim(folder, settings.model_dump(mode="json", exclude_none=True), {"online_version": 1})
+    (folder / "days").mkdir()
+    names = [arm.name for arm in settings.arms]
+    arm = {"users": 1000, "ctr": 0.1, "clicks_per_user": 6.0, "regret": 0.2, "diverged": 0}
+    found = {
+        **{"world": "synthetic", "model": "lr", "users": 3000, "days": settings.days, "aa": False, "seed": 0},
+        "arms": dict.fromkeys(names, arm),
+        **analyse(daily, names, settings.pairs),
+        "versions": {"fedctr": "0.1.0"},
+    }
+    (folder / "summary.json").write_text(json.dumps(found | summary))
+    by_day(daily).to_parquet(folder / "days.parquet", index=False)
+    curves(daily, settings.pairs).to_parquet(folder / "curve.parquet", index=False)
     return folder

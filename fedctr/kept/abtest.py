@@ -1,0 +1,94 @@
+"""A simulated A/B test as its folder keeps it."""
+
+from functools import cached_property
+from typing import Any, ClassVar
+
+import pandas as pd
+
+from fedctr.block import Block, numbers_of
+from fedctr.errors import FedctrError
+from fedctr.folder import read_json
+from fedctr.kept.run import Curve, SingleRun
+from fedctr.online.table import block_of, caption_of
+from fedctr.online.words import headline
+
+
+class ABTestRun(SingleRun):
+    """What ``fedctr abtest`` has left."""
+
+    kind: ClassVar[str] = "abtest"
+    holds: ClassVar[tuple[str, ...]] = ("identity.json", "days")
+
+    @property
+    def dataset(self) -> str:
+        """The kind of world that it was in."""
+        return f"{self.config['world']['kind']} world"
+
+    @property
+    def finished(self) -> bool:
+        """Whether every day has been simulated."""
+        return (self.folder / "summary.json").is_file()
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """The content of ``summary.json``.
+
+        Raises:
+            FedctrError: when the test is not finished, or the file is damaged.
+        """
+        if not self.finished:
+            raise FedctrError(
+                f"{self.folder}: the A/B test is not finished; start it again with --out {self.folder} to go on"
+            )
+        summary = read_json(self.folder / "summary.json")
+        if not isinstance(summary, dict) or "lifts" not in summary:
+            raise FedctrError(f"{self.folder}/summary.json: damaged; start the test again with --out {self.folder}")
+        return summary
+
+    def frame(self, name: str) -> pd.DataFrame:
+        """The content of ``days.parquet`` or ``curve.parquet``."""
+        file = self.folder / f"{name}.parquet"
+        try:
+            return pd.read_parquet(file)
+        except (OSError, ValueError) as error:
+            raise FedctrError(f"{file}: cannot be read ({' '.join(str(error).split())})") from None
+
+    def headline(self) -> str:
+        """What it says of the arm that it is about."""
+        if self.finished:
+            return headline(self.summary)
+        done = len(list((self.folder / "days").glob("day*")))
+        days = sum(self.config[name] for name in ("warm_up_days", "pre_days", "days"))
+        return f"not finished: {done} of {days} days"
+
+    def figures(self) -> dict[str, float]:
+        """Of each arm what it came to, and its lifts."""
+        return {
+            f"{row['arm']}/{name}": float(value)
+            for row in self.rows()
+            for name, value in row.items()
+            if name != "arm" and value is not None
+        }
+
+    def curves(self) -> dict[str, Curve]:
+        """Of each arm the CTR of every day of the test; of each comparison the lift of CTR up to it."""
+        days, lifts = self.frame("days"), self.frame("curve")
+        days, lifts = days[days["day"] >= 0], lifts[(lifts["metric"] == "ctr") & lifts["mean"].notna()]
+        curves: dict[str, Curve] = {}
+        for day, arm, ctr in zip(days["day"], days["arm"], days["ctr"], strict=True):
+            curves.setdefault(f"CTR/{arm}", []).append((int(day), float(ctr)))
+        for day, arm, baseline, lift in zip(*(lifts[key] for key in ("day", "arm", "baseline", "mean")), strict=True):
+            curves.setdefault(f"lift of CTR/{arm} vs {baseline}", []).append((int(day), float(lift)))
+        return curves
+
+    def rows(self) -> list[dict[str, Any]]:
+        """A row for each arm, with its lifts over every baseline."""
+        rows = {name: {"arm": name, **numbers_of(entry)} for name, entry in self.summary["arms"].items()}
+        for entry in self.summary["lifts"]:
+            found = {name: value for name, value in entry.items() if name not in ("arm", "baseline")}
+            rows[entry["arm"]] |= numbers_of(found, f"vs {entry['baseline']}.")
+        return list(rows.values())
+
+    def table(self) -> tuple[Block, str]:
+        """The arms side by side."""
+        return block_of(self.summary), caption_of(self.summary)
