@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fedctr.report.drawing import NARROW, inline, recoloured, save
 
@@ -25,7 +25,7 @@ class Text:
 
     text: str
     lead: bool = False
-    kind: str = "text"
+    kind: ClassVar[str] = "text"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
     note: str = ""
-    kind: str = "table"
+    kind: ClassVar[str] = "table"
 
     @property
     def numeric(self) -> tuple[bool, ...]:
@@ -85,7 +85,7 @@ class Figure:
     size: tuple[float, float]
     draw: Callable[["Canvas"], None]
     numbers: Table
-    kind: str = "figure"
+    kind: ClassVar[str] = "figure"
 
     @property
     def wide(self) -> bool:
@@ -120,9 +120,9 @@ class Picture:
     title: str
     caption: str
     drawn: str
-    wide: bool = True
-    numbers: None = None
-    kind: str = "figure"
+    wide: ClassVar[bool] = True
+    numbers: ClassVar[None] = None
+    kind: ClassVar[str] = "figure"
 
     def svg(self, report: int) -> str:
         """As a part of the page on which its report has this number."""
@@ -140,7 +140,7 @@ class Listing:
 
     caption: str
     text: str
-    kind: str = "listing"
+    kind: ClassVar[str] = "listing"
 
 
 Block = Text | Table | Figure | Picture | Listing
