@@ -1,33 +1,47 @@
-"""How many users and days a test needs to find a lift, from what is known before it begins."""
+"""How many users and days a test needs to find a lift, from what is known before it begins.
+
+What a user did before the test predicts less of what it does in it the further the two are apart, for tastes change.
+The covariance of two days that are k apart is taken to be in proportion to exp(-decay * k^2): flat at first and then
+ever steeper, like that of a taste that turns at a constant rate. Where it falls more slowly, this promises less than
+there is. So it does by taking two days of the test to be as alike as two days of the pre-period.
+"""
 
 from dataclasses import dataclass
-from math import ceil, log1p
+from math import ceil, inf, log1p
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
-from scipy import stats
+from scipy import optimize, stats
 
+from fedctr.errors import FedctrError
 from fedctr.online.lift import Metric, linearised
+
+Floats = npt.NDArray[np.float64]
+FEWEST_DAYS = 4  # of a pre-period, from which on a decay can be told from noise
 
 
 @dataclass(frozen=True)
 class Traffic:
     """How a metric varies between users and from day to day.
 
-    Clicks of a user on a day, less those to be expected, are the sum of what it always does and of that day: variances
-    ``between`` and ``within``, in units of the squared mean clicks of a user on a day.
+    Clicks of a user on a day, less those to be expected, are the sum of what it does at that time and of that day:
+    variances ``between`` and ``within``, in units of the squared mean clicks of a user on a day.
 
     Attributes:
         metric: ``ctr`` or ``clicks_per_user``.
-        between: of users.
-        within: of days of one user.
+        between: covariance of two days of a user, mean over those of the pre-period.
+        within: what is left of a day's variance.
         days_before: length of the pre-period.
+        decay: of that covariance, by the square of days; infinite where the pre-period is too short to tell, and so
+            nothing is expected of it.
     """
 
     metric: Metric
     between: float
     within: float
     days_before: int
+    decay: float = 0.0
 
     @classmethod
     def measure(cls, metric: Metric, daily: pd.DataFrame, users: int) -> "Traffic":
@@ -39,31 +53,63 @@ class Traffic:
             users: in all arms, whether they came or not.
 
         Raises:
-            ValueError: when the pre-period has fewer than two days, or no click.
+            FedctrError: when the pre-period has fewer than two days, or no click.
         """
         before = daily[daily["day"] < 0]
         days = -int(before["day"].min()) if len(before) else 0
         if days < 2 or not before["clicks"].sum():
-            raise ValueError(f"a pre-period of {days} days with {before['clicks'].sum()} clicks tells too little")
+            raise FedctrError(
+                f"a pre-period of {days} days with {before['clicks'].sum()} clicks is too little to plan by; set "
+                f"pre_days to {FEWEST_DAYS} or more"
+            )
         if metric == "clicks_per_user":  # a user who does not come clicks nothing
             clicks = before["clicks"].to_numpy(np.float64)
             offset = clicks.sum() / (users * days)
         else:
             clicks, offset = linearised(metric, before["clicks"], before["impressions"]), 0.0
-        sums = np.bincount(before["user"], clicks, minlength=int(before["user"].max()) + 1)
-        # One-way analysis of variance over users x days, of which most that are not there are 0.
-        total = float((clicks**2).sum()) - users * days * offset**2
-        of_users = float((sums**2).sum()) / days - users * days * offset**2
-        within = (total - of_users) / (users * (days - 1))
-        between = max((of_users / (users - 1) - within) / days, 0.0)
+        came, place = np.unique(before["user"], return_inverse=True)
+        table = np.full((len(came), days), -offset)
+        table[place, before["day"].to_numpy() + days] += clicks
+        # Covariances of any two days, to which users who never came add as if they had been there.
+        products = (table.T @ table + (users - len(came)) * offset**2) / (users - 1)
+        lags = np.arange(1, days)
+        falling = np.array([np.diagonal(products, lag).mean() for lag in lags])
+        between = max(float(np.average(falling, weights=days - lags)), 0.0)
+        within = float(np.diagonal(products).mean()) - between
         unit = float(before["clicks"].sum() / (users * days)) ** 2
-        return cls(metric, between / unit, within / unit, days)
+        return cls(metric, between / unit, within / unit, days, _decay(falling / unit, lags))
 
     def variance(self, days: int) -> float:
         """Of one user's influence on the metric of a test, after what the pre-period predicts of it (CUPED)."""
         during = self.between + self.within / days
         before = self.between + self.within / self.days_before
-        return during - self.between**2 / before if before else during
+        return during - (self.between * self._retained(days)) ** 2 / before if before else during
+
+    def _retained(self, days: int) -> float:
+        """Covariance of a day of the test with one before it, as a share of that of two days before it."""
+        if self.decay == inf:
+            return 0.0
+        apart = np.arange(days)[:, None] + 1 + np.arange(self.days_before)
+        before = np.arange(self.days_before)
+        lags = (before[:, None] - before)[before[:, None] > before]
+        return float(np.exp(-self.decay * apart**2).mean() / np.exp(-self.decay * lags**2).mean())
+
+
+def _decay(falling: Floats, lags: npt.NDArray[np.int64]) -> float:
+    """Fitted to covariances of days that are 1, 2, ... apart; 0 where they do not fall."""
+    days = len(lags) + 1
+    if days < FEWEST_DAYS:
+        return inf
+    scale = float(np.abs(falling).mean()) or 1.0
+    (_, decay), _ = optimize.curve_fit(
+        lambda lag, level, decay: level * np.exp(-decay * lag**2),
+        lags,
+        falling / scale,
+        p0=(1.0, 0.1 / days**2),
+        sigma=(days - lags) ** -0.5,  # a lag's covariance is a mean over so many pairs
+        bounds=(0, inf),
+    )
+    return float(decay)
 
 
 def power(traffic: Traffic, lift: float, users: int, days: int, level: float = 0.95) -> float:

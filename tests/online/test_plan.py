@@ -1,29 +1,47 @@
 """What a plan promises, and whether the tests keep it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from fedctr.errors import FedctrError
 from fedctr.online.exposure import exposure
-from fedctr.online.lift import METRICS, Metric, log_lift
+from fedctr.online.lift import Metric, log_lift
 from fedctr.online.plan import Traffic, lift_found, power, users_needed
 from tests.online.visits import visits
 
-SEEDS = 200
+SEEDS = 160
+LIFT = 0.15
 
 
-@pytest.mark.parametrize("metric", METRICS)
-def test_a_planted_lift_is_found_with_the_power_that_was_promised(metric: Metric) -> None:
-    measured = Traffic.measure(metric, visits(1000, 20_000, {"a": 0}, days=1), 20_000)
-    each = users_needed(measured, lift=0.1, days=7)
-    assert power(measured, 0.1, each, 7) == pytest.approx(0.8, abs=0.002)
+@pytest.mark.parametrize(("metric", "turn"), [("ctr", 0), ("clicks_per_user", 0), ("ctr", 0.2)])
+def test_a_planted_lift_is_found_with_the_power_that_was_promised(metric: Metric, turn: float) -> None:
+    measured = Traffic.measure(metric, visits(1000, 20_000, {"a": 0}, days=1, turn=turn), 20_000)
+    each = users_needed(measured, LIFT, days=7)
+    assert power(measured, LIFT, each, 7) == pytest.approx(0.8, abs=0.002)
     found = 0
     for seed in range(SEEDS):
-        users = exposure(visits(seed, 2 * each, {"a": 0, "b": 0.1}, days=7))
-        seen = log_lift(metric, *(users[users["arm"] == arm] for arm in ("b", "a")))
-        found += seen.interval()[0] > 0
-    low, high = stats.binom.interval(0.99, SEEDS, 0.8)
-    assert low <= found <= high, (found, each)
+        users = exposure(visits(seed, 2 * each, {"a": 0, "b": LIFT}, days=7, turn=turn))
+        found += log_lift(metric, *(users[users["arm"] == arm] for arm in ("b", "a"))).interval()[0] > 0
+    assert stats.binom.ppf(0.005, SEEDS, 0.8) <= found <= 0.9 * SEEDS, (found, each)
+
+
+def test_tastes_that_turn_are_seen_before_the_test() -> None:
+    """cos(turn * k) is about exp(-turn^2 / 2 * k^2); chances, which go by its exponential, part a little faster."""
+    still, turning = (
+        Traffic.measure("ctr", visits(0, 20_000, {"a": 0}, days=0, turn=turn), 20_000) for turn in (0, 0.2)
+    )
+    assert still.decay < 0.002
+    assert turning.decay == pytest.approx(0.025, rel=0.2)
+    assert users_needed(replace(turning, decay=0.0), LIFT, 7) < 0.75 * users_needed(turning, LIFT, 7)
+
+
+def test_a_short_pre_period_promises_nothing_of_itself() -> None:
+    measured = Traffic.measure("ctr", visits(0, 2000, {"a": 0}, days_before=3), 2000)
+    assert measured.decay == np.inf
+    assert measured.variance(5) == measured.between + measured.within / 5
 
 
 def test_variances_of_users_and_days_are_told_apart() -> None:
@@ -57,6 +75,13 @@ def test_power_by_hand() -> None:
     assert power(traffic, 0.0, 1000, 10) == pytest.approx(0.05)
 
 
+def test_decay_by_hand() -> None:
+    """A day of the test is 1 and 2 days from those before it, which are 1 day apart."""
+    traffic = Traffic("ctr", between=0.2, within=0.5, days_before=2, decay=0.1)
+    retained = (np.exp(-0.1) + np.exp(-0.4)) / 2 / np.exp(-0.1)
+    assert traffic.variance(1) == pytest.approx(0.7 - (0.2 * retained) ** 2 / 0.45)
+
+
 def test_size_and_lift_are_inverse() -> None:
     traffic = Traffic("ctr", between=0.2, within=0.5, days_before=5)
     each = users_needed(traffic, lift_found(traffic, 5000, 14), 14)
@@ -67,7 +92,9 @@ def test_size_and_lift_are_inverse() -> None:
 
 def test_too_little_to_plan_by() -> None:
     daily = visits(0, 100, {"a": 0}, days_before=1)
-    with pytest.raises(ValueError, match="a pre-period of 1 days"):
+    with pytest.raises(
+        FedctrError, match=r"^a pre-period of 1 days with \d+ clicks is too little to plan by; set pre_d"
+    ):
         Traffic.measure("ctr", daily, 100)
-    with pytest.raises(ValueError, match="with 0 clicks"):
+    with pytest.raises(FedctrError, match="a pre-period of 7 days with 0 clicks"):
         Traffic.measure("ctr", visits(0, 100, {"a": 0}).assign(clicks=0), 100)
