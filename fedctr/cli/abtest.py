@@ -4,11 +4,14 @@ import json
 import sys
 from contextlib import redirect_stdout
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fedctr.cli.options import Backend, RayAddress
+
+if TYPE_CHECKING:
+    from fedctr.online.settings import ABTest
 
 
 def abtest(
@@ -22,7 +25,16 @@ def abtest(
     out: Annotated[
         Path | None, typer.Option(help="Run folder; a run that was stopped goes on after its last day.")
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print summary.json instead of the table.")] = False,
+    plan: Annotated[
+        bool,
+        typer.Option(
+            "--plan",
+            help="Simulate only the days before the test, and tell which lifts it could find; it goes on from there.",
+        ),
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print summary.json instead of the table, or with --plan plan.json.")
+    ] = False,
 ) -> None:
     """Simulate an A/B test: devices fine-tune in the night, rank by day, and learn from what they have shown.
 
@@ -31,10 +43,7 @@ def abtest(
 
     Example: fedctr abtest experiments/aa.toml --out runs/aa
     """
-    from fedctr.abtest import abtest as run
     from fedctr.online.settings import ABTest
-    from fedctr.progress import Terminal
-    from fedctr.report.report import write_report
 
     given: dict[str, Any] = {
         "seed": seed,
@@ -47,6 +56,17 @@ def abtest(
     values = ABTest.read(experiment)
     ABTest.of(values, str(experiment))
     settings = ABTest.of(values | given, "abtest")
+    if plan:
+        _plan(settings, as_json)
+    else:
+        _test(settings, as_json)
+
+
+def _test(settings: "ABTest", as_json: bool) -> None:
+    from fedctr.abtest import abtest as run
+    from fedctr.progress import Terminal
+    from fedctr.report.report import write_report
+
     # What a stranger's strategy prints must not get between the lines of a result.
     with redirect_stdout(sys.stderr), Terminal() as reporter:
         outcome = run(settings, reporter)
@@ -60,3 +80,16 @@ def abtest(
     report = write_report(outcome.folder)
     if not as_json:
         typer.echo(f"Report: {report}")
+
+
+def _plan(settings: "ABTest", as_json: bool) -> None:
+    from fedctr.abtest import plan as run
+    from fedctr.progress import Terminal
+
+    with redirect_stdout(sys.stderr), Terminal() as reporter:
+        forecast = run(settings, reporter)
+    if as_json:
+        typer.echo(json.dumps(forecast.summary, indent=1))
+    else:
+        typer.echo(forecast.table())
+        typer.echo(f"Run folder: {forecast.folder}; without --plan, --out {forecast.folder} goes on from there.")

@@ -101,15 +101,14 @@ def _decay(falling: Floats, lags: npt.NDArray[np.int64]) -> float:
     if days < FEWEST_DAYS:
         return inf
     scale = float(np.abs(falling).mean()) or 1.0
-    (_, decay), _ = optimize.curve_fit(
-        lambda lag, level, decay: level * np.exp(-decay * lag**2),
-        lags,
-        falling / scale,
-        p0=(1.0, 0.1 / days**2),
-        sigma=(days - lags) ** -0.5,  # a lag's covariance is a mean over so many pairs
-        bounds=(0, inf),
-    )
-    return float(decay)
+    weight = (days - lags) ** 0.5  # a lag's covariance is a mean over so many pairs
+
+    def residuals(parameters: Floats) -> Floats:
+        level, decay = parameters
+        return np.asarray(weight * (level * np.exp(-decay * lags**2) - falling / scale))
+
+    found = optimize.least_squares(residuals, x0=(1.0, 0.1 / days**2), bounds=(0, inf))
+    return float(found.x[1])
 
 
 def power(traffic: Traffic, lift: float, users: int, days: int, level: float = 0.95) -> float:

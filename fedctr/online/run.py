@@ -122,9 +122,13 @@ class OnlineRun(RunFolder):
         write_whole(self.day_folder(day), write)
         self.shown.append(shown)
 
-    def daily(self) -> pd.DataFrame:
-        """A row for each user and day of the pre-period and the test on which it arrived, as in ``daily.parquet``."""
-        days = range(-self.settings.pre_days, self.settings.days)
+    def daily(self, before: int | None = None) -> pd.DataFrame:
+        """A row for each user and day of the pre-period and the test on which it arrived, as in ``daily.parquet``.
+
+        Args:
+            before: the first day that is left out, at least that of the test; None for all days.
+        """
+        days = range(-self.settings.pre_days, self.settings.days if before is None else before)
         return pd.concat([pd.read_parquet(self.day_folder(day) / "visits.parquet") for day in days], ignore_index=True)
 
     def samples(self, before: int | None = None) -> Dataset:

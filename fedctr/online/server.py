@@ -18,19 +18,20 @@ from fedctr.server import StoppedError, find_clients, one_line, replies
 from fedctr.threads import single_thread
 
 
-def serve(grid: Grid, run: OnlineRun) -> None:
-    """Simulate every day that is not finished yet.
+def serve(grid: Grid, run: OnlineRun, until: int) -> None:
+    """Simulate every day before ``until`` that is not finished yet.
 
     Args:
         grid: Flower's way to the clients.
         run: the A/B test and its folder.
+        until: the day on which to stop: the first of the test, or the one after its last.
 
     Raises:
         FedctrError: when the clients do not come up, one of them fails, or the model cannot be trained.
         StoppedError: when ``run.stop`` was set.
     """
     nodes = find_clients(grid, run)
-    while not run.finished:
+    while run.next_day < until:
         stretch = run.settings.stretch(run.next_day)
         before = run.settings.published_on(stretch.start)
         published = None if before is None else run.published_before(before) or _publish(run, before)

@@ -69,6 +69,7 @@ def write_abtest(folder: Path, daily: pd.DataFrame, **summary: Any) -> Path:
     arm = {"users": 1000, "ctr": 0.1, "clicks_per_user": 6.0, "regret": 0.2, "diverged": 0}
     found = {
         **{"world": "synthetic", "model": "lr", "users": 3000, "days": settings.days, "aa": False, "seed": 0},
+        "fit": None,
         "arms": dict.fromkeys(names, arm),
         **analyse(daily, names, settings.pairs),
         "versions": {"fedctr": "0.1.0"},
