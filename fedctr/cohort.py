@@ -134,7 +134,9 @@ class Cohort:
             if not unread:
                 tables["user", field.name] = numbered.table
 
-        (rows, mask), (scored_rows, scored_mask) = (_padded(features, users, which, block) for which in ("train", part))
+        (rows, mask), (scored_rows, scored_mask) = (
+            padded_rows(features, users, which, block) for which in ("train", part)
+        )
         described = [
             (dataset.described[np.where(real, dataset.item[row] + 1, 0)], real)
             for row, real in ((rows, mask), (scored_rows, scored_mask))
@@ -213,20 +215,12 @@ class Cohort:
             seed: of what strategies draw at random.
             personal: stacked parameters in which users start from values of their own; None where there are none.
         """
-        labels, mask = repeated(self.train.labels), repeated(self.train.mask)
-        positives, samples = labels.sum(1, keepdim=True), mask.sum(1, keepdim=True).float()
-        return Local(
-            labels=labels,
-            mask=mask,
-            positives=positives,
-            samples=samples,
-            ctr=positives / samples.clamp(min=1),
-            predict=lambda: repeated(
-                self._blocks(published.model, self.stack(published.model) | (personal or {}), self.train)
-            ),
-            random=lambda stage: repeated(
-                torch.from_numpy(uniform(seed, stage, self.users)).to(labels.device)[:, None]
-            ),
+        return local_samples(
+            self.users,
+            self.train.labels,
+            self.train.mask,
+            seed,
+            lambda: self._blocks(published.model, self.stack(published.model) | (personal or {}), self.train),
         )
 
     def score(self, model: Model, parameters: Parameters) -> npt.NDArray[np.float32]:
@@ -300,7 +294,30 @@ class _Stacked(Batch):
         return self.samples.history
 
 
-def _padded(features: Features, users: Rows, part: Part, block: int) -> tuple[Rows, npt.NDArray[np.bool_]]:
+def local_samples(users: Rows, labels: Tensor, mask: Tensor, seed: int, predict: Callable[[], Tensor]) -> Local:
+    """Local samples as a strategy sees them: the users repeated up to a multiple of ``LANES``.
+
+    Args:
+        users: int64 (users,), rows of the data set.
+        labels: float32 (users, samples), 0 in the padding.
+        mask: bool (users, samples), False in the padding.
+        seed: of what strategies draw at random.
+        predict: gives the published model's logits (users, samples).
+    """
+    labels, mask = repeated(labels), repeated(mask)
+    positives, samples = labels.sum(1, keepdim=True), mask.sum(1, keepdim=True).float()
+    return Local(
+        labels=labels,
+        mask=mask,
+        positives=positives,
+        samples=samples,
+        ctr=positives / samples.clamp(min=1),
+        predict=lambda: repeated(predict()),
+        random=lambda stage: repeated(torch.from_numpy(uniform(seed, stage, users)).to(labels.device)[:, None]),
+    )
+
+
+def padded_rows(features: Features, users: Rows, part: Part, block: int) -> tuple[Rows, npt.NDArray[np.bool_]]:
     """Rows (users, samples) of a part, padded to the longest user's padded length, and where they are real."""
     starts, stops = (bound[users][:, None] for bound in features.split.bounds(part))
     # A training part has a place to spare, for histories to point at when they are shorter than others; in any part

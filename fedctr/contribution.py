@@ -13,10 +13,11 @@ from torch import Tensor
 from fedctr.adapter import Adapter
 from fedctr.cohort import Cohort, gather
 from fedctr.engine import fine_tune
+from fedctr.engines import users_together
 from fedctr.features import Features, Rows
 from fedctr.participation import Flags
 from fedctr.personal import PersonalFile, Values
-from fedctr.personalise import blamed, users_together
+from fedctr.personalise import blamed
 from fedctr.published import Published
 from fedctr.randomness import words
 from fedctr.recipe import Recipe

@@ -78,7 +78,7 @@ def fine_tune(
 
     for epoch in range(1, recipe.epochs + 1):
         shuffle = permutations(recipe.seed, f"shuffle {epoch}", cohort.users, mask)
-        order = _in_blocks(torch.from_numpy(shuffle).to(targets.device), int(steps[0]), recipe.batch_size, block)
+        order = in_blocks(torch.from_numpy(shuffle).to(targets.device), int(steps[0]), recipe.batch_size, block)
         shuffled = cohort.train.take(taking(order))
         everyone = repeated(order)
         shuffled_local, shuffled_targets = local.at(everyone), targets.gather(1, everyone.clamp(min=0))
@@ -95,7 +95,7 @@ def fine_tune(
             private = filled(model, here | tuning.weights(moved, here))
             with optimiser.forward:
                 logits = private(those.batch(shuffled.block(step * block, block, active)))
-            pulls = _pulls(strategy, tuning, moved, here, batch.mask, set(model.embeddings)) if penalised else {}
+            pulls = pulls_of(strategy, tuning, moved, here, batch.mask, set(model.embeddings)) if penalised else {}
             if plain:
                 logits.backward(cross_entropy_gradient(logits.detach(), wanted, batch.mask))
             else:
@@ -108,14 +108,14 @@ def fine_tune(
         yield origin | weights
 
 
-def _in_blocks(order: Tensor, steps: int, batch_size: int, block: int) -> Tensor:
+def in_blocks(order: Tensor, steps: int, batch_size: int, block: int) -> Tensor:
     """Places (users, samples) cut into steps, each filled up with -1 to a block: (users, steps * block)."""
     order = order[:, : steps * batch_size]
     order = F.pad(order, (0, steps * batch_size - order.shape[1]), value=-1)
     return F.pad(order.view(len(order), steps, batch_size), (0, block - batch_size), value=-1).flatten(1)
 
 
-def _pulls(
+def pulls_of(
     strategy: ClientStrategy, tuning: Tuning, moved: Parameters, origin: Parameters, mask: Tensor, tables: set[str]
 ) -> dict[str, Tensor | None]:
     """The gradient of the strategy's penalty by all that is tuned; users without samples in this step have none."""

@@ -9,14 +9,12 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from fedctr.cohort import Cohort, gather
-from fedctr.cohort_size import users_at_once
-from fedctr.data.dataset import Schema
-from fedctr.engine import working_set
+from fedctr.cohort import gather
+from fedctr.engines import Engine, engine_of
 from fedctr.features import Features, Rows
 from fedctr.holdout import Choice, Choices, chosen_of, held_out
 from fedctr.judgement import Logits, measured
-from fedctr.messages import Columns, Device, Task
+from fedctr.messages import Columns, Task
 from fedctr.published import Published
 from fedctr.scoring import trials
 from fedctr.strategy import ClientStrategy, share_held_out
@@ -25,9 +23,6 @@ Done = TypeVar("Done")
 Flags = npt.NDArray[np.bool_]
 
 MEASURED_TOGETHER = 1 << 16  # scored samples; metrics cost little more for many users than for few
-
-# By model, schema, padded length and device: what was found for one task serves the next one.
-_working_sets: dict[tuple[str, Schema, int, str], int] = {}
 
 
 class UserError(Exception):
@@ -59,7 +54,7 @@ def personalise(
         strategy: what the devices do.
         features: the users and their samples.
         task: part to score, learning rates and epochs to try.
-        cohort_size: users to fine-tune at once, None for as many as the cache holds; changes nothing but speed.
+        cohort_size: users to fine-tune at once, None for as many as suit the engine; changes nothing but speed.
         go_on: called between cohorts; what it raises ends the work.
 
     Returns:
@@ -74,11 +69,10 @@ def personalise(
     if task.device != "cpu":
         published = replace(published, model=copy.deepcopy(published.model).to(task.device))
 
-    def size(users: Rows, length: int) -> int:
-        return cohort_size or users_together(published, features, task.batch_size, task.device, users, length)
-
-    choices = dry_run(published, strategy, features, task, size, go_on=go_on)
-    work = partial(_scored, published, strategy, features, task, choices)
+    choices = dry_run(published, strategy, features, task, cohort_size=cohort_size, go_on=go_on)
+    engine = engine_of(published, strategy, features, task)
+    size = sized(engine, strategy, cohort_size)
+    work = partial(_scored, published, strategy, engine, task, choices)
     return _measured(every_cohort(work, features, task.batch_size, size, go_on=go_on))
 
 
@@ -87,8 +81,8 @@ def dry_run(
     strategy: ClientStrategy,
     features: Features,
     task: Task,
-    size: Callable[[Rows, int], int],
     *,
+    cohort_size: int | None = None,
     among: Flags | None = None,
     go_on: Callable[[], None] = lambda: None,
 ) -> Choices:
@@ -100,12 +94,23 @@ def dry_run(
     if not share:
         return Choices(features.users)
     dry, own = held_out(features, share), replace(task, part="validation")
+    engine = engine_of(published, strategy, dry, own)
+    size = sized(engine, strategy, cohort_size)
 
     def work(users: Rows) -> list[Choice]:
-        found = trials(published, strategy, dry, own, users)
+        found = trials(published, strategy, engine, own, users)
         return [Choice(each.trial, users, chosen_of(strategy, each.judged)) for each in found]
 
     return Choices(features.users, every_cohort(work, dry, task.batch_size, size, among=among, go_on=go_on))
+
+
+def sized(engine: Engine, strategy: ClientStrategy, cohort_size: int | None) -> Callable[[Rows, int], int]:
+    """How many users :func:`gather` is to put together: as many as told, or else as suit the engine."""
+
+    def size(users: Rows, length: int) -> int:
+        return cohort_size or engine.size(strategy, users, length)
+
+    return size
 
 
 def every_cohort(
@@ -141,26 +146,6 @@ def every_cohort(
         go_on()
 
 
-def users_together(
-    published: Published, features: Features, batch_size: int, device: Device, users: Rows, length: int
-) -> int:
-    """How many users of one padded length to fine-tune at once.
-
-    Args:
-        published: the model, on the device.
-        features: the users and their samples.
-        batch_size: samples in a step of fine-tuning.
-        device: where to compute.
-        users: int64 (users,), those of this length.
-        length: to which their samples are padded.
-    """
-    kind = published.spec, published.schema, length, device
-    if kind not in _working_sets:
-        few = Cohort.build(features, users[:2], "train", batch_size, published.model.reads).to(device)
-        _working_sets[kind] = working_set(published.model, few)
-    return users_at_once(_working_sets[kind], device)
-
-
 @dataclass(frozen=True, eq=False)
 class _Scored:
     """Some users' scored samples in one trial.
@@ -177,7 +162,7 @@ class _Scored:
 
 
 def _scored(
-    published: Published, strategy: ClientStrategy, features: Features, task: Task, choices: Choices, users: Rows
+    published: Published, strategy: ClientStrategy, engine: Engine, task: Task, choices: Choices, users: Rows
 ) -> list[_Scored]:
     """What some users score, in each trial by the candidate that they have chosen."""
     return [
@@ -186,7 +171,7 @@ def _scored(
             choices.take(each.trial, users, each.candidates)[each.mask],
             each.labels,
         )
-        for each in trials(published, strategy, features, task, users)
+        for each in trials(published, strategy, engine, task, users)
     ]
 
 

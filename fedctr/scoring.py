@@ -1,4 +1,4 @@
-"""What the devices of a cohort can choose from: candidate logits of the samples to score, trial by trial."""
+"""What devices can choose from: candidate logits of the samples to score, trial by trial."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from fedctr.cohort import Cohort
-from fedctr.engine import fine_tune
-from fedctr.features import Features, Rows
+from fedctr.cohort import block_of
+from fedctr.engines import Engine, Group
+from fedctr.features import Rows
 from fedctr.judgement import Judged, Logits
 from fedctr.messages import Columns, Task
 from fedctr.models.model import Model
@@ -19,7 +19,7 @@ from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.scored import Scored
 from fedctr.stacking import repeated
-from fedctr.strategy import DIVERGING, ClientStrategy, Local, overrides
+from fedctr.strategy import DIVERGING, ClientStrategy, overrides
 from fedctr.tuning import check_tuning
 
 
@@ -47,27 +47,15 @@ class Offer:
         return Judged.of(self.candidates[:, self.mask], self.labels, self.mask.sum(1))
 
 
-def trials(
-    published: Published, strategy: ClientStrategy, features: Features, task: Task, users: Rows
-) -> Iterator[Offer]:
-    """Run all trials of a task for the users of a cohort, out of :func:`gather`."""
-    cohort = Cohort.build(features, users, task.part, task.batch_size, published.model.reads).to(task.device)
-    local = cohort.local(published, task.seed)
-    count = len(users)
-    mask = cohort.scored.mask[:count].cpu().numpy()
-    labels = cohort.scored.labels[:count].cpu().numpy()[mask].astype(np.uint8)
-    columns: Columns = {
-        "user": users,
-        "samples": mask.sum(1),
-        "positives": cohort.scored.labels[:count].sum(1).long().cpu().numpy(),
-        "local_samples": local.mask[:count].sum(1).cpu().numpy(),
-        "local_positives": local.labels[:count].sum(1).long().cpu().numpy(),
-    }
+def trials(published: Published, strategy: ClientStrategy, engine: Engine, task: Task, users: Rows) -> Iterator[Offer]:
+    """Run all trials of a task for users out of :func:`gather`."""
+    group = engine.group(users, task.seed)
+    columns, mask, labels = group.columns, group.mask, group.labels[group.mask]
     rates, epochs = (task.learning_rates, task.epochs) if strategy.tunes else ((0.0,), (0,))
     for rate in rates:
         recipe = Recipe(task.seed, rate, max(epochs), task.batch_size, task.optimiser)
-        for epoch, found in candidates(published, strategy, cohort, local, recipe, epochs):
-            yield Offer(Trial(rate, epoch), columns, found[:, :count], mask, labels)
+        for epoch, found in candidates(published, strategy, group, recipe, epochs):
+            yield Offer(Trial(rate, epoch), columns, found, mask, labels)
 
 
 def check_model(strategy: ClientStrategy, model: Model) -> None:
@@ -83,70 +71,53 @@ def check_model(strategy: ClientStrategy, model: Model) -> None:
 
 
 def candidates(
-    published: Published,
-    strategy: ClientStrategy,
-    cohort: Cohort,
-    local: Local,
-    recipe: Recipe,
-    epochs: Collection[int],
+    published: Published, strategy: ClientStrategy, group: Group, recipe: Recipe, epochs: Collection[int]
 ) -> Iterator[tuple[int, Logits]]:
-    """Fine-tune the users of a cohort, and say after some epochs what each of them can choose from.
+    """Fine-tune some users, and say after some epochs what each of them can choose from.
 
     Args:
         published: the model to start from.
         strategy: its hooks.
-        cohort: the users' samples; built with ``recipe.batch_size``.
-        local: ``cohort.local(published, recipe.seed)``.
+        group: the users.
         recipe: how to fine-tune; its epochs are the last of those asked for.
         epochs: after which to say so; 0 is before the first one.
 
     Yields:
-        Each of the epochs, and float32 (candidates, users, samples) of ``cohort.scored``.
+        Each of the epochs, and float32 (candidates, users, samples) of what is scored.
 
     Raises:
         ValueError: when a hook returns NaN or a wrong shape, or no parameter is trainable.
     """
-    model, own = published.model, overrides(strategy, "candidates")
-    logits: list[Logits] = []
-
-    def after(epoch: int) -> Logits:
-        if not own:
-            return logits[-1][np.newaxis]
-        return _own_candidates(published, strategy, cohort, local, np.stack(logits))
-
-    if own or 0 in epochs:
-        logits.append(cohort.score(model, cohort.stack(model)))
-    if 0 in epochs:
-        yield 0, after(0)
-    if not recipe.epochs:
+    if not overrides(strategy, "candidates"):
+        for epoch, found in group.logits(strategy, recipe, epochs):
+            yield epoch, found[np.newaxis]
         return
-    for epoch, parameters in enumerate(fine_tune(published, strategy, cohort, local, recipe), start=1):
-        if own or epoch in epochs:
-            logits.append(cohort.score(model, parameters))
+    logits: list[Logits] = []
+    for epoch, found in group.logits(strategy, recipe, range(recipe.epochs + 1)):
+        logits.append(found)
         if epoch in epochs:
-            yield epoch, after(epoch)
+            yield epoch, _own_candidates(published, strategy, group, np.stack(logits), block_of(recipe.batch_size))
 
 
-def _own_candidates(
-    published: Published, strategy: ClientStrategy, cohort: Cohort, local: Local, logits: Logits
-) -> Logits:
+def _own_candidates(published: Published, strategy: ClientStrategy, group: Group, logits: Logits, block: int) -> Logits:
     """The strategy's, which sees a block of samples at a time, and as many users as its other hooks do.
 
     Shapes that depend on one user alone keep its bits what they are in any cohort.
     """
-    own = torch.from_numpy(logits).to(local.labels.device)
-    mask = repeated(cohort.scored.mask)
+    device, users = group.local.labels.device, len(group.mask)
+    mask = repeated(torch.from_numpy(group.mask).to(device))
 
     def represent() -> tuple[Tensor, Tensor]:
-        scored, train = cohort.represent(published.model)
+        scored, train = group.represent()
         return repeated(scored), repeated(train)
 
-    scored = Scored(torch.stack([repeated(each) for each in own]), represent)
+    own = torch.stack([repeated(each) for each in torch.from_numpy(logits).to(device)])
+    scored = Scored(own, represent)
     found = []
-    for first in range(0, mask.shape[1], cohort.block):
-        block, real = scored.block(first, cohort.block), mask[:, first : first + cohort.block]
-        found.append(_checked(strategy.candidates(block, local, published), block, real))
-    result: Logits = torch.cat(found, dim=2)[:, : len(cohort.users)].cpu().numpy()
+    for first in range(0, mask.shape[1], block):
+        part, real = scored.block(first, block), mask[:, first : first + block]
+        found.append(_checked(strategy.candidates(part, group.local, published), part, real))
+    result: Logits = torch.cat(found, dim=2)[:, :users].cpu().numpy()
     return result
 
 

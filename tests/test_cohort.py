@@ -1,3 +1,4 @@
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -15,7 +16,9 @@ from fedctr.composition import JUDGING, Composed, strategy_of
 from fedctr.data.dataset import Schema
 from fedctr.data.partition import partition
 from fedctr.engine import fine_tune, working_set
+from fedctr.engines import Engine, Stacked
 from fedctr.features import Features
+from fedctr.fused.engine import Fused, takes
 from fedctr.messages import Columns
 from fedctr.published import Published
 from fedctr.recipe import Recipe
@@ -38,7 +41,7 @@ from tests.engine import (
     world,
 )
 
-pytestmark = pytest.mark.usefixtures("one_thread")
+pytestmark = pytest.mark.usefixtures("one_thread", "cohort_engine")
 
 MODELS = (
     "lr[user_id=true]",
@@ -79,6 +82,12 @@ TRAIN = [0, 1, 32, 33, 64, 65, 5, 17, 30, 31, 2, 40, 0]
 TEST = [3, 4, 33, 1, 0, 10, 7, 32, 8, 2, 5, 64, 0]
 # So many codes that users do not have copies of whole tables.
 LARGE: dict[str, Any] = {"items": 300, "scale": 40}
+
+
+@pytest.fixture
+def cohort_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are those of the cohort engine; the compiled one has tests of its own (``fused/test_engine.py``)."""
+    monkeypatch.setattr("fedctr.engines.takes", lambda *task: False)
 
 
 @pytest.fixture(scope="module")
@@ -154,23 +163,36 @@ def test_only_the_last_cohort_of_a_padded_length_is_not_full_and_the_size_is_ask
 # ------------------------------------------------------------------------------ equal to the plain loop
 
 
+def engines_of(published: Published, strategy: ClientStrategy, features: Features, recipe: Recipe) -> Iterator[Engine]:
+    """The cohort engine, and the compiled one if it takes the model."""
+    yield Stacked(published, features, "test", recipe.batch_size, "cpu")
+    if takes(published.model, strategy, recipe.optimiser, "cpu"):
+        yield Fused(published, features, "test", recipe.batch_size)
+
+
 def assert_equal_to_the_loop(
     published: Published, strategy: ClientStrategy, features: Features, recipe: Recipe, tolerance: float = 1e-5
 ) -> None:
-    """Compare the logits of both engines after each epoch, and that tuning did something."""
+    """Compare the logits of every engine that takes the model after each epoch, and that tuning did something."""
+    engines = list(engines_of(published, strategy, features, recipe))
     moved = 0.0
     for users in gather(features, recipe.batch_size, lambda users, length: 32):
-        cohort = Cohort.build(features, users, "test", recipe.batch_size, published.model.reads)
-        tuned = fine_tune(published, strategy, cohort, cohort.local(published, recipe.seed), recipe)
-        plain = [loop.fine_tune(published, strategy, features, int(user), recipe) for user in users]
-        before = cohort.score(published.model, cohort.stack(published.model))
-        for parameters in tuned:
-            logits = cohort.score(published.model, parameters)
-            for row, models in enumerate(plain):
-                expected = loop.score(next(models), features, int(users[row]), "test")
-                np.testing.assert_allclose(logits[row, : len(expected)], expected, rtol=0, atol=tolerance)
-            moved = max(moved, float(np.abs(logits - before).max(initial=0)))
-        assert all(next(models, None) is None for models in plain)
+        plain = [
+            [
+                loop.score(model, features, int(user), "test")
+                for model in loop.fine_tune(published, strategy, features, int(user), recipe)
+            ]
+            for user in users
+        ]
+        for engine in engines:
+            group = engine.group(users, recipe.seed)
+            (_, before), *after = group.logits(strategy, recipe, range(recipe.epochs + 1))
+            assert [epoch for epoch, _ in after] == list(range(1, recipe.epochs + 1))
+            for epoch, logits in after:
+                for row, expected in enumerate(plain):
+                    found = logits[row, group.mask[row]]
+                    np.testing.assert_allclose(found, expected[epoch - 1], rtol=0, atol=tolerance)
+                moved = max(moved, float(np.abs(logits - before).max(initial=0)))
     assert moved > 100 * tolerance
 
 
@@ -240,12 +262,13 @@ def test_any_widths_and_batch_size_are_equal_to_the_plain_loop(model: str, batch
 def test_untuned_logits_are_those_of_the_published_model(model: str, features: Features) -> None:
     published = publish(model, features.dataset.schema)
     own = Features.build(features.dataset, features.split, features.users, published.model.history_length)
-    for users in gather(own, 32, lambda users, length: 32):
-        cohort = Cohort.build(own, users, "test", 32)
-        logits = cohort.score(published.model, cohort.stack(published.model))
-        for row, user in enumerate(users):
-            expected = loop.score(published.model, own, int(user), "test")
-            np.testing.assert_allclose(logits[row, : len(expected)], expected, rtol=0, atol=1e-5)
+    for engine in engines_of(published, FineTuning(), own, Recipe(0, 0.0, 0)):
+        for users in gather(own, 32, lambda users, length: 32):
+            group = engine.group(users, 0)
+            ((_, logits),) = group.logits(FineTuning(), Recipe(0, 0.0, 0), [0])
+            for row, user in enumerate(users):
+                expected = loop.score(published.model, own, int(user), "test")
+                np.testing.assert_allclose(logits[row, group.mask[row]], expected, rtol=0, atol=1e-5)
 
 
 class Spy(ClientStrategy):

@@ -141,7 +141,7 @@ def test_cohorts_are_as_large_as_the_cache_holds_unless_told(
         asked.append(working_set)
         return 2
 
-    monkeypatch.setattr("fedctr.personalise.users_at_once", two)
+    monkeypatch.setattr("fedctr.engines.users_at_once", two)
     calls: list[int] = []
     found = in_order([personalise(published, FineTuning(), features, task(), go_on=lambda: calls.append(1))])
     assert len(asked) == 2  # once for each padded length

@@ -9,17 +9,19 @@ import torch
 from torch import Tensor
 
 from fedctr import loop
-from fedctr.cohort import Cohort, gather
+from fedctr.cohort import gather
 from fedctr.data.dataset import Dataset
 from fedctr.data.reading import Reading
-from fedctr.data.split import Split
+from fedctr.data.split import Fractions, Split
 from fedctr.data.synthetic import Synthetic
+from fedctr.engines import Group, engine_of
 from fedctr.features import Features, Rows
+from fedctr.messages import Task
 from fedctr.models.model import models
 from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.scoring import candidates
-from fedctr.strategy import ClientStrategy, Local
+from fedctr.strategy import ClientStrategy
 
 TOLERANCE = 1e-5  # between the two engines, relative to logits above 1
 RECIPE = Recipe(seed=7, learning_rate=0.05, epochs=2)
@@ -29,7 +31,7 @@ _TEST_SAMPLES = 8
 _TOGETHER = 64  # users in a cohort: all of one padded length
 
 Logits = list[npt.NDArray[np.float32]]
-_Group = tuple[Rows, Cohort, Local]
+_Group = tuple[Rows, Group]
 
 
 def world(history_length: int = 4) -> Features:
@@ -61,7 +63,7 @@ def rules(strategy: ClientStrategy, published: Published, features: Features) ->
     Raises:
         Exception: whatever a hook of the strategy, or the model, raises.
     """
-    groups = _groups(published, features, _TOGETHER)
+    groups = _groups(published, strategy, features, _TOGETHER)
     before = [value.clone() for _, value in _given(published, groups)]
     together = _scores(strategy, published, groups)
     yield "gives finite scores", _different(features, together, lambda one, _: not np.isfinite(one).all(), together)
@@ -69,11 +71,11 @@ def rules(strategy: ClientStrategy, published: Published, features: Features) ->
     yield "leaves what it is given as it was", f"{changed[0]} was changed in place; change a clone" if changed else ""
     again = _scores(strategy, published, groups)
     yield "does the same when it is run again", _different(features, together, _unequal, again)
-    alone = _scores(strategy, published, _groups(published, features, 1))
+    alone = _scores(strategy, published, _groups(published, strategy, features, 1))
     yield "treats each user as if it were alone, to the bit", _different(features, together, _unequal, alone)
     plain = [loop.candidates(published, strategy, features, user, RECIPE, "test") for user in features.users]
     yield "agrees with the plain loop over users", _different(features, together, far, plain)
-    blind = _scores(strategy, published, _groups(published, _flipped(features), _TOGETHER))
+    blind = _scores(strategy, published, _groups(published, strategy, _flipped(features), _TOGETHER))
     yield "reads no label of the test part", _different(features, together, _unequal, blind)
 
 
@@ -82,19 +84,18 @@ def far(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> bool:
     return bool((np.abs(one - other) > TOLERANCE * np.maximum(1, np.abs(one))).any())
 
 
-def _groups(published: Published, features: Features, at_once: int) -> list[_Group]:
-    groups = []
-    for users in gather(features, RECIPE.batch_size, lambda group, length: at_once):
-        cohort = Cohort.build(features, users, "test", RECIPE.batch_size, published.model.reads)
-        groups.append((users, cohort, cohort.local(published, RECIPE.seed)))
-    return groups
+def _groups(published: Published, strategy: ClientStrategy, features: Features, at_once: int) -> list[_Group]:
+    task = Task("", Fractions(), "test", "", RECIPE.seed, (), (), RECIPE.batch_size)
+    engine = engine_of(published, strategy, features, task)
+    together = gather(features, RECIPE.batch_size, lambda group, length: at_once)
+    return [(users, engine.group(users, RECIPE.seed)) for users in together]
 
 
 def _given(published: Published, groups: list[_Group]) -> Iterator[tuple[str, Tensor]]:
     """Everything that hooks see before tuning, by name."""
-    for _, _, local in groups:
+    for _, group in groups:
         for name in ("labels", "mask", "positives", "samples", "ctr", "published_logits"):
-            yield f"local.{name}", getattr(local, name)
+            yield f"local.{name}", getattr(group.local, name)
     yield from ((f"the published {name}", value.detach()) for name, value in published.model.named_parameters())
 
 
@@ -103,13 +104,12 @@ def _moved(value: Tensor, before: Tensor) -> bool:
 
 
 def _scores(strategy: ClientStrategy, published: Published, groups: list[_Group]) -> Logits:
-    """What every user can choose from in the test part, (candidates, samples), by the cohort engine."""
+    """What every user can choose from in the test part, (candidates, samples), by the engine that would do it."""
     recipe = RECIPE if strategy.tunes else replace(RECIPE, epochs=0)
     found: dict[int, npt.NDArray[np.float32]] = {}
-    for users, cohort, local in groups:
-        ((_, logits),) = candidates(published, strategy, cohort, local, recipe, (recipe.epochs,))
-        mask = cohort.scored.mask.numpy()
-        found |= {int(user): logits[:, row, mask[row]] for row, user in enumerate(users)}
+    for users, group in groups:
+        ((_, logits),) = candidates(published, strategy, group, recipe, (recipe.epochs,))
+        found |= {int(user): logits[:, row, group.mask[row]] for row, user in enumerate(users)}
     return [found[user] for user in sorted(found)]
 
 
@@ -127,7 +127,8 @@ def _different(
             of = (
                 f"the user with {end - start} local samples, {features.dataset.label[start:end].sum()} of them positive"
             )
-            gap = np.abs(one - other).max()
+            with np.errstate(invalid="ignore"):  # infinite less infinite
+                gap = np.abs(one - other).max()
             return f"logits of {of} differ by up to {gap:.3g}" if gap > 0 else f"logits of {of} are not finite"
     return ""
 

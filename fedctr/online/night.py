@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from fedctr.data.split import Fractions
+from fedctr.engines import engine_of
 from fedctr.features import Features, Rows
 from fedctr.holdout import Choices
 from fedctr.messages import Task
-from fedctr.personalise import dry_run, every_cohort, users_together
+from fedctr.personalise import dry_run, every_cohort, sized
 from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.scoring import Offer, trials
@@ -54,7 +55,7 @@ def scores(
         features: what they hold; test parts of equal length.
         recipe: how they fine-tune.
         among: bool, for every user of the data set whether it is wanted.
-        cohort_size: users to fine-tune at once, None for as many as the cache holds; changes nothing but speed.
+        cohort_size: users to fine-tune at once, None for as many as suit the engine; changes nothing but speed.
         go_on: called between cohorts; what it raises ends the work.
 
     Yields:
@@ -75,13 +76,12 @@ def scores(
         optimiser=recipe.optimiser,
     )
 
-    def size(users: Rows, length: int) -> int:
-        return cohort_size or users_together(published, features, recipe.batch_size, "cpu", users, length)
-
-    choices = dry_run(published, strategy, features, task, size, among=among, go_on=go_on)
+    choices = dry_run(published, strategy, features, task, cohort_size=cohort_size, among=among, go_on=go_on)
+    engine = engine_of(published, strategy, features, task)
+    size = sized(engine, strategy, cohort_size)
 
     def work(users: Rows) -> list[Scores]:
-        return [_taken(each, users, choices, strategy) for each in trials(published, strategy, features, task, users)]
+        return [_taken(each, users, choices, strategy) for each in trials(published, strategy, engine, task, users)]
 
     yield from every_cohort(work, features, recipe.batch_size, size, among=among, go_on=go_on)
 

@@ -1,0 +1,194 @@
+"""The compiled engine: private copies of a model, fine-tuned and scored one user after the other.
+
+It takes every model whose forward pass :mod:`fedctr.fused.recording` can record, and every strategy that tunes the
+model's own parameters, with plain gradient descent on the CPU; :mod:`fedctr.engine` does the rest. Where a strategy has
+a loss, logits or a penalty of its own, these are computed in PyTorch, at every step of some users at once
+(:mod:`fedctr.fused.stepwise`).
+"""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from fedctr.cohort import Cohort, block_of, local_samples, padded_length
+from fedctr.data.split import Part
+from fedctr.features import Features, Rows
+from fedctr.fused import kernel
+from fedctr.fused.kernel import Flags, People, Training
+from fedctr.fused.layout import Layout, Most
+from fedctr.fused.people import Samples
+from fedctr.fused.plan import Integers
+from fedctr.fused.recording import recording_of
+from fedctr.fused.stepwise import Stepwise
+from fedctr.judgement import Logits
+from fedctr.messages import Columns, Device
+from fedctr.models.model import Model
+from fedctr.published import Published
+from fedctr.randomness import permutations
+from fedctr.recipe import Optimiser, Recipe
+from fedctr.strategy import ClientStrategy, Local, overrides, soft_labels
+from fedctr.tuning import Tuning
+
+TOGETHER = 1 << 16  # places for the samples of users that are collected at once
+STEPWISE = 64  # users at most whose steps go side by side
+
+
+def takes(model: Model, strategy: ClientStrategy, optimiser: Optimiser, device: Device) -> bool:
+    """Whether the compiled engine does the work."""
+    common = device == "cpu" and optimiser == "sgd" and not overrides(strategy, "adapter")
+    return common and recording_of(model) is not None
+
+
+def goes_stepwise(strategy: ClientStrategy) -> bool:
+    """Whether PyTorch has a part in every step."""
+    return any(overrides(strategy, hook) for hook in ("loss", "logits", "penalty"))
+
+
+class Fused:
+    """A published model that :func:`takes` says yes to, for the users of a partition.
+
+    Args:
+        published: the model.
+        features: the users and their samples.
+        part: what is scored.
+        batch_size: samples in a step of fine-tuning.
+    """
+
+    def __init__(self, published: Published, features: Features, part: Part, batch_size: int) -> None:
+        recording, block = recording_of(published.model), block_of(batch_size)
+        assert recording is not None
+        train, scored = (
+            [bound[features.users.start : features.users.stop] for bound in features.split.bounds(which)]
+            for which in ("train", part)
+        )
+        clicks = np.subtract(*np.searchsorted(features.histories.clicked, train[::-1]))
+        places = [
+            int(padded_length(stops - starts + spare, block).max(initial=0))
+            for (starts, stops), spare in ((train, 1), (scored, 0))
+        ]
+        most = Most(block, int(clicks.max(initial=0)), *places)
+        self.layout = Layout.of(published.model, published.schema, recording, most)
+        self.bench, self.one = self.layout.bench(), self.layout.devices(1)
+        self.published, self.batch_size = published, batch_size
+        self.features, self.part = features, part
+
+    def size(self, strategy: ClientStrategy, users: Rows, length: int) -> int:
+        """As many as it takes for the rest to cost little beside the kernel."""
+        most = max(TOGETHER // length, 1)
+        return min(most, STEPWISE) if goes_stepwise(strategy) else most
+
+    def group(self, users: Rows, seed: int) -> "FusedGroup":
+        """Collect the samples of users."""
+        return FusedGroup(self, Samples.of(self.features, users, self.part, self.batch_size, self.layout.columns), seed)
+
+
+@dataclass(frozen=True, eq=False)
+class FusedGroup:
+    """Some users of one padded length.
+
+    Attributes:
+        engine: what computes them.
+        samples: theirs.
+        seed: of what strategies draw at random.
+    """
+
+    engine: Fused
+    samples: Samples
+    seed: int
+
+    @property
+    def columns(self) -> Columns:
+        """What is known of each user."""
+        return {
+            "user": self.samples.users,
+            "samples": self.samples.people.scored,
+            "positives": (self.labels * self.mask).sum(1, dtype=np.int64),
+            "local_samples": self.samples.people.held,
+            "local_positives": self.samples.labels.sum(1).astype(np.int64),
+        }
+
+    @cached_property
+    def local(self) -> Local:
+        """What their devices hold, as a strategy sees it."""
+        labels, mask = torch.from_numpy(self.samples.labels), torch.from_numpy(self.samples.mask)
+        return local_samples(self.samples.users, labels, mask, self.seed, self._predicted)
+
+    @property
+    def mask(self) -> Flags:
+        """Where there are samples to be scored, (users, samples)."""
+        return self.samples.scored_mask
+
+    @property
+    def labels(self) -> npt.NDArray[np.uint8]:
+        """Of these, (users, samples)."""
+        return self.samples.scored_labels
+
+    def logits(self, strategy: ClientStrategy, recipe: Recipe, epochs: Collection[int]) -> Iterator[tuple[int, Logits]]:
+        """Fine-tune, and score after some epochs."""
+        layout, samples = self.engine.layout, self.samples
+        kept = np.array([epoch in epochs for epoch in range(recipe.epochs + 1)])
+        if not recipe.epochs:
+            yield from zip(np.flatnonzero(kept).tolist(), self._published(samples.people)[np.newaxis], strict=True)
+            return
+        tuning = Tuning.of(strategy, dict(self.engine.published.model.named_parameters()), recipe.seed)
+        training = layout.training(tuning.parameters, recipe.learning_rate)
+        targets = torch.where(self.local.mask, soft_labels(strategy, self.local, self.engine.published), 0.0)
+        orders = np.stack(
+            [
+                permutations(recipe.seed, f"shuffle {epoch}", samples.users, samples.mask)
+                for epoch in range(1, recipe.epochs + 1)
+            ]
+        )
+        if goes_stepwise(strategy):
+            steps = Stepwise(
+                layout, self.engine.bench, self.engine.published, samples, self.local, strategy, tuning, training
+            )
+            for epoch, _ in enumerate(steps.epochs(recipe, orders, targets)):
+                if kept[epoch]:
+                    yield epoch, steps.score(samples.people)
+        else:
+            labels = targets[: len(samples.users)].contiguous().numpy()
+            found = self._one_by_one(samples.people, training, kept, orders, labels)
+            yield from zip(np.flatnonzero(kept).tolist(), found, strict=True)
+
+    def represent(self) -> tuple[Tensor, Tensor]:
+        """The published model's penultimate layer, in PyTorch."""
+        engine, users = self.engine, self.samples.users
+        model = engine.published.model
+        cohort = Cohort.build(engine.features, users, engine.part, engine.batch_size, model.reads)
+        scored, train = cohort.represent(model)
+        return scored[: len(users)], train[: len(users)]
+
+    def _one_by_one(
+        self,
+        people: People,
+        training: Training,
+        kept: Flags,
+        orders: Integers,
+        targets: npt.NDArray[np.float32],
+    ) -> Logits:
+        """Logits (times of scoring, users, samples); see :func:`fedctr.fused.kernel.fine_tune`."""
+        engine, found = self.engine, np.zeros((int(kept.sum()), *people.asked.shape), dtype=np.float32)
+        rows = engine.layout.rows(self.samples.mask.shape[1])
+        kernel.fine_tune(
+            engine.layout.plan, people, rows, engine.one, engine.bench, training, kept, engine.batch_size, orders,
+            targets, found,
+        )  # fmt: skip
+        return found
+
+    def _published(self, people: People) -> Logits:
+        """The published model's logits of the samples that are asked for, float32 (users, samples)."""
+        no_steps, no_targets = np.zeros((0, 1, 1), dtype=np.int64), np.zeros((1, 1), dtype=np.float32)
+        training = self.engine.layout.training((), 0.0)
+        found: Logits = self._one_by_one(people, training, np.array([True]), no_steps, no_targets)[0]
+        return found
+
+    def _predicted(self) -> Tensor:
+        """The published model's logits of the local samples, float32 (users, samples)."""
+        people = self.samples.people
+        return torch.from_numpy(self._published(people._replace(asked=people.local, scored=people.held)))

@@ -1,0 +1,214 @@
+"""Where each of a model's values, parameters and fields has its place."""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
+
+import numpy as np
+from torch import Tensor
+
+from fedctr.data.dataset import Field, Schema, slices
+from fedctr.fused.kernel import Bench, Devices, Training
+from fedctr.fused.plan import READS_PARAMETERS, READS_VALUES, ROOM, Integers, Plan
+from fedctr.fused.products import PADDED, Floats
+from fedctr.fused.recording import Recording
+from fedctr.models.layers import Side
+from fedctr.models.model import Model
+from fedctr.stacking import Parameters
+
+
+def padded(size: int) -> int:
+    """The next multiple of ``PADDED``."""
+    return -(-size // PADDED) * PADDED
+
+
+def tuned_rows(side: Side, field: Field, places: int) -> int:
+    """Rows of a field's tables that samples at so many places may need."""
+    return padded(min(field.cardinality, field.values * (places if side == "item" else 1)))
+
+
+@dataclass(frozen=True)
+class Most:
+    """What a device has room for.
+
+    Attributes:
+        samples: of a step.
+        clicks: that these read.
+        train: places of the training part.
+        scored: places of the scored part.
+    """
+
+    samples: int
+    clicks: int
+    train: int
+    scored: int
+
+    def room(self, side: Side, field: Field) -> int:
+        """Rows of a field's tables."""
+        scored = self.scored * field.values if side == "item" else 0
+        return tuned_rows(side, field, self.train) + min(field.cardinality, scored)
+
+
+@dataclass(frozen=True, eq=False)
+class Layout:
+    """The places of a model's values, parameters and fields.
+
+    Attributes:
+        plan: for the kernel.
+        most: what there is room for.
+        shapes: of the parameters, by their names.
+        tables: names of those that are tables.
+        fields: that the model reads, with their sides.
+        columns: which of an item's and of a user's codes the model reads.
+        values: floats for all values.
+        weights: floats for all weights of a device.
+        codes: how many of all fields there are.
+    """
+
+    plan: Plan
+    most: Most
+    shapes: dict[str, tuple[int, ...]]
+    tables: set[str]
+    fields: list[tuple[Side, Field]]
+    columns: tuple[Integers, Integers]
+    values: int
+    weights: int
+    codes: int
+
+    @classmethod
+    def of(cls, model: Model, schema: Schema, recording: Recording, most: Most) -> "Layout":
+        """Lay out a model's recording."""
+        both: tuple[tuple[Side, tuple[Field, ...]], ...] = ("item", schema.item_fields), ("user", schema.user_fields)
+        fields = [
+            (side, field, where)
+            for side, all_fields in both
+            for field, where in slices(all_fields)
+            if (side, field.name) in model.reads
+        ]
+        numbers = {(side, field.name): number for number, (side, field, _) in enumerate(fields)}
+        rooms = [most.room(side, field) for side, field, _ in fields]
+        counts = [field.values for _, field, _ in fields]
+        cardinalities = [field.cardinality for _, field, _ in fields]
+        values, size = [], 0
+        for value in recording.values:
+            rows = padded((1, most.samples, most.clicks)[value.kind])
+            step = rows if value.across else padded(value.width)
+            values.append([value.kind, value.width, size, step, value.across])
+            size += padded(value.width) * rows
+
+        parameters: dict[str, list[int]] = {}
+        published, weights = [], 0
+        dense = {name: value for name, value in model.named_parameters() if name not in model.embeddings}
+        for name, weight in dense.items():
+            matrix = weight.detach().numpy().reshape(-1, weight.shape[-1])
+            stride = padded(matrix.shape[1])
+            parameters[name] = [weights, matrix.shape[1], stride, weights, -1]
+            published.append(np.pad(matrix, ((0, 0), (0, stride - matrix.shape[1]))).ravel())
+            weights += len(matrix) * stride
+        source = end_of_dense = weights
+        for name, table in model.embeddings.items():
+            number, length = numbers[table.side, table.field], table.weight.shape[1]
+            parameters[name] = [weights, length, length, source, number]
+            published.append(table.weight.detach().numpy().ravel())
+            source += table.weight.numel()
+            weights += padded(rooms[number] * length)
+
+        shapes = {name: tuple(value.shape) for name, value in model.named_parameters()}
+        plan = Plan(
+            _matrix(recording.operations, 8),
+            _matrix(values, 5),
+            _matrix([parameters[name] for name in shapes], 5),
+            _matrix(zip(_before(counts), counts, _before(cardinalities), rooms, _before(rooms), strict=True), 5),
+            recording.logits,
+            np.concatenate([*published, np.zeros(0, dtype=np.float32)]),
+            end_of_dense,
+        )
+
+        def columns_of(wanted: Side) -> Integers:
+            ranges = [np.arange(where.start, where.stop) for side, _, where in fields if side == wanted]
+            return np.concatenate([np.zeros(0, dtype=np.int64), *ranges])
+
+        columns = columns_of("item"), columns_of("user")
+        sides = [(side, field) for side, field, _ in fields]
+        return cls(plan, most, shapes, set(model.embeddings), sides, columns, size, weights, sum(cardinalities))
+
+    def rows(self, places: int) -> Integers:
+        """How many rows of each field's tables training may need, int64 (fields,).
+
+        Args:
+            places: to which the training parts are padded; so it is the same whoever else is there.
+        """
+        return np.array([tuned_rows(side, field, places) for side, field in self.fields], dtype=np.int64)
+
+    def training(self, names: Collection[str], rate: float) -> Training:
+        """How to move the parameters of these names along their gradients, by steps of a size."""
+        trained = np.array([name in names for name in self.shapes])
+        moved, wanted = np.zeros((2, len(self.plan.values)), dtype=bool)
+        wanted[self.plan.logits] = True
+        for operation in self.plan.operations:
+            parameters, values = (operation[list(reads[operation[0]])] for reads in (READS_PARAMETERS, READS_VALUES))
+            moved[operation[1]] |= trained[parameters[parameters >= 0]].any() or moved[values[values >= 0]].any()
+        for operation in self.plan.operations[::-1]:
+            values = operation[list(READS_VALUES[operation[0]])]
+            wanted[values[values >= 0]] |= wanted[operation[1]]
+        return Training(np.float32(-rate), trained, moved & wanted)
+
+    def bench(self) -> Bench:
+        """A place of work."""
+        clicks, samples = max(self.most.samples, self.most.clicks), max(self.most.train, self.most.scored)
+        return Bench(
+            np.zeros(self.codes, dtype=np.int32),
+            aligned_zeros(1, self.values)[0],
+            aligned_zeros(1, self.values)[0],
+            np.zeros((3, clicks), dtype=np.int64),
+            np.zeros((self.most.samples, 2), dtype=np.int64),
+            np.zeros(3, dtype=np.int64),
+            np.arange(samples),
+        )
+
+    def devices(self, count: int) -> Devices:
+        """Room for so many devices."""
+        fields, columns = len(self.plan.fields), sum(map(len, self.columns))
+        places = self.most.train + self.most.scored
+        return Devices(
+            aligned_zeros(count, self.weights),
+            np.zeros((count, places, columns), dtype=np.int32),
+            np.zeros((count, places, fields), dtype=np.int32),
+            np.zeros((count, int(self.plan.fields[:, ROOM].sum())), dtype=np.int32),
+            np.zeros((count, fields), dtype=np.int32),
+            np.zeros((count, fields), dtype=np.int32),
+        )
+
+    def views(self, weights: Tensor, rows: Integers) -> Parameters:
+        """Devices' weights (devices, weights) by the names of the parameters, (devices, *shape).
+
+        Args:
+            weights: as the kernel has them.
+            rows: int64 (fields,), rows of each field's tables.
+        """
+        found = {}
+        for number, (name, shape) in enumerate(self.shapes.items()):
+            begin, length, stride, _, field = self.plan.parameters[number].tolist()
+            shape = (int(rows[field]), length) if field >= 0 else shape
+            steps = (stride, 1)[-len(shape) :] if shape else ()
+            found[name] = weights.as_strided(
+                (len(weights), *shape), (weights.stride(0), *steps), weights.storage_offset() + begin
+            )
+        return found
+
+
+def aligned_zeros(rows: int, columns: int) -> Floats:
+    """Zeros float32 (rows, at least columns), each row of which begins at a multiple of 64 bytes."""
+    width = padded(columns)
+    room = np.zeros(rows * width + PADDED, dtype=np.float32)
+    first = -room.ctypes.data // room.itemsize % PADDED
+    return room[first : first + rows * width].reshape(rows, width)
+
+
+def _matrix(rows: Iterable[Iterable[int]], columns: int) -> Integers:
+    return np.array([list(row) for row in rows], dtype=np.int64).reshape(-1, columns)
+
+
+def _before(sizes: Sequence[int]) -> list[int]:
+    """Where each part begins when parts of these sizes stand one after the other."""
+    return [0, *accumulate(sizes)][:-1]

@@ -1,0 +1,64 @@
+"""What the kernel is told of a model: its values, parameters, fields and operations, as arrays of numbers."""
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Integers = npt.NDArray[np.int64]
+
+# What a value has rows for: the user, the samples of a step, or the clicks that these read.
+USER, SAMPLE, CLICK = range(3)
+
+# Columns of Plan.values: what it has rows for, how many columns, where it begins, how far it is from row to row, and
+# whether it lies across, with a row for each of its columns instead.
+KIND, WIDTH, START, STEP, ACROSS = range(5)
+
+# Columns of Plan.parameters: where it begins in a device's weights, its columns, how far it is from row to row, where
+# it begins in the published ones, and the number of its field; -1 for one that is no table.
+BEGIN, LENGTH, STRIDE, SOURCE, FIELD = range(5)
+
+# Columns of Plan.fields: first column among the codes, how many, where it begins in a list of all fields' codes, how
+# many rows of its tables a device has room for, and where it begins in a list of all fields' rows.
+FIRST, VALUES, BEFORE, ROOM, ROOM_AT = range(5)
+
+# Columns of Plan.operations: which it is, the value that it gives, and what else its function in operations.py reads.
+CODE, OUT, A, B, C, D, E, F = range(8)
+
+LOOK_UP = 0  # of table A at what there is a row for, in columns from B on
+MEAN = 1  # of the clicks A before each sample
+BESIDE = 2  # A, in columns from B on; what is the user's for every sample
+TURN = 3  # A, turned so that it lies across, or does so no more
+LAYER = 4  # A, which lies across and is turned as B, by weight C and bias D, plus E of the user; with ReLU if F
+USER_LAYER = 5  # A of the user, by weight B and bias C
+SUM = 6  # of the columns of A
+ADD = 7  # A and B, of which either may be the user's
+SHIFT = 8  # A by parameter B
+SECOND_ORDER = 9  # of A in parts of B columns, with room in value C
+
+# For each of them, the columns that name values, of which backward adds to the gradients, and parameters, which it
+# moves; -1 stands for none.
+READS_VALUES = ((), (A,), (A,), (A,), (A, E), (A,), (A,), (A, B), (A,), (A,))
+READS_PARAMETERS = ((A,), (), (), (), (C, D), (B, C), (), (), (B,), ())
+
+
+class Plan(NamedTuple):
+    """A model for the kernel.
+
+    Attributes:
+        operations: int64 (operations, 8), in the order of the forward pass.
+        values: int64 (values, 5).
+        parameters: int64 (parameters, 5).
+        fields: int64 (fields, 5).
+        logits: number of the value that holds them.
+        published: float32 (n,), all parameters: as in a device's weights, then all tables.
+        dense: how many of them are no table's.
+    """
+
+    operations: Integers
+    values: Integers
+    parameters: Integers
+    fields: Integers
+    logits: int
+    published: npt.NDArray[np.float32]
+    dense: int

@@ -1,0 +1,134 @@
+"""Fine-tuning where a hook of the strategy has a part in every step.
+
+The kernel gives the logits of a step, PyTorch their gradient, and the kernel does the rest. To spare calls of PyTorch,
+some users' steps go side by side; the hooks see users and samples in the shapes that they see in
+:mod:`fedctr.engine`, so that their arithmetic rounds alike whoever is there.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from fedctr.cohort import block_of
+from fedctr.engine import in_blocks, pulls_of
+from fedctr.fused import kernel
+from fedctr.fused.kernel import Bench, Devices, People, Training
+from fedctr.fused.layout import Layout
+from fedctr.fused.people import Samples
+from fedctr.fused.plan import Integers
+from fedctr.judgement import Logits
+from fedctr.published import Published
+from fedctr.recipe import Recipe
+from fedctr.stacking import LANES, Parameters, repeated
+from fedctr.strategy import ClientStrategy, Local, minibatch_loss, overrides
+from fedctr.tuning import Tuning
+
+
+@dataclass(frozen=True, eq=False)
+class Stepwise:
+    """Some users, each with a device.
+
+    Attributes:
+        layout: of the model.
+        bench: a place of work.
+        published: where every device starts.
+        samples: of the users, those with most steps first.
+        local: the same, as the strategy sees them.
+        strategy: its hooks.
+        tuning: what it tunes.
+        training: the same for the kernel.
+        devices: of the users.
+    """
+
+    layout: Layout
+    bench: Bench
+    published: Published
+    samples: Samples
+    local: Local
+    strategy: ClientStrategy
+    tuning: Tuning
+    training: Training
+    devices: Devices = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "devices", self.layout.devices(len(self.samples.users)))
+
+    def epochs(self, recipe: Recipe, orders: Integers, targets: Tensor) -> Iterator[None]:
+        """Fine-tune, and stop before the first epoch and after each.
+
+        Args:
+            recipe: step size, epochs and samples in a step.
+            orders: int64 (epochs, users, samples), the order to take a device's samples in.
+            targets: float32 (users, samples), soft labels, 0 in the padding; the users repeated as in ``local``.
+        """
+        plan, people, size, block = (
+            self.layout.plan,
+            self.samples.people,
+            recipe.batch_size,
+            block_of(recipe.batch_size),
+        )
+        rows = self.layout.rows(self.samples.mask.shape[1])
+        kernel.begin(plan, people, rows, self.devices, self.bench)
+        tuned = self._tuned(rows)
+        origin = {name: value.clone() for name, value in tuned.items()}
+        steps = -(-people.held // size)
+        yield
+        for order in orders:
+            places = repeated(in_blocks(torch.from_numpy(order), int(steps[0]), size, block))
+            shuffled, wanted = self.local.at(places), targets.gather(1, places.clamp(min=0))
+            for step in range(int(steps[0])):
+                active = int((steps > step).sum())
+                part = slice(step * block, (step + 1) * block)
+                batch = shuffled.block(part.start, block, -(-active // LANES) * LANES)
+                here = self._minibatch(order[:active, step * size : (step + 1) * size], step * size)
+                logits = self.score(here, block)
+                pulls = self._pulls(tuned, origin, active, batch.mask)
+                gradients = self._gradient(torch.from_numpy(logits), wanted[: len(batch.mask), part], batch)
+                kernel.descend(plan, here, self.devices, self.bench, self.training, gradients)
+                for name, pull in pulls.items():
+                    if pull is not None:
+                        tuned[name][:active].sub_(pull[:active], alpha=recipe.learning_rate)
+            yield
+
+    def score(self, people: People, room: int = 0) -> Logits:
+        """Logits float32 (users, samples) of the samples to be scored, or with room for at least so many."""
+        users, samples = people.asked.shape
+        found = np.zeros((users, max(samples, room)), dtype=np.float32)
+        kernel.score(self.layout.plan, people, self.devices, self.bench, self.training, found)
+        return found
+
+    def _minibatch(self, order: Integers, first: int) -> People:
+        """The first users, of whom the samples of a step are to be scored."""
+        people, users = self.samples.people, len(order)
+        places = np.take_along_axis(people.local[:users], order, axis=1)
+        counts = np.minimum(people.held[:users] - first, order.shape[1])
+        return people._replace(asked=places, scored=counts)
+
+    def _gradient(self, logits: Tensor, targets: Tensor, batch: Local) -> Logits:
+        """Of every user's loss, by its logits, float32 (users, samples)."""
+        logits.requires_grad_()
+        others = logits.detach()[torch.arange(len(targets) - len(logits)) % len(logits)]
+        losses = minibatch_loss(self.strategy, torch.cat([logits, others]), targets, batch, self.published)
+        (gradient,) = torch.autograd.grad(losses[: len(logits)].sum(), logits)
+        found: Logits = gradient.contiguous().numpy()
+        return found
+
+    def _tuned(self, rows: Integers) -> Parameters:
+        """The parameters that are tuned, as parts of the devices' weights; none if no penalty needs to see them."""
+        if not overrides(self.strategy, "penalty"):
+            return {}
+        views = self.layout.views(torch.from_numpy(self.devices.weights), rows)
+        return {name: views[name] for name in self.tuning.parameters}
+
+    def _pulls(self, tuned: Parameters, origin: Parameters, active: int, mask: Tensor) -> dict[str, Tensor | None]:
+        """The first users' gradients of the penalty."""
+        if not tuned:
+            return {}
+        # Never a single user: a penalty of a wrong shape could then pass for a right one.
+        users = [0, 0] if active == 1 else slice(active)
+        moved = {name: value[users].detach().requires_grad_() for name, value in tuned.items()}
+        here = {name: origin[name][users] for name in tuned}
+        return pulls_of(self.strategy, self.tuning, moved, here, mask, self.layout.tables)

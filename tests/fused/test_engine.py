@@ -1,0 +1,94 @@
+"""The compiled engine; that it equals the plain loop is in ``test_cohort.py``, for every strategy and model."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from fedctr.cohort import gather
+from fedctr.composition import strategy_of
+from fedctr.data.partition import partition
+from fedctr.engines import Stacked, engine_of
+from fedctr.features import Features
+from fedctr.fused import kernel
+from fedctr.fused.engine import Fused
+from fedctr.recipe import Recipe
+from fedctr.strategy import ClientStrategy
+from strategies.fine_tuning import FineTuning
+from strategies.head_only import HeadOnly
+from tests.engine import Everything, cut, features_of, in_order, publish, rows, task, world
+from tests.test_cohort import LARGE, TEST, TRAIN, assert_same_bits
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+MODELS = (
+    "lr[user_id=true]",
+    "ncf[embedding=5,hidden=[13,7]]",
+    "wide-deep[hidden=[32,16],history=5]",
+    "deepfm[embedding=5,hidden=[13,7],history=3]",
+    "fm[embedding=5,history=3]",
+)
+
+
+@pytest.mark.parametrize("options", [{}, LARGE], ids=["small", "large"])
+@pytest.mark.parametrize("model", MODELS)
+@pytest.mark.parametrize("strategy", [FineTuning(), Everything()], ids=lambda strategy: strategy.name)
+def test_the_rows_are_the_same_bits_for_any_groups_and_partitions(
+    model: str, options: dict[str, Any], strategy: ClientStrategy
+) -> None:
+    dataset = world([a + b for a, b in zip(TRAIN, TEST, strict=True)], **options)
+    published, parts = publish(model, dataset.schema), cut(dataset, TRAIN)
+    features = Features.build(dataset, parts, range(dataset.users), published.model.history_length)
+    todo = task(batch_size=20)
+    whole = rows(published, strategy, features, todo)
+    assert whole["user"].tolist() == list(range(dataset.users))
+    assert len(np.unique(whole["log_loss"])) > dataset.users // 2
+    for size in (1, 3):
+        assert_same_bits(rows(published, strategy, features, todo, cohort_size=size), whole, f"groups of {size}")
+    clients = [
+        Features.build(dataset, parts, partition(dataset.users, index, 5), features.histories.length)
+        for index in range(5)
+    ]
+    assert_same_bits(in_order([rows(published, strategy, own, todo) for own in clients]), whole, "5 partitions")
+
+
+def test_it_takes_what_it_can_and_the_cohort_engine_all_else() -> None:
+    features = features_of([3], [2])
+    cases: tuple[tuple[str, str, Any, Any, type], ...] = (
+        ("wide-deep", "fine-tuning", "sgd", "cpu", Fused),
+        ("wide-deep", "joint+proximal+head-only", "sgd", "cpu", Fused),
+        ("wide-deep", "low-rank", "sgd", "cpu", Stacked),
+        ("wide-deep", "fine-tuning", "adam", "cpu", Stacked),
+        ("wide-deep", "fine-tuning", "sgd", "cuda", Stacked),
+        ("dien", "fine-tuning", "sgd", "cpu", Stacked),
+    )
+    for model, spec, optimiser, device, expected in cases:
+        todo = replace(task(), optimiser=optimiser, device=device)
+        engine = engine_of(publish(model, features.dataset.schema), strategy_of(spec), features, todo)
+        assert type(engine) is expected, (model, spec, optimiser, device)
+
+
+def test_the_kernel_is_compiled_once_whatever_the_model_and_the_task() -> None:
+    features = features_of(TRAIN, TEST)
+    for model in ("lr", "ncf[hidden=[5]]", "wide-deep[hidden=[7],history=2]"):
+        for strategy in (FineTuning(), Everything(), HeadOnly()):
+            if model != "lr" or not isinstance(strategy, HeadOnly):
+                rows(publish(model, features.dataset.schema), strategy, features, task(batch_size=7))
+    functions: tuple[Any, ...] = kernel.fine_tune, kernel.begin, kernel.score, kernel.descend
+    assert [len(function.signatures) for function in functions] == [1, 1, 1, 1]
+
+
+@pytest.mark.parametrize("strategy", [FineTuning(), Everything()], ids=lambda strategy: strategy.name)
+def test_what_is_not_tuned_stays_as_published_to_the_bit(strategy: ClientStrategy) -> None:
+    """A user without samples, and a step of no size."""
+    features = features_of(TRAIN, TEST)
+    published = publish("wide-deep[hidden=[16],history=5]", features.dataset.schema)
+    engine = Fused(published, features, "test", 32)
+    for users in gather(features, 32, lambda users, length: 32):
+        group = engine.group(users, 0)
+        for rate in (0.0, 0.3):
+            (_, before), (_, after) = group.logits(strategy, Recipe(0, rate, 1), [0, 1])
+            untouched = np.full(len(users), True) if rate == 0 else np.array(TRAIN)[users] == 0
+            np.testing.assert_array_equal(before[untouched], after[untouched])
+            assert rate == 0 or (before[~untouched] != after[~untouched]).any()

@@ -1,0 +1,132 @@
+"""Which models the compiled engine takes, and what it makes of them."""
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from fedctr.data.dataset import Schema
+from fedctr.fused.layout import Layout, Most
+from fedctr.fused.plan import LAYER, TURN
+from fedctr.fused.recording import recording_of
+from fedctr.models.batch import Batch
+from fedctr.models.layers import MLP, Embeddings, Linear
+from fedctr.models.model import Model
+from tests.engine import publish, world
+
+SCHEMA = world([3, 2]).schema
+
+
+@pytest.mark.parametrize("name", ["lr", "ncf", "wide-deep", "deepfm", "fm"])
+def test_these_models_have_a_recording(name: str) -> None:
+    assert recording_of(publish(name, SCHEMA).model) is not None
+
+
+@pytest.mark.parametrize("name", ["dien", "autoint"])
+def test_these_have_none(name: str) -> None:
+    assert recording_of(publish(name, SCHEMA).model) is None
+
+
+class Odd(Model):
+    """Does something to the embedding of an item that the kernel cannot do."""
+
+    name = "odd"
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__(schema)
+        self.item = Embeddings("item", schema.item_fields, 4)
+        self.user = Embeddings("user", schema.user_fields, 4)
+        self.layer, self.square = Linear(self.item.width, 1), Linear(self.item.width, self.item.width)
+        self.deep = MLP(self.item.width, 3, 1)
+        self.bias = nn.Parameter(torch.zeros(2))
+        self.cube = nn.Parameter(torch.zeros(2, 2, 2))
+
+
+class Sigmoid(Odd):
+    def forward(self, batch: Batch) -> Tensor:
+        return self.layer(torch.sigmoid(self.item(batch.item))).squeeze(-1)  # type: ignore[no-any-return]
+
+
+class Twice(Odd):
+    """Its weight has to keep its old value until both have been through the backward pass."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.layer(self.square(self.square(self.item(batch.item)))).squeeze(-1)  # type: ignore[no-any-return]
+
+
+class Branching(Odd):
+    def forward(self, batch: Batch) -> Tensor:
+        item = self.item(batch.item)
+        return item.sum(-1) if item.sum() > 0 else -item.sum(-1)  # type: ignore[no-any-return]
+
+
+class Vectors(Odd):
+    """PyTorch would broadcast (users, samples) to a third axis."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.item(batch.item).sum(-1) + self.deep(self.item(batch.item))  # type: ignore[no-any-return]
+
+
+class User(Odd):
+    def forward(self, batch: Batch) -> Tensor:
+        return self.user(batch.user).sum(-1)  # type: ignore[no-any-return]
+
+
+class Shifted(Odd):
+    def forward(self, batch: Batch) -> Tensor:
+        return self.item(batch.item).sum(-1) + self.bias  # type: ignore[no-any-return]
+
+
+class Cubed(Odd):
+    def forward(self, batch: Batch) -> Tensor:
+        return self.item(batch.item).sum(-1)  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("model", [Sigmoid, Twice, Branching, Vectors, User, Shifted, Cubed])
+def test_a_strangers_model_that_does_something_else_has_none(model: type[Odd]) -> None:
+    assert recording_of(model(SCHEMA)) is None
+
+
+def layout_of(spec: str) -> Layout:
+    model = publish(spec, SCHEMA).model
+    recording = recording_of(model)
+    assert recording is not None
+    return Layout.of(model, SCHEMA, recording, Most(32, 10, 64, 32))
+
+
+def test_the_work_of_a_step_by_hand() -> None:
+    """Three layers, each with its weight; their inputs are turned once, and once more for the weights' gradients."""
+    layout = layout_of("wide-deep[embedding=5,hidden=[130,70],history=5]")
+    plan, training = layout.plan, layout.training(list(layout.shapes), 0.1)
+    turns, products = (plan.operations[plan.operations[:, 0] == code] for code in (TURN, LAYER))
+    widths = plan.values[:, 1]
+    # Three item fields, shown and in the mean.
+    assert [(int(widths[x]), int(widths[out])) for _, out, x, *_ in products] == [(30, 130), (130, 70), (70, 1)]
+    assert len(turns) == 4
+    # Backward, the input is turned and the logit is; what lies ready for the weights' gradients takes none.
+    assert [bool(training.needed[out]) for _, out, *_ in turns] == [True, False, False, True]
+
+
+def test_what_leads_to_no_tuned_parameter_takes_no_gradient() -> None:
+    layout = layout_of("wide-deep[embedding=5,hidden=[13,7],history=5]")
+    everything = layout.training(list(layout.shapes), 0.1)
+    last = layout.training(["deep.layers.2.weight", "deep.layers.2.bias"], 0.1)
+    none = layout.training((), 0.1)
+    assert everything.needed.sum() > last.needed.sum() > none.needed.sum() == 0
+    layers = [out for code, out, *_ in layout.plan.operations if code == LAYER]
+    assert last.needed[layers].tolist() == [False, False, True]
+    assert last.trained.sum() == 2
+
+
+def test_the_published_parameters_are_found_in_the_weights() -> None:
+    published = publish("wide-deep[embedding=5,hidden=[13,7],history=5]", SCHEMA)
+    layout = layout_of(published.spec)
+    weights = np.zeros((2, layout.weights), dtype=np.float32)
+    weights[:, : layout.plan.dense] = layout.plan.published[: layout.plan.dense]
+    views = layout.views(torch.from_numpy(weights), layout.rows(64))
+    for name, value in published.model.named_parameters():
+        if name in layout.tables:
+            assert views[name].shape[2] == value.shape[1]
+        else:
+            assert torch.equal(views[name][0], value)
+            assert torch.equal(views[name][1], value)
