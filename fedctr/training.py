@@ -8,6 +8,7 @@ from pydantic import model_validator as validator
 
 from fedctr.aggregation import Aggregation
 from fedctr.config import LOGISTICS, OnDataset, SplitTable
+from fedctr.data.reading import OnBadRow
 from fedctr.errors import FedctrError
 from fedctr.participation import Participation
 from fedctr.privacy import Privacy
@@ -19,6 +20,7 @@ class Training(OnDataset):
     Attributes:
         dataset: the data set, such as ``movielens-100k``.
         path: its official files, a folder or an archive; None for those that ``fedctr data get`` fetched.
+        on_bad_row: ``stop`` at a malformed row of the files, or ``skip`` it.
         model: the click model, such as ``din`` or ``din[embedding=16]``.
         aggregation: how the server makes a new model of a round: ``fedavg``, ``fedadam[eta=0.01]``, ``fedyogi``,
             ``fedprox[proximal_mu=0.1]``, ``fedmedian``, ``krum``, ``reptile[step=0.5]`` or ``per-fedavg[step=0.5]``.
@@ -47,6 +49,7 @@ class Training(OnDataset):
     """
 
     path: Path | None = None
+    on_bad_row: OnBadRow = "stop"
     model: str = "din"
     aggregation: str = "fedavg"
     strategy: str = "fine-tuning"

@@ -76,7 +76,7 @@ class TrainingRun(RunFolder):
                 f"strategy: {training.strategy} chooses what to score by, and in a round nothing is scored"
             )
         models.find(parse(training.model).name)
-        dataset = open_dataset(training.dataset, training.path)
+        dataset = open_dataset(training.dataset, training.path, training.on_bad_row, reporter)
         model = models.create(training.model, dataset.schema)
         personal = personal_of(training.personal, model, training.model)
         parameters = dict(model.named_parameters())

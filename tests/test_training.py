@@ -12,6 +12,7 @@ from fedctr.training import Training
 EVERY_KEY = """
 dataset = "synthetic[users=50]"
 path = "files.zip"
+on_bad_row = "skip"
 model = "lr"
 aggregation = "fedprox[proximal_mu=0.5]"
 strategy = "label-correction"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedctr.cli.options import Backend, DataSet, File, Files, Quiet, RayAddress
+from fedctr.cli.options import Backend, BadRows, DataSet, File, Files, Quiet, RayAddress
 from fedctr.errors import FedctrError
 
 if TYPE_CHECKING:
@@ -19,9 +19,7 @@ def bench(
     experiment: File = None,
     dataset: DataSet = None,
     path: Files = None,
-    on_bad_row: Annotated[
-        str | None, typer.Option(help="stop at the first malformed row of the files, or skip such rows and count them.")
-    ] = None,
+    on_bad_row: BadRows = None,
     model: Annotated[
         str | None,
         typer.Option(

@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from fedctr.cli.options import ON_BAD_ROW, Files
 from fedctr.cli.shelf import AsJson as ListAsJson
 from fedctr.cli.shelf import Name as NewName
 from fedctr.cli.shelf import Parent, report, show, write
@@ -25,12 +26,6 @@ _WIDTH = 40  # characters of the longest bar
 Name = Annotated[str, typer.Argument(help="A data set of 'fedctr data list'.", metavar="NAME")]
 Spec = Annotated[
     str, typer.Argument(help=r"A data set, with options if it has any: synthetic\[users=5000].", metavar="NAME")
-]
-Files = Annotated[
-    Path | None, typer.Option("--path", help="Folder or archive with its files, if you have them already.")
-]
-BadRows = Annotated[
-    OnBadRow, typer.Option("--on-bad-row", help="stop at the first malformed row, or skip such rows and count them.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 Picture = Annotated[
@@ -64,7 +59,7 @@ def get(name: Name) -> None:
 def describe_(
     name: Spec,
     path: Files = None,
-    on_bad_row: BadRows = "stop",
+    on_bad_row: Annotated[OnBadRow, ON_BAD_ROW] = "stop",
     as_json: AsJson = False,
     picture: Picture = None,
 ) -> None:

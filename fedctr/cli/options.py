@@ -9,7 +9,13 @@ File = Annotated[
     Path | None, typer.Argument(help="A TOML file with the options below as keys; options given here override it.")
 ]
 DataSet = Annotated[str | None, typer.Option(help="Data set, such as movielens-100k or synthetic\\[users=500].")]
-Files = Annotated[Path | None, typer.Option(help="Its official files, as a folder or an archive.")]
+Files = Annotated[
+    Path | None, typer.Option("--path", help="Its official files, if you have them: a folder or an archive.")
+]
+ON_BAD_ROW = typer.Option(
+    "--on-bad-row", help="stop at the first malformed row of the files, or skip such rows and count them."
+)
+BadRows = Annotated[str | None, ON_BAD_ROW]
 Backend = Annotated[
     str | None, typer.Option(help="ray: clients in parallel processes. inline: in this process, to debug.")
 ]

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from fedctr.cli.options import Backend, DataSet, File, Files, Quiet, RayAddress
+from fedctr.cli.options import Backend, BadRows, DataSet, File, Files, Quiet, RayAddress
 from fedctr.errors import FedctrError
 
 
@@ -16,6 +16,7 @@ def train(
     training: File = None,
     dataset: DataSet = None,
     path: Files = None,
+    on_bad_row: BadRows = None,
     model: Annotated[str | None, typer.Option(help="Click model, such as din or wide-deep\\[embedding=8].")] = None,
     aggregation: Annotated[
         str | None,
@@ -67,6 +68,7 @@ def train(
     given: dict[str, Any] = {
         "dataset": dataset,
         "path": path,
+        "on_bad_row": on_bad_row,
         "model": model,
         "aggregation": aggregation,
         "strategy": strategy,

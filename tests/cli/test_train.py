@@ -63,6 +63,23 @@ def test_options_override_the_file(fedctr: Fedctr, tmp_path: Path) -> None:
     assert 'personal = [\n    "bias",\n]' in toml
 
 
+def test_malformed_rows_of_a_log_of_ones_own_stop_it_or_are_left_out_and_counted(
+    fedctr: Fedctr, tmp_path: Path
+) -> None:
+    rows = [f"u{user},i{time % 3},{time},{(user + time) % 2}" for user in range(3) for time in range(12)]
+    log, own = tmp_path / "log.csv", ["--dataset", "csv", "--path", "log.csv", "--partitions", "2", "--out", "out"]
+    log.write_text("\n".join(["user,item,time,label", *rows[:20], "u1,i1,late,1", *rows[20:]]) + "\n")
+    columns = "".join(f'{key} = "{key}"\n' for key in ("user", "item", "time", "label"))
+    (tmp_path / "log.toml").write_text(f'samples = "log.csv"\n{columns}')
+    code, _, err = fedctr("train", *QUICK, *own)
+    assert (code, Path("out").exists()) == (2, False)
+    assert "log.csv, line 22, field time: found 'late'" in err
+    code, out, err = fedctr("train", *QUICK, *own, "--on-bad-row", "skip")
+    assert code == 0
+    assert "is published" in out
+    assert "1 malformed row" in err
+
+
 def test_help_teaches_by_an_example(fedctr: Fedctr) -> None:
     code, out, _ = fedctr("train", "--help")
     assert code == 0
@@ -82,6 +99,7 @@ def test_help_teaches_by_an_example(fedctr: Fedctr) -> None:
         (["--strategy", "fine-tunning"], "unknown strategy 'fine-tunning'; did you mean fine-tuning or no-fine-tuning"),
         (["--strategy", "no-fine-tuning"], "strategy: no-fine-tuning changes nothing, so nothing would be trained"),
         (["--users-per-round", "2"], "train: users_per_round: Input should be less than or equal to 1, found 2.0"),
+        (["--on-bad-row", "ignore"], "train: on_bad_row: Input should be 'stop' or 'skip', found 'ignore'"),
         (["--rounds", "0"], "train: rounds: Input should be greater than or equal to 1, found 0"),
         (["--stragglers", "0.5"], "train: stragglers: a slow user gets through one epoch only; give epochs at least 2"),
         (["--personal", "head"], "personal: 'head' is none of the parameters of lr: "),
