@@ -45,6 +45,18 @@ class ABTestRun(SingleRun):
             raise FedctrError(f"{self.folder}/summary.json: damaged; start the test again with --out {self.folder}")
         return summary
 
+    @property
+    def device_cost(self) -> dict[str, dict[str, Any]]:
+        """The content of ``device_cost.json``: each arm's cost for its devices.
+
+        Raises:
+            FedctrError: when it cannot be read.
+        """
+        found = read_json(self.folder / "device_cost.json")
+        if not isinstance(found, dict):
+            raise FedctrError(f"{self.folder}/device_cost.json: cannot be read; start the test again to measure it")
+        return found
+
     def frame(self, name: str) -> pd.DataFrame:
         """The content of ``days.parquet`` or ``curve.parquet``."""
         file = self.folder / f"{name}.parquet"

@@ -1,14 +1,12 @@
 """What each arm of an A/B test costs its devices, for each user and day."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from fedctr.block import Block, text
 from fedctr.composition import strategy_of
 from fedctr.folder import read_json, write_whole
 from fedctr.online.device_cost import NOTHING, DeviceCost, device_cost
@@ -72,25 +70,3 @@ def _measured(run: OnlineRun, index: int, rows: pd.DataFrame) -> DeviceCost:
 def without_time(found: Bill) -> Bill:
     """What is the same whenever and wherever it is measured."""
     return {arm: {key: value for key, value in entry.items() if key != "seconds"} for arm, entry in found.items()}
-
-
-def render_bill(found: Mapping[str, Mapping[str, Any]]) -> str:
-    """A table with a row for each arm, as text."""
-    heading = ["arm", "samples", "time", "operations", "memory", "down", "up"]
-    lines = [
-        [
-            arm,
-            format(entry["samples"], ",.0f"),
-            f"{1000 * entry['seconds']:,.1f} ms",
-            f"{entry['operations'] / 1e6:,.1f} M",
-            *(f"{entry[key] / 1000:,.1f} kB" for key in ("memory_bytes", "bytes_down", "bytes_up")),
-        ]
-        for arm, entry in found.items()
-    ]
-    caption = (
-        "A night's fine-tuning of a median device on the last day: time on one core of this machine, floating-point "
-        "operations of matrix products, memory for weights and activations. Down and up, for each user and day, is "
-        "what the method sends: published models, and the features of candidates that the device ranks; no sample, "
-        "label or weight upwards; what was shown and clicked is logged in every arm alike."
-    )
-    return text([Block("What it costs a device", heading, lines, left=1)], caption)

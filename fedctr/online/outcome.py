@@ -12,7 +12,8 @@ import pandas as pd
 
 from fedctr.folder import write_whole
 from fedctr.online.analysis import analyse, by_day, curves
-from fedctr.online.bill import Bill, bill, render_bill, without_time
+from fedctr.online.bill import Bill, bill, without_time
+from fedctr.online.bill_table import render_bill
 from fedctr.online.run import OnlineRun
 from fedctr.online.table import render
 from fedctr.online.words import conclusion

@@ -5,6 +5,7 @@ from typing import Any
 
 from fedctr.cost import Cost
 from fedctr.kept.abtest import ABTestRun
+from fedctr.online.bill_table import CAPTION, COLUMNS, cells_of
 from fedctr.online.table import caption_of, lift_of
 from fedctr.online.words import conclusion, headline
 from fedctr.report import making
@@ -42,6 +43,7 @@ def of_abtest(run: ABTestRun) -> Report:
         sections=(
             Section("What the test says", (*said, _arms(summary))),
             *(section for section in figures if section.blocks),
+            Section("What it costs a device", (_costs(run.device_cost),)),
             making.making(
                 run.folder,
                 Cost.of(run.folder),
@@ -71,6 +73,11 @@ def _arms(summary: Summary) -> Table:
         ),
         note=caption_of(summary),
     )
+
+
+def _costs(found: Mapping[str, Mapping[str, Any]]) -> Table:
+    rows = ((*words(arm), *(Cell(*cell) for cell in cells_of(entry))) for arm, entry in found.items())
+    return Table("What each arm costs a device", ("arm", *COLUMNS), tuple(rows), note=CAPTION)
 
 
 def _lift(figures: Mapping[str, Any] | None) -> Cell:

@@ -75,6 +75,8 @@ def write_abtest(folder: Path, daily: pd.DataFrame, **summary: Any) -> Path:
         "versions": {"fedctr": "0.1.0"},
     }
     (folder / "summary.json").write_text(json.dumps(found | summary))
+    cost = {"samples": 40.0, "seconds": 0.002, "operations": 3e6, "memory_bytes": 5e4, "bytes_down": 2e3, "bytes_up": 0}
+    (folder / "device_cost.json").write_text(json.dumps(dict.fromkeys(names, cost)))
     by_day(daily).to_parquet(folder / "days.parquet", index=False)
     curves(daily, settings.pairs).to_parquet(folder / "curve.parquet", index=False)
     return folder

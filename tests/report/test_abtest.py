@@ -37,12 +37,28 @@ def test_it_answers_from_the_top_down(report: Report) -> None:
         "How large the lifts are",
         "Day by day",
         "Who gains",
+        "What it costs a device",
         "How it was made",
     ]
     table = report.sections[0].blocks[-1]
     assert isinstance(table, Table)
     assert [row[0].text for row in table.rows] == list(LIFTS)
     assert table.rows[2][4].text.endswith("]*")
+
+
+def test_what_an_arm_costs_a_device_stands_beside(report: Report) -> None:
+    (table,) = report.sections[4].blocks
+    assert isinstance(table, Table)
+    assert [cell.text for cell in table.rows[1]] == [
+        "fine-tuning",
+        "40",
+        "2.0 ms",
+        "3.0 M",
+        "50.0 kB",
+        "2.0 kB",
+        "0.0 kB",
+    ]
+    assert table.rows[1][2].value == 0.002
 
 
 def test_every_figure_is_drawn_and_has_its_numbers(report: Report, run: ABTestRun) -> None:
@@ -62,4 +78,4 @@ def test_without_limits_the_daily_ctr_alone_is_drawn(tmp_path: Path) -> None:
     report = of_abtest(ABTestRun(write_abtest(tmp_path / "run", visits(0, 100, LIFTS, days=3))))
     assert [figure.name for figure in report.figures] == ["daily-ctr"]
     assert isinstance(report.sections[1].blocks[0], Figure)
-    assert [section.title for section in report.sections] == ["What the test says", "Day by day", "How it was made"]
+    assert [section.title for section in report.sections[1:3]] == ["Day by day", "What it costs a device"]
