@@ -1,6 +1,6 @@
 """What an A/B test says, in sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fedctr.online.lift import FEWEST
@@ -27,21 +27,26 @@ def conclusion(summary: Summary) -> list[str]:
         summary: the content of ``summary.json``.
 
     Returns:
-        Sentences, as strong as the intervals: a lift is called shown where its interval excludes 0 after correction for
-        all comparisons.
+        Sentences, those of the first label correction first, as strong as the intervals: a lift is called shown where
+        its interval excludes 0 after correction for all comparisons.
     """
     said = [] if summary["sample_ratio_p_value"] >= ALARM else [_alarm(summary)]
     if summary["aa"]:
         return [*said, _null(summary)]
-    return said + [_lift(entry) + _by_drift(entry) for entry in summary["lifts"]]
+    return said + [_lift(entry) + _by_drift(entry) for entry in _subject_first(summary["lifts"])]
 
 
 def headline(summary: Summary) -> str:
     """The one sentence by which the test is quoted: of the first label correction, or else of the first arm."""
     if summary["aa"] or summary["sample_ratio_p_value"] < ALARM:
         return conclusion(summary)[0]
-    lifts = summary["lifts"]
-    return _lift(next((entry for entry in lifts if "label-correction" in entry["arm"]), lifts[0]))
+    return _lift(_subject_first(summary["lifts"])[0])
+
+
+def _subject_first(lifts: Sequence[Figures]) -> list[Figures]:
+    """The comparisons of the arm that the test is about, and then the others."""
+    corrections = [entry["arm"] for entry in lifts if "label-correction" in entry["arm"]]
+    return sorted(lifts, key=lambda entry: entry["arm"] not in corrections[:1])
 
 
 def _alarm(summary: Summary) -> str:
@@ -85,20 +90,18 @@ def _by_drift(entry: Figures) -> str:
     for direction, verb in zip(_SHOWN, ("a gain", "a loss"), strict=True):
         labels = [label for label in known if judged[label] == direction]
         if labels:
-            figures = ", ".join(_quoted(entry["by_drift"][label]) for label in labels)
+            figures = "; ".join(f"{label}: {_quoted(entry['by_drift'][label])}" for label in labels)
             told.append(f"{verb} is shown {_where(labels, known)} ({figures})")
     if told:
-        return f" By drift before the test {'; '.join(told)}."
-    return " In no group by drift before the test is a lift shown." if known else ""
+        return f" By drift before the test {' and '.join(told)}."
+    return " In no group by drift before the test is a change shown." if known else ""
 
 
 def _where(labels: list[str], known: list[str]) -> str:
     """Of groups such as ``0.1-0.2``, in ascending order."""
     if labels == known:
-        return f"in every group, {', '.join(labels)}"
-    if labels == known[-len(labels) :]:
-        return f"from {labels[0].partition('-')[0]} on"
-    return f"for {', '.join(labels)}"
+        return "in every group"
+    return f"from {labels[0].partition('-')[0]} on" if labels == known[-len(labels) :] else "in some groups"
 
 
 def _pair(entry: Figures) -> str:

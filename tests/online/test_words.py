@@ -6,10 +6,10 @@ import pytest
 
 from fedctr.online.settings import ABTest, Arm
 from fedctr.online.table import block_of, render
-from fedctr.online.words import conclusion
+from fedctr.online.words import conclusion, headline
 
 UP, PERHAPS, NOTHING, DOWN = (0.03, 0.02, 0.01), (0.03, 0.01, -0.01), (0.01, -0.01, -0.02), (-0.03, -0.04, -0.05)
-NONE = "In no group by drift before the test is a lift shown."
+NONE = "In no group by drift before the test is a change shown."
 
 
 def figures(mean: float, low: float, corrected_low: float) -> dict[str, Any]:
@@ -63,17 +63,37 @@ def test_too_few_clicks_say_nothing() -> None:
 @pytest.mark.parametrize(
     ("changed", "told"),
     [
-        ({"0.05-0.1": UP, "0.1-0.2": UP}, "a gain is shown from 0.05 on (+3.0% [+2.0%, +4.0%], +3.0% [+2.0%, +4.0%])"),
-        ({"0-0.05": UP}, "a gain is shown for 0-0.05 (+3.0% [+2.0%, +4.0%])"),
+        (
+            {"0.05-0.1": UP, "0.1-0.2": UP},
+            "a gain is shown from 0.05 on (0.05-0.1: +3.0% [+2.0%, +4.0%]; 0.1-0.2: +3.0% [+2.0%, +4.0%]).",
+        ),
+        ({"0-0.05": UP}, "a gain is shown in some groups (0-0.05: +3.0% [+2.0%, +4.0%])."),
         ({"0.1-0.2": PERHAPS}, None),
-        ({"0-0.05": DOWN, "0.1-0.2": UP}, "a gain is shown from 0.1 on (+3.0% [+2.0%, +4.0%]); a loss is shown for "),
-        (dict.fromkeys(STILL, UP), "a gain is shown in every group, 0-0.05, 0.05-0.1, 0.1-0.2 "),
+        (
+            {"0-0.05": DOWN, "0.1-0.2": UP},
+            "a gain is shown from 0.1 on (0.1-0.2: +3.0% [+2.0%, +4.0%]) and a loss is shown in some groups (",
+        ),
+        (dict.fromkeys(STILL, UP), "a gain is shown in every group (0-0.05: "),
     ],
 )
 def test_from_which_drift_on(changed: dict[str, tuple[float, float, float]], told: str | None) -> None:
     groups = STILL | {label: figures(*found) for label, found in changed.items()}
     (said,) = conclusion(summary(figures(*UP), groups | {"0.2-1": UNKNOWN}))
     assert f" By drift before the test {told}" in said if told else NONE in said
+
+
+def test_the_first_label_correction_is_what_the_test_is_about() -> None:
+    lifts = [
+        {"arm": arm, "baseline": baseline, "ctr": figures(*UP), "by_drift": STILL}
+        for baseline in ("none", "plain")
+        for arm in ("other", "label-correction", "label-correction[clip]")
+    ]
+    found = summary(UNKNOWN, lifts=lifts)
+    first, second, third = conclusion(found)[:3]
+    assert first.startswith("label-correction raises CTR against none")
+    assert second.startswith("label-correction raises CTR against plain")
+    assert third.startswith("other raises")
+    assert headline(found) == "label-correction raises CTR against none: +3.0% [+2.0%, +4.0%]."
 
 
 def test_arms_of_other_sizes_than_chance_gives_are_an_alarm() -> None:
