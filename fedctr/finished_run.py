@@ -57,12 +57,8 @@ class FinishedRun:
 
     @property
     def subject(self) -> str | None:
-        """What the run is about: a label correction, rather alone than composed, or else what is no baseline."""
-        others = [spec for spec in self.strategies if spec not in BASELINES.values()]
-        corrections = [spec for spec in others if "label-correction" in _names(spec)]
-        corrections.sort(key=lambda spec: len(_names(spec)))
-        tuned = [spec for spec in self.strategies if spec != "no-fine-tuning"]
-        return next(iter([*corrections, *others, *tuned]), None)
+        """What the run is about."""
+        return subject_of(list(self.strategies))
 
     def test_rows(self, columns: Sequence[str]) -> "TestRows":
         """Numbers of every user on the test part, read without the columns that are not asked for.
@@ -96,6 +92,15 @@ class TestRows:
 
     users: pa.Array
     columns: dict[str, dict[str, Floats]]
+
+
+def subject_of(strategies: Sequence[str]) -> str | None:
+    """What a run of these is about: a label correction, rather alone than composed, or else what is no baseline."""
+    others = [spec for spec in strategies if spec not in BASELINES.values()]
+    corrections = [spec for spec in others if "label-correction" in _names(spec)]
+    corrections.sort(key=lambda spec: len(_names(spec)))
+    tuned = [spec for spec in strategies if spec != "no-fine-tuning"]
+    return next(iter([*corrections, *others, *tuned]), None)
 
 
 def _names(spec: str) -> list[str]:

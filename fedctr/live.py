@@ -111,10 +111,13 @@ class Live:
 
 
 def _bar(name: str, done: int, total: int | None, *told: str) -> Table:
-    """A name, a bar if it is known how long it has to be, and what else there is to tell."""
+    """A name, a bar if it is known how long it has to be, and what else there is to tell, as far as there is room."""
     line = Table.grid(padding=(0, 2))
+    line.add_column(no_wrap=True)
     cells: list[RenderableType] = [Text(name)]
     if total:
+        line.add_column(no_wrap=True)
         cells.append(ProgressBar(total, min(done, total), width=BAR))
-    line.add_row(*cells, *(Text(part) for part in told))
+    line.add_column()  # Rich takes room from the columns that may wrap; the words in it are cut instead.
+    line.add_row(*cells, Text("  ".join(told), no_wrap=True, overflow="ellipsis"))
     return line

@@ -93,7 +93,9 @@ class Phase:
             return ""
         rate = self.done / (now - self.begun)
         unit = f" {self.unit}" if self.unit else ""
-        return f"{rate:,.0f}{unit}/s" if rate >= 1 else f"{60 * rate:.1f}{unit}/min"
+        if rate < 1:
+            return f"{60 * rate:.1f}{unit}/min"
+        return f"{rate:,.0f}{unit}/s" if rate >= 10 else f"{rate:.1f}{unit}/s"
 
     def left(self, now: float) -> str:
         """``about 5 min left``, at the pace since the phase began; empty where nothing can be said."""

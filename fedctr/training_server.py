@@ -87,12 +87,11 @@ class Rounds:
             checkpoint = self._round(checkpoint)
             self._keep(checkpoint)
             row = checkpoint.curve[-1]
-            said = f"round {checkpoint.number} of {rounds}, validation log loss {row['log_loss']:.4f}"
-            run.reporter.advance(1, said)
+            run.reporter.advance()
             run.reporter.row(f"seed {self.seed}", _standing(checkpoint, rounds))
             run.log(
-                f"seed {self.seed}, {said}, AUC {row['auc']:.4f}, {row['users']:,} users, "
-                f"{time.monotonic() - begun:.1f} s"
+                f"seed {self.seed}, round {checkpoint.number} of {rounds}, validation log loss {row['log_loss']:.4f}, "
+                f"AUC {row['auc']:.4f}, {row['users']:,} users, {time.monotonic() - begun:.1f} s"
             )
         run.reporter.finish()
         run.publish(checkpoint, self.seed)

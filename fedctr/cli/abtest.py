@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedctr.cli.options import Backend, RayAddress
+from fedctr.cli.options import Backend, Quiet, RayAddress
 
 if TYPE_CHECKING:
     from fedctr.online.settings import ABTest
@@ -35,6 +35,7 @@ def abtest(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print summary.json instead of the table, or with --plan plan.json.")
     ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Simulate an A/B test: devices fine-tune in the night, rank by day, and learn from what they have shown.
 
@@ -57,18 +58,18 @@ def abtest(
     ABTest.of(values, str(experiment))
     settings = ABTest.of(values | given, "abtest")
     if plan:
-        _plan(settings, as_json)
+        _plan(settings, as_json, quiet)
     else:
-        _test(settings, as_json)
+        _test(settings, as_json, quiet)
 
 
-def _test(settings: "ABTest", as_json: bool) -> None:
+def _test(settings: "ABTest", as_json: bool, quiet: bool) -> None:
     from fedctr.abtest import abtest as run
     from fedctr.progress import Terminal
     from fedctr.report.report import write_report
 
     # What a stranger's strategy prints must not get between the lines of a result.
-    with redirect_stdout(sys.stderr), Terminal() as reporter:
+    with redirect_stdout(sys.stderr), Terminal(quiet) as reporter:
         outcome = run(settings, reporter)
     if as_json:
         typer.echo(json.dumps(outcome.summary, indent=1))
@@ -82,11 +83,11 @@ def _test(settings: "ABTest", as_json: bool) -> None:
         typer.echo(f"Report: {report}")
 
 
-def _plan(settings: "ABTest", as_json: bool) -> None:
+def _plan(settings: "ABTest", as_json: bool, quiet: bool) -> None:
     from fedctr.abtest import plan as run
     from fedctr.progress import Terminal
 
-    with redirect_stdout(sys.stderr), Terminal() as reporter:
+    with redirect_stdout(sys.stderr), Terminal(quiet) as reporter:
         forecast = run(settings, reporter)
     if as_json:
         typer.echo(json.dumps(forecast.summary, indent=1))

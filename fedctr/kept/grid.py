@@ -2,12 +2,15 @@
 
 import csv
 from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar
 
 from fedctr.errors import FedctrError
+from fedctr.finished_run import subject_of
 from fedctr.kept.run import Form, KeptRun, modified
+from fedctr.verdict import VERDICTS, verdict
 
 _FILES: dict[Form, str] = {"csv": "table.csv", "markdown": "table.md", "latex": "table.tex"}
 
@@ -52,10 +55,17 @@ class GridRun(KeptRun):
         return self._outcomes().keys() == {"done"}
 
     def headline(self) -> str:
-        """How many experiments came to what."""
+        """How many experiments came to what, and in how many of them the strategy that they are about is told apart."""
         outcomes = self._outcomes()
         told = ", ".join(f"{outcomes[status]} {status}" for status in ("done", "failed", "skipped") if outcomes[status])
-        return f"experiments: {told}"
+        subject = subject_of(list(dict.fromkeys(row["strategy"] for row in self.rows)))
+        found = Counter(
+            judged
+            for row in self.rows
+            if row["strategy"] == subject and (judged := verdict(_limits(row, "vs_no_fine_tuning")))
+        )
+        counts = ", ".join(f"{each} in {found[each]}" for each in VERDICTS if found[each])
+        return f"experiments: {told}" + (f"; {subject} against no-fine-tuning: {counts}" if counts else "")
 
     def export(self, form: Form) -> str:
         """The tables that it has written itself."""
@@ -75,3 +85,9 @@ class GridRun(KeptRun):
 
     def _all(self, key: str) -> str:
         return ", ".join(dict.fromkeys(row[key] for row in self.rows))
+
+
+def _limits(row: Mapping[str, Any], key: str) -> dict[str, float | None]:
+    """The limits of a difference; None where a row has none."""
+    limits = ("low", "high", "corrected_low", "corrected_high")
+    return {limit: float(row[f"{key}.{limit}"]) if row.get(f"{key}.{limit}") else None for limit in limits}

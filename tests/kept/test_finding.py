@@ -79,7 +79,7 @@ def test_a_grid_is_one_run_and_its_own_folder_holds_its_experiments(tmp_path: Pa
     assert [(run.kind, run.folder.name) for run in runs_below(tmp_path)] == [("grid", "grid"), ("train", "still")]
     (grid,) = [run for run in runs_below(tmp_path) if run.kind == "grid"]
     assert (grid.dataset, grid.model, grid.finished) == ("movielens-100k", "lr, din", False)
-    assert grid.headline() == "experiments: 1 done, 1 failed"
+    assert grid.headline() == ("experiments: 1 done, 1 failed; fine-tuning against no-fine-tuning: shown better in 1")
     assert [run.folder.name for run in runs_below(tmp_path / "grid")] == ["lr"]
     assert [run.folder.name for run in runs_below(tmp_path / "grid" / "lr")] == ["lr"]
 
