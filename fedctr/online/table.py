@@ -36,10 +36,11 @@ def block_of(summary: Summary) -> Block:
 def caption_of(summary: Summary) -> str:
     """What stands below the table."""
     told = "A/A test: all arms do what the control does. " if summary["aa"] else ""
+    count = len(summary["lifts"])
+    corrected = f" after correction for all {count} comparisons" if count > 1 else ""
     told += (
         "Lifts are relative, with 95 % intervals over users, less what their days before the test predict (CUPED); * "
-        f"excludes 0 after correction for all {len(summary['lifts'])} comparisons. Regret: the share of the oracle's "
-        "clicks that is missed."
+        f"excludes 0{corrected}. Regret: the share of the oracle's clicks that is missed."
     )
     diverged = [f"{name} ({entry['diverged']:,})" for name, entry in summary["arms"].items() if entry["diverged"]]
     if diverged:

@@ -130,6 +130,7 @@ def test_the_table_has_a_lift_for_every_baseline() -> None:
         ["mine", "1,200", "7.125", "-", "+3.0% [+2.0%, +4.0%]*", "+1.0% [-1.0%, +3.0%] ", "10.0%"],
     ]
     assert "correction for all 2 comparisons" in render(three)
+    assert "correction" not in render(summary(UNKNOWN))
     assert "found first: plain (3)." in render(three)
 
 
