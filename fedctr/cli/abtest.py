@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from fedctr.cli.options import Backend, Quiet, RayAddress
+from fedctr.cli.options import Backend, Files, Quiet, RayAddress
 
 if TYPE_CHECKING:
     from fedctr.online.settings import ABTest
@@ -18,6 +18,7 @@ def abtest(
     experiment: Annotated[
         Path, typer.Argument(help="A TOML file that describes world, arms and days; options given here override it.")
     ],
+    path: Files = None,
     seed: Annotated[int | None, typer.Option(help="Of the world, the arms and all training.")] = None,
     partitions: Annotated[int | None, typer.Option(help="Simulated Flower clients; changes no result.")] = None,
     backend: Backend = None,
@@ -47,6 +48,7 @@ def abtest(
     from fedctr.online.settings import ABTest
 
     given: dict[str, Any] = {
+        "path": path,
         "seed": seed,
         "partitions": partitions,
         "backend": backend,

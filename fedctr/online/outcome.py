@@ -57,6 +57,7 @@ def conclude(run: OnlineRun) -> Outcome:
     summary = {
         "world": settings.world.kind,
         "model": settings.model,
+        "fit": run.fit,
         "users": run.dataset.users,
         "days": settings.days,
         "aa": settings.aa,

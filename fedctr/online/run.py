@@ -19,7 +19,8 @@ from fedctr.models.model import models
 from fedctr.online.arms import members
 from fedctr.online.day import Day
 from fedctr.online.log import logged
-from fedctr.online.settings import ABTest
+from fedctr.online.replay import FACTORISING, replay_world
+from fedctr.online.settings import ABTest, SyntheticTable
 from fedctr.online.synthetic import synthetic_world
 from fedctr.online.world import Truth
 from fedctr.progress import Reporter
@@ -39,6 +40,7 @@ class OnlineRun(RunFolder):
         settings: the configuration.
         dataset: the users and items of the world, without samples.
         truth: what clicks are drawn from.
+        fit: how well it fits the log that it replays; None in a generated world.
         folder: the run folder.
         reporter: hears of progress.
         shown: what was shown on each day that is finished, in order.
@@ -48,6 +50,7 @@ class OnlineRun(RunFolder):
     settings: ABTest
     dataset: Dataset
     truth: Truth
+    fit: dict[str, float] | None
     folder: Path
     reporter: Reporter
     shown: list[pd.DataFrame] = field(default_factory=list)
@@ -63,13 +66,13 @@ class OnlineRun(RunFolder):
         """
         strategies = [strategy_of(arm.strategy) for arm in settings.arms]
         models.find(parse(settings.model).name)
-        truth, population = synthetic_world(settings.world, settings.seed, settings.all_days)
+        truth, population, fit = _world(settings, reporter)
         model = models.create(settings.model, population.schema)
         for arm, strategy in zip(settings.arms, strategies, strict=True):
             check_fit(arm.strategy, strategy, settings.model, model)
         check_partitions(settings.partitions, population)
         folder = settings.out or new_folder(f"abtest-{population.name}", settings.model)
-        run = cls(settings, population, truth, folder, reporter)
+        run = cls(settings, population, truth, fit, folder, reporter)
         run._check_arms()
         run.claim(run._identity([code_of(strategy) for strategy in strategies]), settings.to_toml())
         write_whole(run.truth_file, truth.save)
@@ -179,6 +182,7 @@ class OnlineRun(RunFolder):
         identity = {
             **self.settings.science(),
             "population": self.dataset.content_hash,
+            "truth": self.truth.digest,
             "model_code": fingerprint(models.find(parse(self.settings.model).name)),
             "strategy_code": strategy_code,
             "abtest_version": VERSION,
@@ -187,3 +191,22 @@ class OnlineRun(RunFolder):
         }
         value: dict[str, Any] = json.loads(json.dumps(identity))
         return value
+
+
+def _world(settings: ABTest, reporter: Reporter) -> tuple[Truth, Dataset, dict[str, float] | None]:
+    """What clicks are drawn from, the users and items, and how well that fits a log.
+
+    Raises:
+        FedctrError: when there can be no such world, or its click model is of the kind of the arms' model.
+    """
+    if isinstance(settings.world, SyntheticTable):
+        if settings.path is not None:
+            raise FedctrError("path: a synthetic world is generated, not read; leave it out")
+        return *synthetic_world(settings.world, settings.seed, settings.all_days), None
+    name = parse(settings.model).name
+    if name in FACTORISING:
+        raise FedctrError(
+            f"model: {name} has a matrix factorisation within, and so does the world that replays a log, which would "
+            "favour it; choose another model"
+        )
+    return replay_world(settings.world, settings.path, settings.seed, settings.all_days, reporter)

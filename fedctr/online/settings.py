@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, StrictInt, field_validator
+from pydantic import Discriminator, Field, StrictInt, Tag, field_validator
 from pydantic import model_validator as validator
 
 from fedctr.cloud import CloudTraining
@@ -80,6 +80,41 @@ class SyntheticTable(WorldTable):
 
 
 @dataclass(frozen=True)
+class ReplayTable(WorldTable):
+    """A world of the users and items of a log, who click as a model that was fitted to it says.
+
+    Attributes:
+        kind: tells it from a generated world.
+        dataset: the log, such as ``movielens-100k``.
+        copies: how many users there are with the tastes and features of each user of the log.
+        factors: dimensions of a taste in the fitted model.
+    """
+
+    kind: Literal["replay"] = "replay"
+    dataset: str = "movielens-100k"
+    copies: int = 1
+    factors: int = 8
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("copies", "factors"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} {getattr(self, name)} must be at least 1")
+
+
+def _kind(world: object) -> str:
+    """Which form a [world] table has."""
+    kind = world.get("kind", "synthetic") if isinstance(world, Mapping) else getattr(world, "kind", "synthetic")
+    return str(kind)
+
+
+AnyWorld = Annotated[
+    Annotated[SyntheticTable, Tag("synthetic")] | Annotated[ReplayTable, Tag("replay")],
+    Discriminator(_kind, "world_kind", "kind should be 'synthetic' or 'replay'"),
+]
+
+
+@dataclass(frozen=True)
 class Arm:
     """What the devices of one arm do every night.
 
@@ -114,6 +149,7 @@ class ABTest(Settings):
 
     Attributes:
         world: who arrives, what is found for them, and what they click.
+        path: the official files of the data set that is replayed; None for those that ``fedctr data get`` fetched.
         model: the click model, such as ``din`` or ``din[embedding=16]``.
         arms: what the devices of each arm do, as tables or by the names of strategies; ``no-fine-tuning``, the control,
             must be among them.
@@ -138,10 +174,11 @@ class ABTest(Settings):
     tables: ClassVar[Mapping[str, Mapping[str, type]]] = {
         "arms": {"": Arm},
         "cloud": {"": CloudTraining},
-        "world": {"": SyntheticTable},
+        "world": {'kind = "synthetic"': SyntheticTable, 'kind = "replay"': ReplayTable},
     }
 
-    world: SyntheticTable = SyntheticTable()
+    world: AnyWorld = SyntheticTable()
+    path: Path | None = None
     model: str = "din"
     arms: tuple[Arm, ...] = (Arm(CONTROL), Arm("fine-tuning"), Arm("label-correction"))
     aa: bool = False

@@ -42,6 +42,12 @@ def caption_of(summary: Summary) -> str:
         "Lifts are relative, with 95 % intervals over users, less what their days before the test predict (CUPED); * "
         f"excludes 0{corrected}. Regret: the share of the oracle's clicks that is missed."
     )
+    if fit := summary["fit"]:
+        told += (
+            f" The world's click model, on the {fit['samples']:,} latest samples of the log: AUC {fit['auc']:.3f}, "
+            f"log loss {fit['log_loss']:.3f} ({fit['log_loss_of_ctr']:.3f} by the CTR alone), "
+            f"{fit['calibration']:.2f} clicks predicted for each observed one."
+        )
     diverged = [f"{name} ({entry['diverged']:,})" for name, entry in summary["arms"].items() if entry["diverged"]]
     if diverged:
         told += f" Models diverged on some visits, which were shown what retrieval found first: {', '.join(diverged)}."

@@ -29,6 +29,7 @@ def summary(ctr: dict[str, Any], groups: dict[str, Any] | None = None, **keys: A
     return {
         "model": "lr",
         "world": "synthetic",
+        "fit": None,
         "users": 2400,
         "days": 14,
         "aa": False,
