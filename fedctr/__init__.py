@@ -14,7 +14,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fedctr.abtest import abtest
     from fedctr.adapter import Adapter
     from fedctr.benchmark import bench
     from fedctr.config import Experiment
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from fedctr.judgement import Judged
     from fedctr.models.batch import Batch
     from fedctr.models.model import Model
+    from fedctr.online.abtest import abtest
     from fedctr.online.outcome import Outcome
     from fedctr.online.settings import ABTest
     from fedctr.published import Published
@@ -61,7 +61,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "fedctr.abtest": ("abtest",),
+    "fedctr.online.abtest": ("abtest",),
     "fedctr.adapter": ("Adapter",),
     "fedctr.benchmark": ("bench",),
     "fedctr.config": ("Experiment",),

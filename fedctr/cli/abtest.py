@@ -66,7 +66,7 @@ def abtest(
 
 
 def _test(settings: "ABTest", as_json: bool, quiet: bool) -> None:
-    from fedctr.abtest import abtest as run
+    from fedctr.online.abtest import abtest as run
     from fedctr.progress import Terminal
     from fedctr.report.report import write_report
 
@@ -86,7 +86,7 @@ def _test(settings: "ABTest", as_json: bool, quiet: bool) -> None:
 
 
 def _plan(settings: "ABTest", as_json: bool, quiet: bool) -> None:
-    from fedctr.abtest import plan as run
+    from fedctr.online.abtest import plan as run
     from fedctr.progress import Terminal
 
     with redirect_stdout(sys.stderr), Terminal(quiet) as reporter:

@@ -58,6 +58,6 @@ def test_what_a_page_says_wrongly_is_found(line: str, fails_with: str | None, fe
 
 def test_the_tutorials_run_commands() -> None:
     tutorials = {name: steps for name, steps in STEPS.items() if "/tutorials/" in name or "quickstart" in name}
-    elsewhere = {"cluster.md", "deployment.md", "ab-test.md"}  # by tests of their own, as those pages say
+    elsewhere = {"cluster.md", "deployment.md"}  # by tests of their own, as those pages say
     busy = {name for name, steps in tutorials.items() if any(isinstance(step, Command) for step in steps)}
     assert {Path(name).name for name in set(tutorials) - busy} <= elsewhere

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fedctr.abtest import abtest
 from fedctr.cloud import CloudTraining
 from fedctr.errors import FedctrError
+from fedctr.online.abtest import abtest
 from fedctr.online.arms import assigned
 from fedctr.online.outcome import Outcome
 from fedctr.online.run import OnlineRun

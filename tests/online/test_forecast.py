@@ -7,8 +7,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from fedctr.abtest import abtest, plan
 from fedctr.errors import FedctrError
+from fedctr.online.abtest import abtest, plan
 from fedctr.online.forecast import render
 from fedctr.online.plan import Traffic, lift_found, power, users_needed
 from tests.online.worlds import small_test

@@ -4,9 +4,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedctr.abtest import abtest
 from fedctr.data.cache import open_dataset
 from fedctr.errors import FedctrError
+from fedctr.online.abtest import abtest
 from fedctr.online.replay import replay_world
 from fedctr.online.settings import ABTest, ReplayTable
 from fedctr.progress import Silent
