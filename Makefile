@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: setup demo test docs bench bench-install scale results report-check
+.PHONY: setup demo test test-all docs bench bench-install scale results report-check
 
 # A virtual environment with the tested versions; done again only when the project file or the versions change.
 setup: .venv/.ready
@@ -26,6 +26,10 @@ test: .venv/.docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/pytest --numprocesses auto --dist worksteal -m "not exhaustive"
+
+# The tests that make test leaves out, too: every strategy with every model, every tutorial, two hundred A/A tests.
+test-all: .venv/.docs
 	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 # The documentation as a site in build/site; a warning is an error.

@@ -156,12 +156,14 @@ def test_every_user_is_moved_as_pytorch_moves_it_alone(
 # --------------------------------------------------------------------------- equal to the plain loop
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("spec", [spec for spec in TUNING if not any(name in spec for name in VANISHING)])
 def test_every_strategy_of_the_shelf_is_equal_to_the_plain_loop(spec: str, features: Features) -> None:
     published = publish("wide-deep[hidden=[32,16],history=5]", features.dataset.schema)
     assert_equal_to_the_loop(published, strategy_of(spec), own_features(published, features), RECIPE)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("model", MODELS)
 @pytest.mark.parametrize("strategy", [FineTuning(), Everything()], ids=lambda strategy: strategy.name)
 def test_every_model_is_equal_to_the_plain_loop(model: str, strategy: ClientStrategy, features: Features) -> None:

@@ -24,7 +24,11 @@ def faults(strategy: ClientStrategy) -> dict[str, str]:
     return {finding.rule: finding.fault for finding in check(strategy) if finding.fault}
 
 
-@pytest.mark.parametrize("strategy", [*(cls() for cls in strategies.classes().values()), Everything()], ids=repr)
+@pytest.mark.parametrize(
+    "strategy",
+    [Everything(), *(pytest.param(cls(), marks=pytest.mark.exhaustive) for cls in strategies.classes().values())],
+    ids=repr,
+)
 def test_whatever_is_on_the_shelf_keeps_the_contract(strategy: ClientStrategy) -> None:
     assert faults(strategy) == {}
 

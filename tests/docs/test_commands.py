@@ -33,7 +33,14 @@ def do(step: Step, fedctr: Fedctr) -> None:
         assert done.returncode == 0, f"{step.line}\n{done.stdout}\n{done.stderr}"
 
 
-@pytest.mark.parametrize("page", [name for name, steps in STEPS.items() if steps])
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(name, marks=pytest.mark.exhaustive if "/tutorials/" in name else ())
+        for name, steps in STEPS.items()
+        if steps
+    ],
+)
 def test_the_commands_of_a_page_run(page: str, fedctr: Fedctr, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]))
     monkeypatch.setenv("PIP_NO_INDEX", "1")  # nothing is fetched: what needs the network is marked as not run

@@ -12,6 +12,7 @@ from tests.docs.page import ROOT
 NOTEBOOK = ROOT / "docs" / "pages" / "tutorials" / "notebook.ipynb"
 
 
+@pytest.mark.exhaustive
 @pytest.mark.filterwarnings("default")  # those of Jupyter's own packages are not ours to mend
 def test_the_notebook_runs_and_shows_its_tables(
     small_cache: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -36,6 +36,7 @@ def within_chance(alarms: int, rate: float) -> bool:
     return bool(low <= alarms <= high)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("metric", METRICS)
 def test_on_the_last_day_one_test_in_twenty_raises_a_false_alarm(
     metric: Metric, looked: list[list[dict[Metric, LogLift]]]
@@ -44,6 +45,7 @@ def test_on_the_last_day_one_test_in_twenty_raises_a_false_alarm(
     assert within_chance(alarms, 0.05), alarms
 
 
+@pytest.mark.exhaustive
 def test_looking_every_day_raises_more_and_always_valid_limits_do_not(
     looked: list[list[dict[Metric, LogLift]]],
 ) -> None:

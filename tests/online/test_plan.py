@@ -16,6 +16,7 @@ SEEDS = 160
 LIFT = 0.15
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize(("metric", "turn"), [("ctr", 0), ("clicks_per_user", 0), ("ctr", 0.2)])
 def test_a_planted_lift_is_found_with_the_power_that_was_promised(metric: Metric, turn: float) -> None:
     measured = Traffic.measure(metric, visits(1000, 20_000, {"a": 0}, days=1, turn=turn), 20_000)
