@@ -28,7 +28,7 @@ test: .venv/.docs
 	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses auto --dist worksteal -m "not exhaustive"
 
-# The tests that make test leaves out, too: every strategy with every model, every tutorial, two hundred A/A tests.
+# The tests that make test leaves out, too: every strategy with every model, every tutorial, more runs on Ray.
 test-all: .venv/.docs
 	$(BIN)/pytest --numprocesses auto --dist worksteal
 

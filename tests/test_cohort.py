@@ -235,7 +235,11 @@ def test_a_strangers_strategy_is_equal_to_the_plain_loop(
 
 
 @pytest.mark.parametrize("model", [*MODELS, *ODD_MODELS])
-@pytest.mark.parametrize("strategy", [FineTuning(), Everything()], ids=lambda strategy: strategy.name)
+@pytest.mark.parametrize(
+    "strategy",
+    [pytest.param(FineTuning(), marks=pytest.mark.exhaustive), Everything()],
+    ids=lambda strategy: strategy.name,
+)
 def test_rows_of_large_tables_are_tuned_as_whole_tables_are(
     model: str, strategy: ClientStrategy, large: Features
 ) -> None:

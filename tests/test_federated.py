@@ -134,6 +134,7 @@ def test_partitions_change_no_bit(keys: dict[str, Any], tmp_path: Path) -> None:
     assert all(each == found[0] for each in found)
 
 
+@pytest.mark.exhaustive
 def test_ray_gives_the_same_bits(tmp_path: Path) -> None:
     keys: dict[str, Any] = {"aggregation": "fedadam", "users_per_round": 0.7, "personal": ("deep.layers.1.*",)}
     train(training(tmp_path / "inline", partitions=1, **keys))

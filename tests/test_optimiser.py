@@ -172,7 +172,11 @@ def test_every_model_is_equal_to_the_plain_loop(model: str, strategy: ClientStra
 
 
 @pytest.mark.parametrize("model", ODD_MODELS)
-@pytest.mark.parametrize("strategy", [FineTuning(), Everything()], ids=lambda strategy: strategy.name)
+@pytest.mark.parametrize(
+    "strategy",
+    [pytest.param(FineTuning(), marks=pytest.mark.exhaustive), Everything()],
+    ids=lambda strategy: strategy.name,
+)
 def test_rows_of_large_tables_are_tuned_as_whole_tables_are(
     model: str, strategy: ClientStrategy, large: Features
 ) -> None:

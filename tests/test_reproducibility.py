@@ -33,6 +33,7 @@ def test_an_empty_cache_and_another_process(reference: Result, tmp_path: Path, m
     assert (tmp_path / "out" / "summary.json").read_bytes() == (reference.folder / "summary.json").read_bytes()
 
 
+@pytest.mark.exhaustive
 def test_one_user_for_each_partition(tmp_path: Path) -> None:
     """The literal picture, a device for each client, on both backends.
 

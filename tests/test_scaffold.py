@@ -11,6 +11,7 @@ from fedctr.scaffold import scaffold
 from fedctr.strategy import strategies
 
 
+@pytest.mark.exhaustive
 def test_the_packages_pass_their_own_tests_as_they_are(tmp_path: Path) -> None:
     for registry, name in ((strategies, "twice-softer"), (models, "twice-deeper"), (loaders, "twice-longer")):
         folder, module = scaffold(registry, name, tmp_path), name.replace("-", "_")

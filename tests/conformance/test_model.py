@@ -20,6 +20,7 @@ def planted(cls: type[LR]) -> dict[str, str]:
     return faults(f"{__name__}:{cls.__name__}")
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("name", ["lr", "dcn-v2", "din"])
 def test_models_of_the_shelf_keep_the_contract(name: str) -> None:
     """Those without and with an MLP and a history; tests/models asks more of each of them."""

@@ -139,6 +139,7 @@ def test_a_run_that_was_interrupted_goes_on_to_the_same_result(outcome: Outcome,
     assert rows_of(tmp_path / "out") == rows_of(outcome.folder)
 
 
+@pytest.mark.exhaustive
 def test_a_run_that_was_killed_goes_on_to_the_same_result(tmp_path: Path) -> None:
     (tmp_path / "deadly.py").write_text(FATAL)
     arms = (Arm("no-fine-tuning"), Arm("deadly:Fatal"))
