@@ -61,7 +61,6 @@ __all__ = [
 ]
 
 _HOMES = {
-    "fedctr.online.abtest": ("abtest",),
     "fedctr.adapter": ("Adapter",),
     "fedctr.benchmark": ("bench",),
     "fedctr.config": ("Experiment",),
@@ -73,6 +72,7 @@ _HOMES = {
     "fedctr.judgement": ("Judged",),
     "fedctr.models.batch": ("Batch",),
     "fedctr.models.model": ("Model",),
+    "fedctr.online.abtest": ("abtest",),
     "fedctr.online.outcome": ("Outcome",),
     "fedctr.online.settings": ("ABTest",),
     "fedctr.published": ("Published",),

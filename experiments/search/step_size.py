@@ -12,11 +12,8 @@ the trials, or none, at random. Gains are in user AUC over the published model; 
 import sys
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
-from report import PUBLISHED, TRIAL
-
-from fedctr.statistics import paired_difference
+from report import PUBLISHED, TRIAL, interval
 
 CELL = ["window", "seed", "user"]
 
@@ -74,14 +71,8 @@ def main() -> None:
             "chance": at_random(own),
         }
         for way, gain in ways.items():
-            cells = [interval(gain.xs(window, level="window")) for window in windows]
+            cells = [interval(gain.xs(window, level="window").reset_index()) for window in windows]
             print(f"| {spec} | {way} | " + " | ".join(cells) + " |")
-
-
-def interval(gain: pd.Series) -> str:
-    """Mean gain and interval of one window."""
-    found = paired_difference(gain.unstack("seed").dropna().to_numpy(np.float64))
-    return f"{found.mean:+.4f} [{found.low:+.4f}, {found.high:+.4f}]"
 
 
 if __name__ == "__main__":
