@@ -123,3 +123,20 @@ def by_day(daily: pd.DataFrame) -> pd.DataFrame:
     """
     days = daily.groupby(["day", "arm"], as_index=False).agg({"user": "size"} | dict.fromkeys(SUMS, "sum"))
     return days.rename(columns={"user": "users"}).assign(ctr=lambda rows: rows["clicks"] / rows["impressions"])
+
+
+def figures(daily: pd.DataFrame, arm: str) -> dict[str, Any]:
+    """What the days of the test came to in one arm, by the names in ``summary.json``; None where nobody came."""
+    rows = daily[(daily["arm"] == arm) & (daily["day"] >= 0)]
+    total = rows[["impressions", "clicks", "expected_clicks", "oracle_clicks"]].sum()
+    return {
+        "users": int(rows["user"].nunique()),
+        "visits": len(rows),
+        "impressions": int(total["impressions"]),
+        "clicks": int(total["clicks"]),
+        "ctr": float(total["clicks"] / total["impressions"]) if len(rows) else None,
+        "clicks_per_user": float(total["clicks"] / rows["user"].nunique()) if len(rows) else None,
+        "regret": float(1 - total["expected_clicks"] / total["oracle_clicks"]) if len(rows) else None,
+        "tuned": int(rows["tuned"].sum()),
+        "diverged": int(rows["diverged"].sum()),
+    }

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from fedctr.folder import write_whole
-from fedctr.online.analysis import analyse, by_day, curves
+from fedctr.online.analysis import analyse, by_day, curves, figures
 from fedctr.online.bill import Bill, bill, without_time
 from fedctr.online.bill_table import render_bill
 from fedctr.online.run import OnlineRun
@@ -63,7 +63,7 @@ def conclude(run: OnlineRun) -> Outcome:
         "aa": settings.aa,
         "seed": settings.seed,
         "control": settings.control.name,
-        "arms": {arm.name: _figures(daily, arm.name) for arm in settings.arms},
+        "arms": {arm.name: figures(daily, arm.name) for arm in settings.arms},
         **analyse(daily, [arm.name for arm in settings.arms], settings.pairs),
         "device_cost": without_time(costs),
         "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
@@ -74,20 +74,3 @@ def conclude(run: OnlineRun) -> Outcome:
     text = json.dumps(summary, indent=1, allow_nan=False) + "\n"
     write_whole(run.folder / "summary.json", lambda file: file.write_text(text))
     return Outcome(summary, daily, costs, run.folder)
-
-
-def _figures(daily: pd.DataFrame, arm: str) -> dict[str, Any]:
-    """What the days of the test came to in one arm; None where nobody came."""
-    rows = daily[(daily["arm"] == arm) & (daily["day"] >= 0)]
-    total = rows[["impressions", "clicks", "expected_clicks", "oracle_clicks"]].sum()
-    return {
-        "users": int(rows["user"].nunique()),
-        "visits": len(rows),
-        "impressions": int(total["impressions"]),
-        "clicks": int(total["clicks"]),
-        "ctr": float(total["clicks"] / total["impressions"]) if len(rows) else None,
-        "clicks_per_user": float(total["clicks"] / rows["user"].nunique()) if len(rows) else None,
-        "regret": float(1 - total["expected_clicks"] / total["oracle_clicks"]) if len(rows) else None,
-        "tuned": int(rows["tuned"].sum()),
-        "diverged": int(rows["diverged"].sum()),
-    }

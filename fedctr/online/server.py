@@ -9,6 +9,7 @@ from flwr.serverapp import Grid
 from fedctr.cloud import train
 from fedctr.errors import FedctrError
 from fedctr.messages import Failure
+from fedctr.online.analysis import figures
 from fedctr.online.day import Day
 from fedctr.online.log import for_cloud
 from fedctr.online.messages import RANK, DayTask, pack_day_task, unpack_day
@@ -46,6 +47,18 @@ def serve(grid: Grid, run: OnlineRun, until: int) -> None:
             told = f"day {day}: {arrived:,} users came and clicked {clicks:,} times"
             run.reporter.advance(1, told)
             run.log(f"{told}, {time.monotonic() - begun:.1f} s")
+            if day >= 0:
+                _tell_standings(run)
+
+
+def _tell_standings(run: OnlineRun) -> None:
+    """Fill in what each arm has come to by now."""
+    daily = run.daily(before=run.next_day)
+    for arm in run.settings.arms:
+        found = figures(daily, arm.name)
+        if found["visits"]:
+            cells = {"users": f"{found['users']:,}", "clicks": f"{found['clicks']:,}", "CTR": f"{found['ctr']:.4f}"}
+            run.reporter.row(arm.name, cells)
 
 
 def _publish(run: OnlineRun, day: int) -> Published:

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,17 +127,28 @@ def test_a_finished_run_is_read_again(outcome: Outcome) -> None:
     assert (outcome.folder / "log.txt").read_text() == before
 
 
-def test_a_run_that_was_interrupted_goes_on_to_the_same_result(outcome: Outcome, tmp_path: Path) -> None:
+def test_a_run_that_was_interrupted_goes_on_to_the_same_result_and_table(outcome: Outcome, tmp_path: Path) -> None:
     class Impatient(Silent):
         def advance(self, steps: int = 1, note: str = "") -> None:
             if note.startswith("day 0"):
                 raise KeyboardInterrupt
 
-    settings = small_test(tmp_path / "out")
+    class FilledIn(Silent):
+        def __init__(self) -> None:
+            self.table: dict[str, Mapping[str, str]] = {}
+
+        def row(self, name: str, cells: Mapping[str, str], final: bool = False) -> None:
+            self.table[name] = cells
+
+    settings, filled_in = small_test(tmp_path / "out"), FilledIn()
     with pytest.raises(KeyboardInterrupt, match=r"4 finished days are kept in .*; run it again with --out"):
         abtest(settings, Impatient())
-    abtest(settings)
+    abtest(settings, filled_in)
     assert rows_of(tmp_path / "out") == rows_of(outcome.folder)
+    assert filled_in.table == {
+        name: {"users": f"{arm['users']:,}", "clicks": f"{arm['clicks']:,}", "CTR": f"{arm['ctr']:.4f}"}
+        for name, arm in outcome.summary["arms"].items()
+    }
 
 
 @pytest.mark.exhaustive
