@@ -20,7 +20,7 @@ def _folder() -> Path:
     """
     chosen = os.environ.get("NUMBA_CACHE_DIR")
     root = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("fedctr")) / "kernels"
-    texts = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.glob("*.py")))
+    texts = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.rglob("*.py")))
     return root / hashlib.sha256(texts).hexdigest()[:16]
 
 

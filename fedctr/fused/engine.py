@@ -19,11 +19,11 @@ from fedctr.cohort import Cohort, block_of, local_samples, padded_length
 from fedctr.data.split import Part
 from fedctr.features import Features, Rows
 from fedctr.fused import kernel
-from fedctr.fused.kernel import Flags, People, Training
 from fedctr.fused.layout import Layout, Most
 from fedctr.fused.people import Samples
 from fedctr.fused.plan import Integers
 from fedctr.fused.recording import recording_of
+from fedctr.fused.state import Flags, People, Training
 from fedctr.fused.stepwise import Stepwise
 from fedctr.judgement import Logits
 from fedctr.messages import Columns, Device

@@ -8,10 +8,10 @@ import numpy as np
 from torch import Tensor
 
 from fedctr.data.dataset import Field, Schema, slices
-from fedctr.fused.kernel import Bench, Devices, Training
 from fedctr.fused.plan import READS_PARAMETERS, READS_VALUES, ROOM, Integers, Plan
 from fedctr.fused.products import PADDED, Floats
 from fedctr.fused.recording import Recording
+from fedctr.fused.state import Bench, Devices, Training
 from fedctr.models.layers import Side
 from fedctr.models.model import Model
 from fedctr.stacking import Parameters

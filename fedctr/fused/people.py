@@ -8,9 +8,8 @@ import numpy.typing as npt
 from fedctr.cohort import block_of, padded_rows
 from fedctr.data.split import Part
 from fedctr.features import Features, Rows
-from fedctr.fused.kernel import People
-from fedctr.fused.operations import Numbers
 from fedctr.fused.plan import Integers
+from fedctr.fused.state import Numbers, People
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,7 +22,7 @@ BEGIN, LENGTH, STRIDE, SOURCE, FIELD = range(5)
 # many rows of its tables a device has room for, and where it begins in a list of all fields' rows.
 FIRST, VALUES, BEFORE, ROOM, ROOM_AT = range(5)
 
-# Columns of Plan.operations: which it is, the value that it gives, and what else its function in operations.py reads.
+# Columns of Plan.operations: which it is, the value that it gives, and what else its functions in operations read.
 CODE, OUT, A, B, C, D, E, F = range(8)
 
 LOOK_UP = 0  # of table A at what there is a row for, in columns from B on

@@ -15,10 +15,10 @@ from torch import Tensor
 from fedctr.cohort import block_of
 from fedctr.engine import in_blocks, pulls_of
 from fedctr.fused import kernel
-from fedctr.fused.kernel import Bench, Devices, People, Training
 from fedctr.fused.layout import Layout
 from fedctr.fused.people import Samples
 from fedctr.fused.plan import Integers
+from fedctr.fused.state import Bench, Devices, People, Training
 from fedctr.judgement import Logits
 from fedctr.published import Published
 from fedctr.recipe import Recipe

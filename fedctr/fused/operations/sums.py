@@ -1,0 +1,142 @@
+"""Values side by side, and sums of them."""
+
+import numpy as np
+
+from fedctr.fused.compiled import compiled
+from fedctr.fused.plan import BEGIN, KIND, OUT, START, STEP, USER, WIDTH, A, B, C, Integers, Plan
+from fedctr.fused.state import Device
+
+
+@compiled
+def beside(plan: Plan, device: Device, operation: Integers) -> None:
+    """Copy into some columns."""
+    value, part = plan.values[operation[OUT]], plan.values[operation[A]]
+    width, step = part[WIDTH], 0 if part[KIND] == USER else part[STEP]
+    for row in range(device.rows[value[KIND]]):
+        to, of = value[START] + row * value[STEP] + operation[B], part[START] + row * step
+        found, vector = device.values[to : to + width], device.values[of : of + width]
+        for j in range(width):
+            found[j] = vector[j]
+
+
+@compiled
+def beside_backward(plan: Plan, device: Device, operation: Integers) -> None:
+    """Add from these columns."""
+    value, part = plan.values[operation[OUT]], plan.values[operation[A]]
+    width, step = part[WIDTH], 0 if part[KIND] == USER else part[STEP]
+    for row in range(device.rows[value[KIND]]):
+        of, to = value[START] + row * value[STEP] + operation[B], part[START] + row * step
+        total, gradient = device.gradients[to : to + width], device.gradients[of : of + width]
+        for j in range(width):
+            total[j] += gradient[j]
+
+
+@compiled
+def add(plan: Plan, device: Device, operation: Integers) -> None:
+    """The sum of two values."""
+    value, first, second = plan.values[operation[OUT]], plan.values[operation[A]], plan.values[operation[B]]
+    kind = value[KIND]
+    first_step = first[STEP] if first[KIND] == kind else 0
+    second_step = second[STEP] if second[KIND] == kind else 0
+    for row in range(device.rows[kind]):
+        to, one, two = (
+            value[START] + row * value[STEP],
+            first[START] + row * first_step,
+            second[START] + row * second_step,
+        )
+        for j in range(value[WIDTH]):
+            device.values[to + j] = device.values[one + j] + device.values[two + j]
+
+
+@compiled
+def add_backward(plan: Plan, device: Device, operation: Integers) -> None:
+    """To both."""
+    value = plan.values[operation[OUT]]
+    for which in (A, B):
+        part = plan.values[operation[which]]
+        step = part[STEP] if part[KIND] == value[KIND] else 0
+        for row in range(device.rows[value[KIND]]):
+            of, to = value[START] + row * value[STEP], part[START] + row * step
+            for j in range(value[WIDTH]):
+                device.gradients[to + j] += device.gradients[of + j]
+
+
+@compiled
+def add_up(plan: Plan, device: Device, operation: Integers) -> None:
+    """The sum of the columns."""
+    value, x = plan.values[operation[OUT]], plan.values[operation[A]]
+    for row in range(device.rows[value[KIND]]):
+        of = x[START] + row * x[STEP]
+        total = np.float32(0)
+        for j in range(x[WIDTH]):
+            total += device.values[of + j]
+        device.values[value[START] + row * value[STEP]] = total
+
+
+@compiled
+def add_up_backward(plan: Plan, device: Device, operation: Integers) -> None:
+    """The same to all columns."""
+    value, x = plan.values[operation[OUT]], plan.values[operation[A]]
+    for row in range(device.rows[value[KIND]]):
+        gradient, to = device.gradients[value[START] + row * value[STEP]], x[START] + row * x[STEP]
+        for j in range(x[WIDTH]):
+            device.gradients[to + j] += gradient
+
+
+@compiled
+def shift(plan: Plan, device: Device, operation: Integers) -> None:
+    """Add a parameter."""
+    value, x, parameter = plan.values[operation[OUT]], plan.values[operation[A]], plan.parameters[operation[B]]
+    for row in range(device.rows[value[KIND]]):
+        to, of = value[START] + row * value[STEP], x[START] + row * x[STEP]
+        for j in range(value[WIDTH]):
+            device.values[to + j] = device.values[of + j] + device.weights[parameter[BEGIN] + j]
+
+
+@compiled
+def shift_backward(plan: Plan, device: Device, operation: Integers) -> None:
+    """To the value, and to the parameter."""
+    value, x, parameter = plan.values[operation[OUT]], plan.values[operation[A]], plan.parameters[operation[B]]
+    part = device.scale if device.trained[operation[B]] else np.float32(0)
+    for row in range(device.rows[value[KIND]]):
+        of, to = value[START] + row * value[STEP], x[START] + row * x[STEP]
+        for j in range(value[WIDTH]):
+            device.gradients[to + j] += device.gradients[of + j]
+            device.moved[parameter[BEGIN] + j] += part * device.gradients[of + j]
+
+
+@compiled
+def second_order(plan: Plan, device: Device, operation: Integers) -> None:
+    """Half of the square of the parts' sum, which is kept as C, less their squares."""
+    value, x, sums = plan.values[operation[OUT]], plan.values[operation[A]], plan.values[operation[C]]
+    size = operation[B]
+    for row in range(device.rows[value[KIND]]):
+        of, to = x[START] + row * x[STEP], sums[START] + row * sums[STEP]
+        total = device.values[to : to + size]
+        for j in range(size):
+            total[j] = 0
+        squares = np.float32(0)
+        for part in range(of, of + x[WIDTH], size):
+            vector = device.values[part : part + size]
+            for j in range(size):
+                total[j] += vector[j]
+                squares += vector[j] * vector[j]
+        square = np.float32(0)
+        for j in range(size):
+            square += total[j] * total[j]
+        device.values[value[START] + row * value[STEP]] = (square - squares) / np.float32(2)
+
+
+@compiled
+def second_order_backward(plan: Plan, device: Device, operation: Integers) -> None:
+    """To each part the sum of the others."""
+    value, x, sums = plan.values[operation[OUT]], plan.values[operation[A]], plan.values[operation[C]]
+    size = operation[B]
+    for row in range(device.rows[value[KIND]]):
+        gradient, summed = device.gradients[value[START] + row * value[STEP]], sums[START] + row * sums[STEP]
+        total = device.values[summed : summed + size]
+        of = x[START] + row * x[STEP]
+        for part in range(of, of + x[WIDTH], size):
+            vector, to = device.values[part : part + size], device.gradients[part : part + size]
+            for j in range(size):
+                to[j] += gradient * (total[j] - vector[j])

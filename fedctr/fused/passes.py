@@ -1,0 +1,108 @@
+"""A model forward and backward, operation by operation."""
+
+from fedctr.fused.compiled import compiled
+from fedctr.fused.operations.layers import layer, layer_backward, turn, turn_backward, user_layer, user_layer_backward
+from fedctr.fused.operations.look_ups import look_up, look_up_backward, mean, mean_backward
+from fedctr.fused.operations.sums import (
+    add,
+    add_backward,
+    add_up,
+    add_up_backward,
+    beside,
+    beside_backward,
+    second_order,
+    second_order_backward,
+    shift,
+    shift_backward,
+)
+from fedctr.fused.plan import (
+    ACROSS,
+    ADD,
+    BESIDE,
+    CODE,
+    KIND,
+    LAYER,
+    LOOK_UP,
+    MEAN,
+    OUT,
+    SECOND_ORDER,
+    SHIFT,
+    START,
+    STEP,
+    SUM,
+    TURN,
+    USER_LAYER,
+    WIDTH,
+    Plan,
+)
+from fedctr.fused.state import Device
+
+
+@compiled
+def forward(plan: Plan, device: Device) -> None:
+    """Compute all values from the samples at hand."""
+    for index in range(len(plan.operations)):
+        operation = plan.operations[index]
+        code = operation[CODE]
+        if code == LOOK_UP:
+            look_up(plan, device, operation)
+        elif code == MEAN:
+            mean(plan, device, operation)
+        elif code == BESIDE:
+            beside(plan, device, operation)
+        elif code == TURN:
+            turn(plan, device, operation)
+        elif code == LAYER:
+            layer(plan, device, operation)
+        elif code == USER_LAYER:
+            user_layer(plan, device, operation)
+        elif code == SUM:
+            add_up(plan, device, operation)
+        elif code == ADD:
+            add(plan, device, operation)
+        elif code == SHIFT:
+            shift(plan, device, operation)
+        elif code == SECOND_ORDER:
+            second_order(plan, device, operation)
+
+
+@compiled
+def clear(plan: Plan, device: Device) -> None:
+    """Let all gradients be zero."""
+    for index in range(len(plan.values)):
+        if device.needed[index]:
+            value = plan.values[index]
+            rows = value[WIDTH] if value[ACROSS] else device.rows[value[KIND]]
+            gradient = device.gradients[value[START] : value[START] + rows * value[STEP]]
+            for j in range(len(gradient)):
+                gradient[j] = 0
+
+
+@compiled
+def backward(plan: Plan, device: Device) -> None:
+    """Move the parameters, given the gradients of the logits in place; all others are zero."""
+    for index in range(len(plan.operations) - 1, -1, -1):
+        operation = plan.operations[index]
+        code = operation[CODE]
+        if not device.needed[operation[OUT]]:
+            continue
+        if code == LOOK_UP:
+            look_up_backward(plan, device, operation)
+        elif code == MEAN:
+            mean_backward(plan, device, operation)
+        elif code == BESIDE:
+            beside_backward(plan, device, operation)
+        elif code == TURN:
+            turn_backward(plan, device, operation)
+        elif code == LAYER:
+            layer_backward(plan, device, operation)
+        elif code == USER_LAYER:
+            user_layer_backward(plan, device, operation)
+        elif code == SUM:
+            add_up_backward(plan, device, operation)
+        elif code == ADD:
+            add_backward(plan, device, operation)
+        elif code == SHIFT:
+            shift_backward(plan, device, operation)
+        elif code == SECOND_ORDER:
+            second_order_backward(plan, device, operation)
