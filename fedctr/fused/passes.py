@@ -1,6 +1,7 @@
 """A model forward and backward, operation by operation."""
 
 from fedctr.fused.compiled import compiled
+from fedctr.fused.operations.cross import cross, cross_backward
 from fedctr.fused.operations.layers import layer, layer_backward, turn, turn_backward, user_layer, user_layer_backward
 from fedctr.fused.operations.look_ups import look_up, look_up_backward, mean, mean_backward
 from fedctr.fused.operations.sums import (
@@ -20,6 +21,7 @@ from fedctr.fused.plan import (
     ADD,
     BESIDE,
     CODE,
+    CROSS,
     KIND,
     LAYER,
     LOOK_UP,
@@ -64,6 +66,8 @@ def forward(plan: Plan, device: Device) -> None:
             shift(plan, device, operation)
         elif code == SECOND_ORDER:
             second_order(plan, device, operation)
+        elif code == CROSS:
+            cross(plan, device, operation)
 
 
 @compiled
@@ -106,3 +110,5 @@ def backward(plan: Plan, device: Device) -> None:
             shift_backward(plan, device, operation)
         elif code == SECOND_ORDER:
             second_order_backward(plan, device, operation)
+        elif code == CROSS:
+            cross_backward(plan, device, operation)

@@ -35,11 +35,12 @@ SUM = 6  # of the columns of A
 ADD = 7  # A and B, of which either may be the user's
 SHIFT = 8  # A by parameter B
 SECOND_ORDER = 9  # of A in parts of B columns, with room in value C
+CROSS = 10  # A plus B times C, element by element
 
 # For each of them, the columns that name values, of which backward adds to the gradients, and parameters, which it
 # moves; -1 stands for none.
-READS_VALUES = ((), (A,), (A,), (A,), (A, E), (A,), (A,), (A, B), (A,), (A,))
-READS_PARAMETERS = ((A,), (), (), (), (C, D), (B, C), (), (), (B,), ())
+READS_VALUES = ((), (A,), (A,), (A,), (A, E), (A,), (A,), (A, B), (A,), (A,), (A, B, C))
+READS_PARAMETERS = ((A,), (), (), (), (C, D), (B, C), (), (), (B,), (), ())
 
 
 class Plan(NamedTuple):

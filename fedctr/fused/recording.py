@@ -19,6 +19,7 @@ from fedctr.fused.plan import (
     ADD,
     BESIDE,
     CLICK,
+    CROSS,
     LAYER,
     LOOK_UP,
     MEAN,
@@ -115,6 +116,7 @@ class _Recorder:
         self.functions: dict[object, Callable[..., Found]] = {
             getattr: self.read,
             operator.add: self.add,
+            torch.addcmul: self.cross,
             torch.cat: self.cat,
             layers.beside: lambda *parts: self.side_by_side(parts),
             layers.second_order: self.second_order,
@@ -199,6 +201,12 @@ class _Recorder:
         if one.width != two.width or (one.kind != two.kind and USER not in (one.kind, two.kind)):
             raise UnrecordableError("shapes")
         return self.do(ADD, Value(max(one.kind, two.kind), one.width, flat=flat), first, second)
+
+    def cross(self, first: Found, second: Found, third: Found) -> int:
+        values = [self.value(found) for found in (first, second, third)]
+        if len(set(values)) > 1:
+            raise UnrecordableError("shapes")
+        return self.do(CROSS, values[0], first, second, third)
 
     def sum(self, found: Found, dim: int) -> int:
         value = self.value(found)

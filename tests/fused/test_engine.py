@@ -28,6 +28,7 @@ MODELS = (
     "wide-deep[hidden=[32,16],history=5]",
     "deepfm[embedding=5,hidden=[13,7],history=3]",
     "fm[embedding=5,history=3]",
+    "dcn-v2[embedding=3,cross=3,hidden=[13,7],history=4]",
 )
 
 

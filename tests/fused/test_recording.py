@@ -17,7 +17,7 @@ from tests.engine import publish, world
 SCHEMA = world([3, 2]).schema
 
 
-@pytest.mark.parametrize("name", ["lr", "ncf", "wide-deep", "deepfm", "fm"])
+@pytest.mark.parametrize("name", ["lr", "ncf", "wide-deep", "deepfm", "fm", "dcn-v2"])
 def test_these_models_have_a_recording(name: str) -> None:
     assert recording_of(publish(name, SCHEMA).model) is not None
 
@@ -72,6 +72,14 @@ class User(Odd):
         return self.user(batch.user).sum(-1)  # type: ignore[no-any-return]
 
 
+class Broadcast(Odd):
+    """PyTorch would repeat the single column of what is added."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        item = self.item(batch.item)
+        return torch.addcmul(self.layer(item), item, item).sum(-1)
+
+
 class Shifted(Odd):
     def forward(self, batch: Batch) -> Tensor:
         return self.item(batch.item).sum(-1) + self.bias  # type: ignore[no-any-return]
@@ -82,7 +90,7 @@ class Cubed(Odd):
         return self.item(batch.item).sum(-1)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("model", [Sigmoid, Twice, Branching, Vectors, User, Shifted, Cubed])
+@pytest.mark.parametrize("model", [Sigmoid, Twice, Branching, Vectors, User, Broadcast, Shifted, Cubed])
 def test_a_strangers_model_that_does_something_else_has_none(model: type[Odd]) -> None:
     assert recording_of(model(SCHEMA)) is None
 

@@ -1,0 +1,160 @@
+"""Vectors of ``PADDED`` floats, which compiled functions keep in registers.
+
+LLVM turns loops into vector instructions where it sees that they are long and that arrays do not overlap. Of short
+rows that lie in one array it sees neither, so there the vectors are spelt out. Rows have room for whole vectors; what
+lies behind their last column is anything, so a sum over columns begins with :func:`load_some`.
+"""
+
+import operator
+from collections.abc import Callable
+from typing import Any, cast
+
+import numba.extending
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.datamodel import models
+
+from fedctr.fused.products import PADDED
+
+_utilities: Any = cgutils  # is without types
+_KIND = ir.VectorType(ir.FloatType(), PADDED)
+_NUMBERS = ir.VectorType(ir.IntType(32), PADDED)
+
+
+class _Vector(types.Type):
+    def __init__(self) -> None:
+        super().__init__(name="Vector")
+
+
+@numba.extending.register_model(_Vector)
+class _Model(models.PrimitiveModel):
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _KIND)  # type: ignore[no-untyped-call]
+
+
+_VECTOR: Any = _Vector()
+
+
+def _intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """To be called with the arguments behind the first one."""
+    return cast(Callable[..., Any], numba.extending.intrinsic(function))
+
+
+def _address(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
+    start = builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
+    return builder.bitcast(start, _KIND.as_pointer())
+
+
+def _spread(builder: Any, value: Any, kind: Any) -> Any:
+    one = builder.insert_element(kind(ir.Undefined), value, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, kind(ir.Undefined), _NUMBERS(None))
+
+
+def _call(builder: Any, name: str, kind: Any, *arguments: Any) -> Any:
+    function = ir.FunctionType(kind, [argument.type for argument in arguments])
+    return builder.call(_utilities.get_or_insert_function(builder.module, function, name), arguments)
+
+
+@_intrinsic
+def load(typing: Any, array: Any, at: Any) -> Any:
+    """The vector that begins at an element of an array."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(_address(context, builder, signature.args[0], *arguments), align=4)
+
+    return _VECTOR(array, at), generate
+
+
+@_intrinsic
+def load_some(typing: Any, array: Any, at: Any, count: Any) -> Any:
+    """The same of the first ``count`` elements alone, zeros behind them."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = _address(context, builder, signature.args[0], *arguments[:2])
+        number = _spread(builder, builder.trunc(arguments[2], ir.IntType(32)), _NUMBERS)
+        wanted = builder.icmp_signed("<", _NUMBERS(list(range(PADDED))), number)
+        found = builder.load(address, align=4)
+        return builder.select(wanted, found, _KIND([0.0] * PADDED))
+
+    return _VECTOR(array, at, types.int64), generate
+
+
+@_intrinsic
+def store(typing: Any, array: Any, at: Any, vector: Any) -> Any:
+    """Write a vector to where it shall begin."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.store(arguments[2], _address(context, builder, signature.args[0], *arguments[:2]), align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, at, vector), generate
+
+
+@_intrinsic
+def spread(typing: Any, value: Any) -> Any:
+    """The same number in every place."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _spread(builder, arguments[0], _KIND)
+
+    return _VECTOR(types.float32), generate
+
+
+@_intrinsic
+def multiply_add(typing: Any, first: Any, second: Any, added: Any) -> Any:
+    """``first * second + added``, rounded once where the processor can."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _call(builder, f"llvm.fmuladd.v{PADDED}f32", _KIND, *arguments)
+
+    return _VECTOR(first, second, added), generate
+
+
+@_intrinsic
+def where_positive(typing: Any, sign: Any, vector: Any) -> Any:
+    """The vector where ``sign`` is positive, zeros elsewhere."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        positive = builder.fcmp_ordered(">", arguments[0], _KIND([0.0] * PADDED))
+        return builder.select(positive, arguments[1], _KIND([0.0] * PADDED))
+
+    return _VECTOR(sign, vector), generate
+
+
+@_intrinsic
+def total(typing: Any, vector: Any) -> Any:
+    """The sum of a vector's elements: half of them added to the other half, until one is left."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        (found,), half = arguments, PADDED // 2
+        while half:
+            mask = ir.Constant(_NUMBERS, [(lane + half) % PADDED for lane in range(PADDED)])
+            found = builder.fadd(found, builder.shuffle_vector(found, _KIND(ir.Undefined), mask))
+            half //= 2
+        return builder.extract_element(found, ir.IntType(32)(0))
+
+    return types.float32(vector), generate
+
+
+def _operator(name: str) -> Callable[[Any, Any], Any]:
+    """Two vectors' sum or product, to Numba: an implementation where both are vectors."""
+
+    @_intrinsic
+    def both(typing: Any, first: Any, second: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return getattr(builder, name)(*arguments)
+
+        return _VECTOR(first, second), generate
+
+    def implementation(first: Any, second: Any) -> Any:
+        return both(first, second)
+
+    def chosen(first: Any, second: Any) -> Any:
+        return implementation if isinstance(first, _Vector) and isinstance(second, _Vector) else None
+
+    return chosen
+
+
+numba.extending.overload(operator.add)(_operator("fadd"))
+numba.extending.overload(operator.mul)(_operator("fmul"))

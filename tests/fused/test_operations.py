@@ -1,0 +1,57 @@
+"""A step of the kernel against autograd: every weight moves along its own gradient."""
+
+import numpy as np
+import pytest
+import torch
+
+from fedctr.features import Features
+from fedctr.fused import kernel
+from fedctr.fused.engine import Fused
+from fedctr.fused.people import Samples
+from fedctr.fused.plan import FIELD, ROOM_AT
+from tests.engine import features_of, publish
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+RATE = 0.5
+SAMPLES = [0, 1, 15, 16, 17, 32]
+
+MODELS = (
+    "wide-deep[embedding=5,hidden=[13,7],history=3]",
+    "dcn-v2[embedding=3,cross=3,hidden=[13,7],history=4]",
+    "dcn-v2[embedding=8,cross=1,hidden=[32],history=20]",
+)
+
+
+@pytest.mark.parametrize("scale", [1, 40])
+@pytest.mark.parametrize("spec", MODELS)
+def test_a_step_moves_every_weight_along_its_gradient(spec: str, scale: int) -> None:
+    features = features_of(SAMPLES, [1] * len(SAMPLES), scale=scale, interests=True)
+    published = publish(spec, features.dataset.schema)
+    own = Features.build(features.dataset, features.split, features.users, published.model.history_length)
+    engine, users = Fused(published, own, "test", 32), np.arange(len(SAMPLES))
+    plan, layout = engine.layout.plan, engine.layout
+    samples = Samples.of(own, users, "test", 32, layout.columns)
+    devices, rows = layout.devices(len(users)), layout.rows(samples.mask.shape[1])
+    kernel.begin(plan, samples.people, rows, devices, engine.bench)
+    step = samples.people._replace(asked=samples.people.local, scored=samples.people.held)
+    gradients = np.random.default_rng(0).standard_normal(step.asked.shape).astype(np.float32)
+    kernel.descend(plan, step, devices, engine.bench, layout.training(list(layout.shapes), RATE), gradients)
+    moved = layout.views(torch.from_numpy(devices.weights), rows)
+
+    model, starts = published.model, own.split.bounds("train")[0]
+    for user, count in enumerate(SAMPLES):
+        model.zero_grad()
+        if count:
+            logits = model(own.batch(starts[user] + np.arange(count)[None], np.array([[user]])))
+            logits.backward(torch.from_numpy(gradients[user : user + 1, :count]))
+        for number, (name, value) in enumerate(model.named_parameters()):
+            expected, found = value.detach(), moved[name][user]
+            if value.grad is not None:
+                expected = expected - RATE * value.grad
+            field = plan.parameters[number, FIELD]
+            if field >= 0:
+                tuned, first = int(devices.tuned[user, field]), plan.fields[field, ROOM_AT]
+                expected = expected[devices.codes[user, first : first + tuned]]
+                found = found[:tuned]
+            np.testing.assert_allclose(found.numpy(), expected.numpy(), rtol=1e-4, atol=1e-4, err_msg=name)
