@@ -10,10 +10,10 @@ import pandas as pd
 
 from fedctr import metrics
 from fedctr.statistics import Interval, drift_bucket, paired_difference, sample_bucket
+from fedctr.verdict import BASELINES
 
 Floats = npt.NDArray[np.float64]
 Columns = dict[str, Floats]  # of one strategy, each (users, seeds), users in the same order for every strategy
-BASELINES = {"vs_no_fine_tuning": "no-fine-tuning", "vs_fine_tuning": "fine-tuning"}
 
 
 def compare(test: pd.DataFrame, strategies: list[str], global_ctr: float) -> dict[str, Any]:

@@ -4,20 +4,15 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
-
-from fedctr.comparison import BASELINES
 from fedctr.errors import FedctrError
 from fedctr.folder import read_json
 from fedctr.registry import parse, split_outside_brackets
+from fedctr.verdict import BASELINES
 
-Floats = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    from fedctr.user_rows import TestRows
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,29 +64,9 @@ class FinishedRun:
         Raises:
             FedctrError: when the file is missing or damaged.
         """
-        file = self.folder / "users.parquet"
-        try:
-            table = pq.read_table(
-                file, columns=["user", "strategy", "seed", *columns], filters=[("split", "==", "test")]
-            )
-            return _by_strategy(table, list(self.strategies), self.summary["seeds"], columns)
-        except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-            raise FedctrError(f"{file}: cannot be read ({' '.join(str(error).split())})") from None
+        from fedctr.user_rows import read_test_rows  # imports take a second, which a listing of runs need not wait for
 
-
-@dataclass(frozen=True, eq=False)
-class TestRows:
-    """Numbers of users on the test part.
-
-    Attributes:
-        users: raw ids, text (users,).
-        columns: strategy to column to float64 (users, seeds), NaN where there is none.
-    """
-
-    __test__ = False  # for pytest, whom the name deceives
-
-    users: pa.Array
-    columns: dict[str, dict[str, Floats]]
+        return read_test_rows(self.folder / "users.parquet", list(self.strategies), self.summary["seeds"], columns)
 
 
 def subject_of(strategies: Sequence[str]) -> str | None:
@@ -118,22 +93,3 @@ def read_toml(file: Path) -> dict[str, Any]:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise FedctrError(f"{file}: cannot be read ({' '.join(str(error).split())})") from None
-
-
-def _by_strategy(table: pa.Table, strategies: Sequence[str], seeds: int, columns: Sequence[str]) -> TestRows:
-    """Every strategy and seed has its users in the same order, which spares a join over millions of rows."""
-    specs = np.asarray(pc.index_in(table["strategy"], value_set=pa.array(strategies, pa.string())).fill_null(-1))
-    seed_of_row = np.asarray(table["seed"])
-    users: pa.Array | None = None
-    found: dict[str, dict[str, Floats]] = {}
-    for code, spec in enumerate(strategies):
-        parts = []
-        for seed in range(seeds):
-            rows = table.take(pa.array(np.flatnonzero((specs == code) & (seed_of_row == seed)))).combine_chunks()
-            own = rows["user"].combine_chunks()
-            users = own if users is None else users
-            if not own.equals(users):
-                raise ValueError(f"users of {spec}, seed {seed}, are not those of the others, or in another order")
-            parts.append([np.asarray(rows[name].cast(pa.float64()).fill_null(np.nan)) for name in columns])
-        found[spec] = {name: np.column_stack([part[place] for part in parts]) for place, name in enumerate(columns)}
-    return TestRows(pa.array([], pa.string()) if users is None else users, found)

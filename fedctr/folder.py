@@ -8,12 +8,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from fedctr.data.dataset import Dataset
 from fedctr.errors import FedctrError
-from fedctr.progress import Reporter
-from fedctr.published import Published
+
+if TYPE_CHECKING:
+    from fedctr.data.dataset import Dataset
+    from fedctr.progress import Reporter
+    from fedctr.published import Published
 
 
 class RunFolder:
@@ -27,8 +29,8 @@ class RunFolder:
     """
 
     folder: Path
-    dataset: Dataset
-    reporter: Reporter
+    dataset: "Dataset"
+    reporter: "Reporter"
     stop: threading.Event
 
     @property
@@ -69,12 +71,14 @@ class RunFolder:
         self.stop_file.unlink(missing_ok=True)
         write_whole(self.folder / "config.toml", lambda fresh: fresh.write_text(toml, encoding="utf-8"))
 
-    def kept_published(self, seed: int) -> Published | None:
+    def kept_published(self, seed: int) -> "Published | None":
         """What the server published for one seed, if it has already."""
+        from fedctr.published import Published  # takes PyTorch, which whoever only reads a folder need not wait for
+
         folder = self.folder / "published" / f"seed-{seed}"
         return Published.load(folder)[0] if folder.is_dir() else None
 
-    def keep_published(self, published: Published, facts: dict[str, Any], seed: int) -> None:
+    def keep_published(self, published: "Published", facts: dict[str, Any], seed: int) -> None:
         """Put what the server published for one seed into ``published/seed-N``."""
         folder = self.folder / "published" / f"seed-{seed}"
 
@@ -117,7 +121,7 @@ def write_whole(file: Path, write: Callable[[Path], object]) -> None:
             raise
 
 
-def check_partitions(partitions: int, dataset: Dataset) -> None:
+def check_partitions(partitions: int, dataset: "Dataset") -> None:
     """Refuse partitions that would have no user.
 
     Raises:

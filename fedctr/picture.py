@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fedctr.comparison import BASELINES
 from fedctr.result_table import order_of
+from fedctr.verdict import BASELINES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,8 +1,9 @@
-"""How much a difference shows: one rule for every table, page and picture."""
+"""What strategies are compared against, and how much a difference shows: one rule for every table, page and picture."""
 
 from collections.abc import Mapping
 from typing import Literal, get_args
 
+BASELINES = {"vs_no_fine_tuning": "no-fine-tuning", "vs_fine_tuning": "fine-tuning"}  # by key in summary.json
 Verdict = Literal["shown better", "perhaps better", "not shown", "perhaps worse", "shown worse"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)  # from the best to the worst
 RULE = (

@@ -6,22 +6,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
 from fedctr.cli.options import ON_BAD_ROW, Files
 from fedctr.cli.shelf import AsJson as ListAsJson
 from fedctr.cli.shelf import Name as NewName
 from fedctr.cli.shelf import Parent, report, show, write
-from fedctr.data.cache import files_of, open_dataset
-from fedctr.data.describe import FAR, Description, Drift, describe, draw, histogram, measure_drift
-from fedctr.data.loader import loaders, own_split
 from fedctr.data.reading import OnBadRow
-from fedctr.progress import Terminal
 
 app = typer.Typer(help="Fetch data sets and see what they look like.", no_args_is_help=True)
-
-_WIDTH = 40  # characters of the longest bar
 
 Name = Annotated[str, typer.Argument(help="A data set of 'fedctr data list'.", metavar="NAME")]
 Spec = Annotated[
@@ -39,6 +31,8 @@ def list_(as_json: ListAsJson = False) -> None:
 
     Example: fedctr data list
     """
+    from fedctr.data.loader import loaders
+
     show(loaders, as_json)
 
 
@@ -52,6 +46,9 @@ def get(name: Name) -> None:
 
     Example: fedctr data get movielens-100k
     """
+    from fedctr.data.cache import files_of
+    from fedctr.data.loader import loaders
+
     typer.echo(files_of(loaders.create(name)))
 
 
@@ -71,6 +68,11 @@ def describe_(
 
     Example: fedctr data describe movielens-100k --picture drift.png
     """
+    from fedctr.data.cache import open_dataset
+    from fedctr.data.describe import describe, draw, measure_drift
+    from fedctr.data.loader import own_split
+    from fedctr.progress import Terminal
+
     with Terminal() as reporter:
         dataset = open_dataset(name, path, on_bad_row, reporter)
     rule = own_split(name)
@@ -79,10 +81,10 @@ def describe_(
     description = describe(dataset, rule)
     if as_json:
         typer.echo(json.dumps(asdict(description), indent=2))
-        return
-    console = Console()
-    console.print(_figures(description), _quantiles(description), sep="\n")
-    console.print(_bars(measure_drift(dataset, rule)))
+    else:
+        from fedctr.cli.description import show as show_description
+
+        show_description(description, measure_drift(dataset, rule))
 
 
 @app.command()
@@ -108,47 +110,6 @@ def new(name: NewName, parent: Parent = Path()) -> None:
 
     Example: fedctr data new my-log
     """
+    from fedctr.data.loader import loaders
+
     write(loaders, name, parent, f"fedctr data check {name} --path FILES")
-
-
-def _figures(description: Description) -> Table:
-    table = Table(show_header=False, title=description.dataset, title_justify="left")
-    table.add_column()
-    table.add_column(justify="right")
-    for name, figure in (
-        ("users", f"{description.users:,}"),
-        ("items", f"{description.items:,}"),
-        ("samples", f"{description.samples:,}"),
-        ("CTR of all samples", f"{description.ctr:.3f}"),
-        ("global CTR (training)", f"{description.global_ctr:.3f}"),
-        ("mean absolute drift", f"{description.mean_absolute_drift:.3f}"),
-        (f"users with drift beyond {FAR:g}", f"{description.share_drifting_far:.1%}"),
-        ("users with one class in test", f"{description.one_class_test_users:,}"),
-        ("malformed rows left out", f"{description.bad_rows:,}"),
-    ):
-        table.add_row(name, figure)
-    return table
-
-
-def _quantiles(description: Description) -> Table:
-    table = Table("over users", title="quantiles", title_justify="left")
-    for percent in description.drift:
-        table.add_column(f"{percent.removeprefix('p')} %", justify="right")
-    for name, quantiles, form in (
-        ("local CTR", description.local_ctr, ".3f"),
-        ("drift (local - global CTR)", description.drift, "+.3f"),
-        ("samples per user", description.samples_per_user, ",.0f"),
-    ):
-        table.add_row(name, *(format(value, form) for value in quantiles.values()))
-    return table
-
-
-def _bars(measured: Drift) -> Table:
-    table = Table("local CTR", "users", "", box=None, title="users by local CTR", title_justify="left")
-    bars = histogram(measured.local_ctr)
-    tallest = max(height for _, height in bars)
-    nearest = min(range(len(bars)), key=lambda bar: abs(bars[bar][0] - measured.global_ctr))
-    for bar, (centre, height) in enumerate(bars):
-        mark = f"  global CTR {measured.global_ctr:.3f}" if bar == nearest else ""
-        table.add_row(f"{centre:.2f}", f"{height:,}", "█" * round(_WIDTH * height / tallest) + mark)
-    return table

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fedctr.comparison import BASELINES
 from fedctr.grid.axis import Axis
 from fedctr.grid.rows import Row, rows
 from fedctr.grid.tables import title_of
 from fedctr.grid.work import Outcome
 from fedctr.picture import LABELS
+from fedctr.verdict import BASELINES
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

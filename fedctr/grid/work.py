@@ -11,6 +11,8 @@ from fedctr.config import Experiment
 from fedctr.data.cache import files_of
 from fedctr.data.loader import loaders
 from fedctr.errors import FedctrError
+from fedctr.folder import write_whole
+from fedctr.grid.configuration import to_toml
 from fedctr.grid.plan import Plan, Point, Sweep
 from fedctr.progress import Reporter, Silent
 
@@ -37,6 +39,8 @@ class Outcome:
 def run(plan: Plan, reporter: Reporter | None = None) -> list[Outcome]:
     """Run every experiment of a grid; one that is finished already is read from its folder.
 
+    The folder of the grid keeps the resolved configuration as ``config.toml``.
+
     Args:
         plan: what to run.
         reporter: hears of progress; None for silence.
@@ -45,12 +49,13 @@ def run(plan: Plan, reporter: Reporter | None = None) -> list[Outcome]:
         An outcome for each experiment, in the order of the plan.
 
     Raises:
-        FedctrError: for an unknown name, or when the files of every data set are absent.
+        FedctrError: for an unknown name, when the files of every data set are absent, or the folder cannot be written.
         KeyboardInterrupt: with a message that says what is kept where.
     """
     reporter = reporter or Silent()
     plan.check()
     absent = _absent(plan, reporter)
+    write_whole(plan.out / "config.toml", lambda file: file.write_text(to_toml(plan), encoding="utf-8"))
     total = len(plan.points)
     outcomes: list[Outcome] = []
     spent: list[float] = []

@@ -1,16 +1,16 @@
 """A simulated A/B test as its folder keeps it."""
 
 from functools import cached_property
-from typing import Any, ClassVar
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fedctr.block import Block, numbers_of
 from fedctr.errors import FedctrError
 from fedctr.folder import read_json
 from fedctr.kept.run import Curve, SingleRun
 from fedctr.online.table import block_of, caption_of
-from fedctr.online.words import headline
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class ABTestRun(SingleRun):
@@ -57,8 +57,10 @@ class ABTestRun(SingleRun):
             raise FedctrError(f"{self.folder}/device_cost.json: cannot be read; start the test again to measure it")
         return found
 
-    def frame(self, name: str) -> pd.DataFrame:
+    def frame(self, name: str) -> "pd.DataFrame":
         """The content of ``days.parquet`` or ``curve.parquet``."""
+        import pandas as pd
+
         file = self.folder / f"{name}.parquet"
         try:
             return pd.read_parquet(file)
@@ -68,6 +70,8 @@ class ABTestRun(SingleRun):
     def headline(self) -> str:
         """What it says of the arm that it is about."""
         if self.finished:
+            from fedctr.online.words import headline  # takes SciPy
+
             return headline(self.summary)
         done = len(list((self.folder / "days").glob("day*")))
         days = sum(self.config[name] for name in ("warm_up_days", "pre_days", "days"))

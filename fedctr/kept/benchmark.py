@@ -5,11 +5,11 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from fedctr.block import Block, numbers_of
-from fedctr.comparison import BASELINES
 from fedctr.finished_run import FinishedRun
 from fedctr.folder import read_json
 from fedctr.kept.run import Curve, SingleRun
 from fedctr.result_table import block_of, caption_of, difference, number
+from fedctr.verdict import BASELINES
 
 
 class BenchmarkRun(SingleRun):

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from fedctr.errors import FedctrError
-from fedctr.finished_run import TestRows
 from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.kept.run import KeptRun
 from fedctr.statistics import paired_difference, unpaired_difference
+from fedctr.user_rows import TestRows
 
 Floats = npt.NDArray[np.float64]
 REFERENCE = "no-fine-tuning"

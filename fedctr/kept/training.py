@@ -1,14 +1,14 @@
 """A federated training as its folder keeps it."""
 
 from functools import cached_property
-from typing import Any, ClassVar
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from fedctr.block import Block
 from fedctr.errors import FedctrError
 from fedctr.kept.run import Curve, SingleRun
-from fedctr.protocol import best_rounds
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class FederatedRun(SingleRun):
@@ -24,13 +24,22 @@ class FederatedRun(SingleRun):
         return all((self.folder / "published" / f"seed-{seed}").is_dir() for seed in seeds)
 
     @cached_property
-    def rounds(self) -> pd.DataFrame:
+    def rounds(self) -> "pd.DataFrame":
         """The content of ``rounds.csv``: a row for each seed and round, round 0 being the untrained model."""
+        import pandas as pd  # takes half a second, which other runs need not wait for
+
         file = self.folder / "rounds.csv"
         try:
             return pd.read_csv(file)
         except (OSError, ValueError) as error:
             raise FedctrError(f"{file}: cannot be read ({' '.join(str(error).split())})") from None
+
+    @cached_property
+    def best(self) -> "pd.DataFrame":
+        """Of every seed the row of its best round on validation, which it publishes."""
+        from fedctr.protocol import best_rounds
+
+        return best_rounds(self.rounds)
 
     def headline(self) -> str:
         """What the best round of every seed comes to on validation."""
@@ -38,7 +47,7 @@ class FederatedRun(SingleRun):
         if not self.finished:
             seeds = self.config["seeds"]
             return f"not finished: {done.sum():,} of {planned * seeds:,} rounds of {seeds} seeds"
-        best = best_rounds(self.rounds)
+        best = self.best
         told = ", ".join(f"{number}" for number in best["round"])
         return (
             f"validation log loss {best['log_loss'].mean():.4f}, AUC {best['auc'].mean():.4f}; "
@@ -47,7 +56,7 @@ class FederatedRun(SingleRun):
 
     def figures(self) -> dict[str, float]:
         """Means over seeds of the best rounds on validation; empty while no seed has done a round."""
-        best = best_rounds(self.rounds)
+        best = self.best
         return {f"published/{name}": float(best[name].mean()) for name in ("log_loss", "auc", "round") if len(best)}
 
     def curves(self) -> dict[str, Curve]:
@@ -64,7 +73,7 @@ class FederatedRun(SingleRun):
 
     def table(self) -> tuple[Block, str]:
         """The round that each seed has published, or has as its best so far."""
-        best = best_rounds(self.rounds)
+        best = self.best
         lines = [[f"{row.seed}", f"{row.round}", f"{row.log_loss:.4f}", f"{row.auc:.4f}"] for row in best.itertuples()]
         title = f"{self.model} on {self.dataset}, trained by rounds"
         caption = f"Of {self.config['rounds']} rounds each seed's best by log loss on validation, and its AUC there."

@@ -3,10 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fedctr.comparison import BASELINES
 from fedctr.cost import Cost
 from fedctr.finished_run import FinishedRun
-from fedctr.verdict import Verdict, verdict
+from fedctr.verdict import BASELINES, Verdict, verdict
 
 AGAINST = {"vs_no_fine_tuning": "no fine-tuning", "vs_fine_tuning": "plain fine-tuning"}
 FEWEST = 20  # users of a group; fewer say little, and their intervals would set the scale of a picture

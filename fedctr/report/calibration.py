@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fedctr.finished_run import FinishedRun, Floats, TestRows
+from fedctr.finished_run import FinishedRun
 from fedctr.report.drawing import BLUE, INK, MUTED, NARROW, PAPER, VERMILLION, shortened, tidy
 from fedctr.report.page import Figure, Section, Table, number, words
+from fedctr.user_rows import Floats, TestRows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas

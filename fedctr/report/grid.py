@@ -6,7 +6,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from fedctr.comparison import BASELINES
 from fedctr.cost import Cost
 from fedctr.errors import FedctrError
 from fedctr.folder import read_json
@@ -15,7 +14,7 @@ from fedctr.report import making
 from fedctr.report.answer import AGAINST
 from fedctr.report.page import Block, Cell, Picture, Report, Section, Table, Text, number, words
 from fedctr.result_table import difference
-from fedctr.verdict import RULE, VERDICTS, Verdict, verdict
+from fedctr.verdict import BASELINES, RULE, VERDICTS, Verdict, verdict
 
 Row = dict[str, Any]
 _LIMITS = ("mean", "low", "high", "corrected_low", "corrected_high")

@@ -19,24 +19,25 @@ def making(folder: Path, cost: Cost | None, versions: Mapping[str, Any], again: 
         versions: package to version.
         again: how to repeat it.
     """
-    config = folder / "config.toml"
-    text = config.read_text(encoding="utf-8") if config.is_file() else ""
     taken = [_time_and_memory(cost)] if cost else []
     told = Text(f"Run folder {folder}. {again}")
-    return Section(_TITLE, (told, Listing("config.toml", text), *taken, _versions(versions)))
+    return Section(_TITLE, (told, *_configuration(folder), *taken, _versions(versions)))
 
 
 def of_many(folder: Path, cost: Cost | None, versions: Mapping[str, Any]) -> Section:
-    """What the experiments of a grid took.
+    """What somebody needs to repeat a grid, and what its experiments took.
 
     Args:
-        folder: of the grid.
+        folder: of the grid, with ``config.toml``.
         cost: of all its experiments; None where that is not known.
         versions: package to version.
     """
     taken = f" Its experiments took {cost}." if cost else ""
-    told = Text(f"Folder {folder}; each experiment has its own below it, with its configuration.{taken}")
-    return Section(_TITLE, (told, _versions(versions)))
+    told = Text(
+        f"Folder {folder}; each experiment has its own below it.{taken} fedctr bench config.toml --out ANOTHER repeats "
+        "them all."
+    )
+    return Section(_TITLE, (told, *_configuration(folder), _versions(versions)))
 
 
 def failures(found: list[Mapping[str, Any]]) -> Section | None:
@@ -46,6 +47,12 @@ def failures(found: list[Mapping[str, Any]]) -> Section | None:
     keys = list(dict.fromkeys(key for failure in found for key in failure))
     rows = tuple(words(*(failure.get(key, "") for key in keys)) for failure in found)
     return Section("What failed", (Table("Clients that could not do a task", tuple(keys), rows),))
+
+
+def _configuration(folder: Path) -> tuple[Listing, ...]:
+    """The content of ``config.toml``; nothing where there is none, as in grids that were run before it was kept."""
+    file = folder / "config.toml"
+    return (Listing(file.name, file.read_text(encoding="utf-8")),) if file.is_file() else ()
 
 
 def _versions(versions: Mapping[str, Any]) -> Table:

@@ -3,14 +3,14 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fedctr.comparison import BASELINES
-from fedctr.finished_run import FinishedRun, TestRows
+from fedctr.finished_run import FinishedRun
 from fedctr.report.answer import AGAINST
 from fedctr.report.drawing import BLUE, INK, MUTED, NARROW, PAPER, VERMILLION, shortened, tidy
 from fedctr.report.page import Cell, Figure, Section, Table, number, words
 from fedctr.report.users import spread
 from fedctr.result_table import difference
-from fedctr.verdict import RULE, verdict
+from fedctr.user_rows import TestRows
+from fedctr.verdict import BASELINES, RULE, verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fedctr.finished_run import Floats, TestRows
 from fedctr.report.drawing import BLUE, MUTED, NARROW, PAPER, VERMILLION, stack
 from fedctr.report.page import Figure, Section, Table, Text, number, words
+from fedctr.user_rows import Floats, TestRows
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas

@@ -73,6 +73,7 @@ def test_the_table_is_printed_and_kept_in_four_forms_with_a_picture(fedctr: Fedc
         assert f"{entry['auc_user_mean']:.4f}" in out
     assert {name for name in files(tmp_path / "out") if "/" not in name} == {
         *TABLES,
+        "config.toml",
         "grid.png",
         "grid.svg",
         "report.html",

@@ -8,9 +8,9 @@ from typing import Any
 import pandas as pd
 import tomli_w
 
-from fedctr.comparison import BASELINES
 from fedctr.online.analysis import analyse, by_day, curves
 from fedctr.online.settings import ABTest
+from fedctr.verdict import BASELINES
 from tests.test_result_table import entry
 
 Aucs = Mapping[str, Sequence[Sequence[float]]]  # strategy to the AUC of each user, for each seed

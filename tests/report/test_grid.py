@@ -11,7 +11,7 @@ from fedctr.grid.plan import Point, Sweep
 from fedctr.grid.work import Outcome
 from fedctr.kept.grid import GridRun
 from fedctr.report.grid import of_grid
-from fedctr.report.page import Picture, Table, render
+from fedctr.report.page import Listing, Picture, Table, render
 
 STRATEGIES = ("no-fine-tuning", "fine-tuning", "label-correction")
 
@@ -87,6 +87,15 @@ def test_its_page_has_pictures_in_the_colours_of_the_page(folder: Path) -> None:
     pictures = [part.partition("</svg>")[0] for part in page.split("<svg")[1:]]
     assert len(pictures) == 2
     assert all("var(--blue)" in picture and "#ffffff" not in picture for picture in pictures)
+
+
+def test_its_configuration_is_shown_where_the_folder_keeps_it(folder: Path) -> None:
+    def listed() -> list[str]:
+        return [block.text for block in of_grid(GridRun(folder)).sections[-1].blocks if isinstance(block, Listing)]
+
+    assert listed() == []
+    (folder / "config.toml").write_text("seeds = 1\n")
+    assert listed() == ["seeds = 1\n"]
 
 
 def test_a_damaged_table_is_named(tmp_path: Path) -> None:

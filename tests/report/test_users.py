@@ -4,9 +4,9 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from fedctr.finished_run import TestRows
 from fedctr.report.page import Table
 from fedctr.report.users import SHOWN, extremes, spread, user_gains
+from fedctr.user_rows import TestRows
 
 
 def rows(published: list[list[float]], tuned: list[list[float]], **columns: Any) -> TestRows:
