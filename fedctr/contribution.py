@@ -115,6 +115,8 @@ def contribute(
     personal = PersonalFile.of(Path(task.personal_file), task.personal, model) if task.personal else None
     work = _Work(published, strategy, features, task, terms, draw.slow, unit(draw.sampled), personal)
     totals = {name: torch.zeros(value.shape, dtype=torch.int64) for name, value in model.named_parameters()}
+    counted = [name for name in model.embeddings if task.averaging == "holders" and name not in task.personal]
+    holders = {name: torch.zeros(len(totals[name]), dtype=torch.int64) for name in counted}
     size = partial(users_together, published, features, task.batch_size, "cpu")
     kept: list[tuple[Rows, Values]] = []
     users, diverged = 0, 0
@@ -123,7 +125,7 @@ def contribute(
             done = work.do(chosen)
         except (Exception, SystemExit) as error:  # a stranger's hook may even call sys.exit
             raise blamed(work.do, features, chosen, error) from error
-        done.add_to(totals)
+        done.add_to(totals, holders)
         users += int(done.sane.sum())
         diverged += int((~done.sane).sum())
         if done.personal is not None:
@@ -132,7 +134,8 @@ def contribute(
     if kept and personal:
         who, rows = (np.concatenate(parts) for parts in zip(*kept, strict=True))
         personal.leave(terms.number, client, who, rows)
-    return Contribution({name: total.numpy() for name, total in totals.items()}, users, diverged)
+    sums, counts = ({name: value.numpy() for name, value in values.items()} for values in (totals, holders))
+    return Contribution(sums, counts, users, diverged)
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,14 +154,18 @@ class _Done:
     sane: Tensor
     personal: Values | None
 
-    def add_to(self, totals: Parameters) -> None:
-        """Add the sane users' changes, to tables where their rows belong."""
+    def add_to(self, totals: Parameters, holders: Parameters) -> None:
+        """Add the sane users' changes, to tables where their rows belong, and count who has changed these."""
         for name, change in self.changes.items():
             change = change[self.sane]
-            if name in self.codes:
-                totals[name].index_add_(0, self.codes[name][self.sane].flatten(), change.flatten(0, 1))
-            else:
+            if name not in self.codes:
                 totals[name] += change.sum(0)
+                continue
+            rows = self.codes[name][self.sane].flatten()
+            totals[name].index_add_(0, rows, change.flatten(0, 1))
+            if name in holders:
+                # A row that several places share is changed at one of them only, so that nobody counts twice.
+                holders[name].index_add_(0, rows, change.any(2).long().flatten())
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,10 +1,12 @@
 """What server and clients send each other in a round of federated training, as Flower records.
 
 Down go the task, what the aggregation asks of the clients, and the global model; up comes the sum of what the users of
-a partition have changed in it, never samples or labels, and never one user's weights.
+a partition have changed in it, with how many of them have changed each embedding row if that is asked for; never
+samples or labels, and never one user's weights.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from math import ceil, log2
 
@@ -16,9 +18,11 @@ from fedctr.data.split import SplitRule, rule_of
 from fedctr.messages import Failure, pack_published, unpack_failure
 from fedctr.participation import Participation
 from fedctr.published import Published
+from fedctr.submodels import Averaging, Counts
 
 MOST = 1 << 10  # a device that moved a parameter by more has diverged
 Sums = dict[str, npt.NDArray[np.int64]]
+Holders = dict[str, Counts]
 
 
 def unit(users: int) -> float:
@@ -43,6 +47,7 @@ class RoundTask:
         epochs: passes over the local samples; with ``alternate``, as many for either kind of parameters.
         batch_size: samples in a step.
         participation: who takes part.
+        averaging: whether it is counted how many users have changed each row of an embedding table.
         personal: names of the parameters that stay on the device.
         alternate: whether personal parameters are tuned first and the shared ones then, instead of both together.
         personal_file: what the devices keep from round to round; simulated clients share the server's disk.
@@ -57,6 +62,7 @@ class RoundTask:
     epochs: int
     batch_size: int
     participation: Participation
+    averaging: Averaging = "users"
     personal: tuple[str, ...] = ()
     alternate: bool = False
     personal_file: str = ""
@@ -96,13 +102,27 @@ class Contribution:
 
     Attributes:
         sums: for each parameter the sum of the users' changes, int64 in units of :func:`unit`.
+        holders: for each shared embedding table how many of the users have changed each of its rows, int64 (rows,);
+            empty unless asked for.
         users: whose changes these are.
         diverged: users whose changes were left out, because they are not finite or too large.
     """
 
     sums: Sums
+    holders: Holders
     users: int
     diverged: int
+
+    @classmethod
+    def added(cls, parts: Sequence["Contribution"]) -> "Contribution":
+        """What several partitions have contributed, as if they were one."""
+        first = parts[0]
+        return cls(
+            {name: sum((part.sums[name] for part in parts[1:]), start) for name, start in first.sums.items()},
+            {name: sum((part.holders[name] for part in parts[1:]), start) for name, start in first.holders.items()},
+            sum(part.users for part in parts),
+            sum(part.diverged for part in parts),
+        )
 
 
 def pack_round(task: RoundTask, config: ConfigRecord, digest: str, published: Published) -> RecordDict:
@@ -135,8 +155,11 @@ def unpack_round(content: RecordDict) -> tuple[RoundTask, Terms, str]:
 def pack_contribution(contribution: Contribution) -> RecordDict:
     """The content of a reply."""
     counts = ConfigRecord({"users": contribution.users, "diverged": contribution.diverged})
-    sums = ArrayRecord({name: Array(values) for name, values in contribution.sums.items()})
-    return RecordDict({"counts": counts, "sums": sums})
+    sums, holders = (
+        ArrayRecord({name: Array(values) for name, values in arrays.items()})
+        for arrays in (contribution.sums, contribution.holders)
+    )
+    return RecordDict({"counts": counts, "sums": sums, "holders": holders})
 
 
 def unpack_contribution(content: RecordDict) -> Contribution | Failure:
@@ -144,5 +167,7 @@ def unpack_contribution(content: RecordDict) -> Contribution | Failure:
     if failure := unpack_failure(content):
         return failure
     counts = content.config_records["counts"]
-    sums = {name: array.numpy() for name, array in content.array_records["sums"].items()}
-    return Contribution(sums, *(int(str(counts[name])) for name in ("users", "diverged")))
+    sums, holders = (
+        {name: array.numpy() for name, array in content.array_records[kind].items()} for kind in ("sums", "holders")
+    )
+    return Contribution(sums, holders, *(int(str(counts[name])) for name in ("users", "diverged")))

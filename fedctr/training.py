@@ -12,6 +12,7 @@ from fedctr.data.reading import OnBadRow
 from fedctr.errors import FedctrError
 from fedctr.participation import Participation
 from fedctr.privacy import Privacy
+from fedctr.submodels import Averaging
 
 
 class Training(OnDataset):
@@ -24,6 +25,8 @@ class Training(OnDataset):
         model: the click model, such as ``din`` or ``din[embedding=16]``.
         aggregation: how the server makes a new model of a round: ``fedavg``, ``fedadam[eta=0.01]``, ``fedyogi``,
             ``fedprox[proximal_mu=0.1]``, ``fedmedian``, ``krum``, ``reptile[step=0.5]`` or ``per-fedavg[step=0.5]``.
+        averaging: over whom the change of an embedding row is averaged: all ``users`` of a round, or its ``holders``,
+            those who have changed it (FedSubAvg: Ding et al., NeurIPS 2022, arXiv 2109.07704).
         strategy: the client strategy of the local steps, such as ``label-correction``.
         rounds: how many.
         learning_rate: step size of the local steps.
@@ -52,6 +55,7 @@ class Training(OnDataset):
     on_bad_row: OnBadRow = "stop"
     model: str = "din"
     aggregation: str = "fedavg"
+    averaging: Averaging = "users"
     strategy: str = "fine-tuning"
     rounds: StrictInt = Field(default=100, ge=1)
     learning_rate: StrictFloat = Field(default=0.1, gt=0, allow_inf_nan=False)
@@ -90,6 +94,11 @@ class Training(OnDataset):
         if self.privacy and self.personal:
             raise FedctrError(
                 "privacy: the mean of personal parameters would be published without noise; leave one out"
+            )
+        if self.privacy and self.averaging == "holders":
+            raise FedctrError(
+                "privacy: its noise is meant for the mean over all users of a round, and holders would be counted "
+                "without any; leave averaging at users"
             )
         return self
 

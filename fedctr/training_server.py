@@ -23,6 +23,7 @@ from fedctr.published import Published
 from fedctr.randomness import words
 from fedctr.rounds import Contribution, RoundTask, pack_round, unit, unpack_contribution
 from fedctr.server import find_clients, one_line, replies
+from fedctr.submodels import mean_change
 from fedctr.threads import single_thread
 from fedctr.training_run import TrainingRun
 
@@ -145,20 +146,23 @@ class Rounds:
         groups = [group for group in groups if sum(each.users for each in group)]
         if not groups:
             return old
-        changed = []
-        for group in groups:
-            users = sum(each.users for each in group)
-            sums = {name: np.sum([each.sums[name] for each in group], axis=0, dtype=np.int64) for name in old}
-            changed.append(({name: value * unit for name, value in sums.items()}, users))
+        added = [Contribution.added(group) for group in groups]
         means = [
-            ({name: old[name] + changes[name] / users for name in old if name not in self.run.personal}, users)
-            for changes, users in changed
+            (
+                {
+                    name: old[name] + mean_change(total * unit, group.users, group.holders.get(name))
+                    for name, total in group.sums.items()
+                    if name not in self.run.personal
+                },
+                group.users,
+            )
+            for group in added
         ]
         noise_seed = int(words(self.seed, f"round {number} noise", np.array([0]), 1)[0, 0] >> np.uint64(32))
         new = self.aggregation.aggregate(number, means, noise_seed)
         for name in self.run.personal:
-            everyone = np.sum([changes[name] for changes, _ in changed], axis=0)
-            new[name] = old[name] + everyone / self.run.dataset.users
+            everyone = Contribution.added(added).sums[name]
+            new[name] = old[name] + mean_change(everyone * unit, self.run.dataset.users)
         return new
 
     def _partitions(self) -> Iterator[slice]:
@@ -216,6 +220,7 @@ class Rounds:
             epochs=training.epochs,
             batch_size=training.batch_size,
             participation=training.participation,
+            averaging=training.averaging,
             personal=self.run.personal,
             alternate=training.alternate,
             personal_file=str(self.run.personal_file(self.seed)),

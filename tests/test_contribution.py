@@ -110,6 +110,29 @@ def test_the_mean_is_that_of_a_plain_loop_over_users(spec: str, strategy: Client
     assert_close(mean(found, 7), average(expected))
 
 
+@pytest.mark.parametrize("spec", MODELS)
+def test_holders_of_a_row_are_the_users_who_have_changed_it(spec: str, features: Features) -> None:
+    published = publish(spec, features.dataset.schema)
+    (recipe,) = recipes(task(), 1)
+    expected = {
+        name: torch.zeros(len(table.weight), dtype=torch.int64) for name, table in published.model.embeddings.items()
+    }
+    for user in able(features):
+        first, *_, last = after_epochs(published, FineTuning(), features, user, recipe)
+        for name, count in expected.items():
+            count += (first[name] != last[name]).any(1)
+    found = contribute(published, FineTuning(), features, task(averaging="holders"), Terms(1))
+    assert found.holders.keys() == expected.keys()
+    for name, count in expected.items():
+        np.testing.assert_array_equal(found.holders[name], count.numpy(), err_msg=name)
+    items = found.holders[next(name for name in expected if name.endswith("item.tables.item.weight"))]
+    assert set(items) >= {0, 1, 2}  # of some items nobody, of some one user, of others several
+    plain = contribute(published, FineTuning(), features, task(), Terms(1))
+    assert not plain.holders
+    for name, total in plain.sums.items():
+        np.testing.assert_array_equal(found.sums[name], total)
+
+
 def test_rounds_have_other_shuffles(features: Features) -> None:
     published = publish("lr", features.dataset.schema)
     first, second = (contribute(published, FineTuning(), features, task(), Terms(number)).sums for number in (1, 2))
@@ -206,7 +229,8 @@ def test_parameters_that_a_strategy_leaves_alone_do_not_change(features: Feature
 def test_neither_partitions_nor_cohorts_change_a_bit(spec: str, features: Features) -> None:
     published = publish(spec, features.dataset.schema)
     terms = Terms(1, pull=0.1, clipping_norm=0.5)
-    whole = contribute(published, FineTuning(), features, task(), terms)
+    counting = task(averaging="holders")
+    whole = contribute(published, FineTuning(), features, counting, terms)
     for bounds in ([0, 8], [0, 3, 8], list(range(9))):
         ranges = [range(first, last) for first, last in pairwise(bounds)]
         length = published.model.history_length
@@ -215,7 +239,7 @@ def test_neither_partitions_nor_cohorts_change_a_bit(spec: str, features: Featur
                 published,
                 FineTuning(),
                 Features.build(features.dataset, features.split, users, length),
-                task(),
+                counting,
                 terms,
                 cohort_size=2,
             )
@@ -224,6 +248,8 @@ def test_neither_partitions_nor_cohorts_change_a_bit(spec: str, features: Featur
         assert sum(piece.users for piece in pieces) == whole.users
         for name, total in whole.sums.items():
             np.testing.assert_array_equal(sum(piece.sums[name] for piece in pieces), total)
+        for name, count in whole.holders.items():
+            np.testing.assert_array_equal(sum(piece.holders[name] for piece in pieces), count)
 
 
 # ------------------------------------------------------------------------------- clipping and divergence

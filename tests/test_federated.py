@@ -103,6 +103,30 @@ def test_fedavg_beside_a_plain_loop_over_users(tmp_path: Path) -> None:
     assert published(tmp_path / "run").global_ctr == pytest.approx(global_ctr)
 
 
+def test_averaged_over_holders_a_row_moves_the_further_the_fewer_they_are(tmp_path: Path) -> None:
+    """FedSubAvg's change is that of FedAvg times the users of the round, by those of them who have met the item."""
+    keys: dict[str, Any] = {"rounds": 1, "users_per_round": 0.6, "dropout": 0.2, "personal": ("wide_item.*",)}
+    models = {}
+    for averaging in ("users", "holders"):
+        train(training(tmp_path / averaging, averaging=averaging, **keys))
+        models[averaging] = published(tmp_path / averaging).model.state_dict()
+    dataset = open_dataset(DATASET)
+    parts = split(dataset, Fractions())
+    users = np.flatnonzero(Participation(0.6, 0.2).draw(0, 1, parts).takes_part)
+    met = [np.unique(dataset.item[parts.start[user] : parts.train_end[user]]) for user in users]
+    holders = np.bincount(np.concatenate(met) + 1, minlength=len(dataset.item_ids) + 1)  # the first row is for none
+    assert {0, 1, 2} < set(holders.tolist())
+    start = initial_model(MODEL, dataset.schema, 0).state_dict()
+    name = "item.tables.item.weight"
+    one, other = (models[averaging][name] - start[name] for averaging in ("users", "holders"))
+    factor = torch.from_numpy(len(users) / np.maximum(holders, 1))[:, None]
+    torch.testing.assert_close(other.double(), factor * one.double(), atol=1e-6, rtol=1e-3)
+    assert other.abs().max() > 0.01
+    dense = [name for name in start if not name.startswith(("item.", "user.", "wide_user."))]
+    assert dense
+    assert all(torch.equal(models["users"][name], models["holders"][name]) for name in dense)
+
+
 def test_it_learns(tmp_path: Path) -> None:
     keys: dict[str, Any] = {"dataset": "synthetic[users=300,items=60,samples_per_user=40]", "rounds": 10}
     curve = train(training(tmp_path / "run", aggregation="fedadam[eta=0.03,tau=1e-6]", **keys)).rounds
@@ -122,8 +146,9 @@ def test_it_learns(tmp_path: Path) -> None:
         {"aggregation": "per-fedavg[step=2]", "epochs": 2, "strategy": "label-correction"},
         {"privacy": Privacy(0.5, 0.1), "strategy": "pairwise"},
         {"aggregation": "fedyogi", "personal": ("deep.layers.*",), "alternate": True},
+        {"averaging": "holders", "personal": ("wide_item.*",), "users_per_round": 0.6, "dropout": 0.2},
     ],
-    ids=["fedavg", "fedadam", "fedprox", "per-fedavg", "private", "personal"],
+    ids=["fedavg", "fedadam", "fedprox", "per-fedavg", "private", "personal", "holders"],
 )
 def test_partitions_change_no_bit(keys: dict[str, Any], tmp_path: Path) -> None:
     found = []
@@ -261,7 +286,7 @@ class Fatal(ClientStrategy):
 def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_bits(tmp_path: Path) -> None:
     (tmp_path / "my.py").write_text(FATAL)
     keys: dict[str, Any] = {"aggregation": "fedadam[eta=0.02]", "strategy": "my:Fatal", "partitions": 4, "rounds": 4}
-    keys |= {"personal": ("deep.layers.1.*",), "users_per_round": 0.8}
+    keys |= {"personal": ("deep.layers.1.*",), "users_per_round": 0.8, "averaging": "holders"}
     (tmp_path / "training.toml").write_text(training(Path("out"), **keys).to_toml())
     (tmp_path / "armed").write_text("xxx")  # so many cohorts are done first
     assert run(tmp_path).returncode == -signal.SIGKILL

@@ -25,6 +25,7 @@ TASK = RoundTask(
     epochs=4,
     batch_size=16,
     participation=Participation(0.3, 0.1, 0.2),
+    averaging="holders",
     personal=("deep.layers.1.weight", "deep.layers.1.bias"),
     alternate=True,
     personal_file="/runs/personal/seed-7.npy",
@@ -49,13 +50,25 @@ def test_an_aggregation_that_asks_for_nothing() -> None:
 
 @pytest.mark.parametrize("value", [0, 1, -(2**62), 2**62, 2**53 + 1])
 def test_sums_arrive_to_the_last_bit(value: int) -> None:
-    sent = Contribution({"weight": np.full((2, 3), value), "bias": np.array([value])}, users=9, diverged=2)
+    sums = {"weight": np.full((2, 3), value), "bias": np.array([value])}
+    sent = Contribution(sums, {"weight": np.array([0, abs(value)])}, users=9, diverged=2)
     arrived = unpack_contribution(pack_contribution(sent))
     assert isinstance(arrived, Contribution)
     assert (arrived.users, arrived.diverged) == (9, 2)
-    for name, total in sent.sums.items():
-        assert arrived.sums[name].dtype == np.int64
-        np.testing.assert_array_equal(arrived.sums[name], total)
+    for came, kind in ((arrived.sums, sent.sums), (arrived.holders, sent.holders)):
+        assert came.keys() == kind.keys()
+        for name, values in kind.items():
+            assert came[name].dtype == np.int64
+            np.testing.assert_array_equal(came[name], values)
+
+
+def test_contributions_of_partitions_add_up() -> None:
+    one = Contribution({"weight": np.array([[1], [-5]])}, {"weight": np.array([1, 2])}, users=3, diverged=1)
+    two = Contribution({"weight": np.array([[2**61], [7]])}, {"weight": np.array([0, 4])}, users=5, diverged=0)
+    both = Contribution.added([one, two])
+    assert (both.users, both.diverged) == (8, 1)
+    np.testing.assert_array_equal(both.sums["weight"], [[2**61 + 1], [2]])
+    np.testing.assert_array_equal(both.holders["weight"], [1, 6])
 
 
 def test_a_failure_arrives() -> None:

@@ -15,6 +15,7 @@ path = "files.zip"
 on_bad_row = "skip"
 model = "lr"
 aggregation = "fedprox[proximal_mu=0.5]"
+averaging = "holders"
 strategy = "label-correction"
 rounds = 7
 learning_rate = 0.3
@@ -83,6 +84,8 @@ def test_partitions_are_science_only_where_clients_are_compared() -> None:
         ("alternate = true", "alternate: there is nothing to alternate with; name the personal parameters"),
         ("aggregation = 'krum'\nprivacy = {noise_multiplier = 1, clipping_norm = 1}", "privacy: its noise is mea"),
         ("personal = ['bias']\nprivacy = {noise_multiplier = 1, clipping_norm = 1}", "privacy: the mean of personal "),
+        ("averaging = 'holders'\nprivacy = {noise_multiplier = 1, clipping_norm = 1}", "privacy: its noise is meant"),
+        ("averaging = 'holder'", "averaging: Input should be 'users' or 'holders', found 'holder'"),
         ("privacy = {noise_multiplier = -1, clipping_norm = 1}", "privacy: noise_multiplier -1.0 must be a number of "),
         ("privacy = {noise_multiplier = 1, clipping_norm = 0}", "privacy: clipping_norm 0.0 must be a number above 0"),
     ],

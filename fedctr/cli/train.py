@@ -25,6 +25,12 @@ def train(
             "reptile\\[step=0.5], per-fedavg\\[step=0.5]; fedmedian and krum, which compare partitions."
         ),
     ] = None,
+    averaging: Annotated[
+        str | None,
+        typer.Option(
+            help="Over whom an embedding row's change is averaged: all users of a round, or its holders (FedSubAvg)."
+        ),
+    ] = None,
     strategy: Annotated[
         str | None, typer.Option(help="Client strategy of the local steps, such as fine-tuning or label-correction.")
     ] = None,
@@ -71,6 +77,7 @@ def train(
         "on_bad_row": on_bad_row,
         "model": model,
         "aggregation": aggregation,
+        "averaging": averaging,
         "strategy": strategy,
         "rounds": rounds,
         "learning_rate": learning_rate,
