@@ -317,13 +317,16 @@ def local_samples(users: Rows, labels: Tensor, mask: Tensor, seed: int, predict:
     )
 
 
+def padded_width(counts: Rows, block: int) -> int:
+    """Places of users with so many samples: a block at least, so that nobody has to deal with none."""
+    return int(padded_length(np.maximum(counts, 1), block).max())
+
+
 def padded_rows(features: Features, users: Rows, part: Part, block: int) -> tuple[Rows, npt.NDArray[np.bool_]]:
     """Rows (users, samples) of a part, padded to the longest user's padded length, and where they are real."""
     starts, stops = (bound[users][:, None] for bound in features.split.bounds(part))
-    # A training part has a place to spare, for histories to point at when they are shorter than others; in any part
-    # there is a block, so that nobody has to deal with none.
-    counts = np.maximum((stops - starts)[:, 0] + (part == "train"), 1)
-    rows = starts + np.arange(int(padded_length(counts, block).max()))
+    # A training part has a place to spare, for histories to point at when they are shorter than others.
+    rows = starts + np.arange(padded_width((stops - starts)[:, 0] + (part == "train"), block))
     mask = rows < stops
     # In the padding stands any row of the partition, or of the data set where a partition's users have none.
     return np.where(mask, rows, min(features.histories.first_row, features.dataset.samples - 1)), mask

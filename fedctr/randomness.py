@@ -27,10 +27,15 @@ def words(seed: int, stage: str, users: npt.NDArray[np.int64], count: int) -> Wo
 
 def words_at(seed: int, stage: str, users: npt.NDArray[np.int64], places: npt.NDArray[np.int64]) -> Words:
     """The words of :func:`words` one by one: for each user that at its place, in the shape of both together."""
+    return _mix(_mix(stream(seed, stage) ^ users.astype(np.uint64)) ^ places.astype(np.uint64))
+
+
+def stream(seed: int, stage: str) -> Words:
+    """What the words of a seed and a stage begin with, uint64 (1,)."""
     state = _mix(np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64))
     for byte in stage.encode():
         state = _mix(state ^ np.uint64(byte))
-    return _mix(_mix(state ^ users.astype(np.uint64)) ^ places.astype(np.uint64))
+    return state
 
 
 def uniform(seed: int, stage: str, users: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:

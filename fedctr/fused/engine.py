@@ -20,16 +20,15 @@ from fedctr.data.split import Part
 from fedctr.features import Features, Rows
 from fedctr.fused import kernel
 from fedctr.fused.layout import Layout, Most
-from fedctr.fused.people import Samples
-from fedctr.fused.plan import Integers
+from fedctr.fused.people import Samples, source_of
 from fedctr.fused.recording import recording_of
-from fedctr.fused.state import Flags, People, Training
+from fedctr.fused.state import Flags, Labels, People, Training, Words
 from fedctr.fused.stepwise import Stepwise
 from fedctr.judgement import Logits
 from fedctr.messages import Columns, Device
 from fedctr.models.model import Model
 from fedctr.published import Published
-from fedctr.randomness import permutations
+from fedctr.randomness import stream
 from fedctr.recipe import Optimiser, Recipe
 from fedctr.strategy import ClientStrategy, Local, overrides, soft_labels
 from fedctr.tuning import Tuning
@@ -76,6 +75,7 @@ class Fused:
         self.bench, self.one = self.layout.bench(), self.layout.devices(1)
         self.published, self.batch_size = published, batch_size
         self.features, self.part = features, part
+        self.source = source_of(features)
 
     def size(self, strategy: ClientStrategy, users: Rows, length: int) -> int:
         """As many as it takes for the rest to cost little beside the kernel."""
@@ -84,7 +84,7 @@ class Fused:
 
     def group(self, users: Rows, seed: int) -> "FusedGroup":
         """Collect the samples of users."""
-        return FusedGroup(self, Samples.of(self.features, users, self.part, self.batch_size, self.layout.columns), seed)
+        return FusedGroup(self, Samples.of(self.source, self.features, users, self.part, self.batch_size), seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,9 +107,9 @@ class FusedGroup:
         return {
             "user": self.samples.users,
             "samples": self.samples.people.scored,
-            "positives": (self.labels * self.mask).sum(1, dtype=np.int64),
+            "positives": self.samples.scored_positives,
             "local_samples": self.samples.people.held,
-            "local_positives": self.samples.labels.sum(1).astype(np.int64),
+            "local_positives": self.samples.positives,
         }
 
     @cached_property
@@ -124,12 +124,15 @@ class FusedGroup:
         return self.samples.scored_mask
 
     @property
-    def labels(self) -> npt.NDArray[np.uint8]:
+    def labels(self) -> Labels:
         """Of these, (users, samples)."""
         return self.samples.scored_labels
 
     def logits(self, strategy: ClientStrategy, recipe: Recipe, epochs: Collection[int]) -> Iterator[tuple[int, Logits]]:
-        """Fine-tune, and score after some epochs."""
+        """Fine-tune, and score after some epochs.
+
+        What a strategy sees in PyTorch is made only for one that has a say there.
+        """
         layout, samples = self.engine.layout, self.samples
         kept = np.array([epoch in epochs for epoch in range(recipe.epochs + 1)])
         if not recipe.epochs:
@@ -137,24 +140,25 @@ class FusedGroup:
             return
         tuning = Tuning.of(strategy, dict(self.engine.published.model.named_parameters()), recipe.seed)
         training = layout.training(tuning.parameters, recipe.learning_rate)
-        targets = torch.where(self.local.mask, soft_labels(strategy, self.local, self.engine.published), 0.0)
-        orders = np.stack(
-            [
-                permutations(recipe.seed, f"shuffle {epoch}", samples.users, samples.mask)
-                for epoch in range(1, recipe.epochs + 1)
-            ]
-        )
         if goes_stepwise(strategy):
             steps = Stepwise(
                 layout, self.engine.bench, self.engine.published, samples, self.local, strategy, tuning, training
             )
-            for epoch, _ in enumerate(steps.epochs(recipe, orders, targets)):
+            for epoch, _ in enumerate(steps.epochs(recipe, self._targets(strategy))):
                 if kept[epoch]:
                     yield epoch, steps.score(samples.people)
         else:
-            labels = targets[: len(samples.users)].contiguous().numpy()
-            found = self._one_by_one(samples.people, training, kept, orders, labels)
+            targets = samples.labels
+            if overrides(strategy, "targets"):
+                targets = self._targets(strategy)[: len(samples.users)].contiguous().numpy()
+            names = [f"shuffle {epoch}" for epoch in range(1, recipe.epochs + 1)]
+            streams = np.concatenate([stream(recipe.seed, name) for name in names])
+            found = self._one_by_one(samples.people, training, kept, streams, targets)
             yield from zip(np.flatnonzero(kept).tolist(), found, strict=True)
+
+    def _targets(self, strategy: ClientStrategy) -> Tensor:
+        """Soft labels float32 (users, samples), the users repeated as in ``local``; 0 in the padding."""
+        return torch.where(self.local.mask, soft_labels(strategy, self.local, self.engine.published), 0.0)
 
     def represent(self) -> tuple[Tensor, Tensor]:
         """The published model's penultimate layer, in PyTorch."""
@@ -169,21 +173,21 @@ class FusedGroup:
         people: People,
         training: Training,
         kept: Flags,
-        orders: Integers,
+        streams: Words,
         targets: npt.NDArray[np.float32],
     ) -> Logits:
         """Logits (times of scoring, users, samples); see :func:`fedctr.fused.kernel.fine_tune`."""
         engine, found = self.engine, np.zeros((int(kept.sum()), *people.asked.shape), dtype=np.float32)
         rows = engine.layout.rows(self.samples.mask.shape[1])
         kernel.fine_tune(
-            engine.layout.plan, people, rows, engine.one, engine.bench, training, kept, engine.batch_size, orders,
+            engine.layout.plan, people, rows, engine.one, engine.bench, training, kept, engine.batch_size, streams,
             targets, found,
         )  # fmt: skip
         return found
 
     def _published(self, people: People) -> Logits:
         """The published model's logits of the samples that are asked for, float32 (users, samples)."""
-        no_steps, no_targets = np.zeros((0, 1, 1), dtype=np.int64), np.zeros((1, 1), dtype=np.float32)
+        no_steps, no_targets = np.zeros(0, dtype=np.uint64), np.zeros((1, 1), dtype=np.float32)
         training = self.engine.layout.training((), 0.0)
         found: Logits = self._one_by_one(people, training, np.array([True]), no_steps, no_targets)[0]
         return found

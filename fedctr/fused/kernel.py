@@ -10,24 +10,27 @@ from fedctr.fused.compiled import compiled, entry
 from fedctr.fused.passes import backward, clear, forward
 from fedctr.fused.plan import CLICK, SAMPLE, START, STEP, USER, Integers, Plan
 from fedctr.fused.products import Floats
-from fedctr.fused.rows import enter, publish
-from fedctr.fused.state import Bench, Device, Devices, Flags, Numbers, People, Training
+from fedctr.fused.rows import enter, publish, row_of
+from fedctr.fused.shuffling import shuffle
+from fedctr.fused.state import Bench, Device, Devices, Flags, Numbers, People, Training, Words
 
 
 @compiled
-def _gather(people: People, bench: Bench, user: int, places: Numbers, order: Integers, first: int, count: int) -> None:
+def _gather(people: People, bench: Bench, user: int, places: Numbers, order: Numbers, first: int, count: int) -> None:
     """Put samples, and the clicks that they read, on the bench: those of ``places`` in this order."""
     bench.rows[USER], bench.rows[SAMPLE], bench.at[USER, 0] = 1, count, 0
-    earliest, latest = people.clicks.shape[1], 0
+    source = people.source
+    earliest, latest = len(source.clicked), 0
     for row in range(count):
         place = places[order[first + row]]
-        begin, end = people.history[user, place, 0], people.history[user, place, 1]
+        at = row_of(people, user, place) - source.first_row
+        begin, end = source.begin[at], source.end[at]
         bench.at[SAMPLE, row], bench.history[row, 0], bench.history[row, 1] = place, begin, end
         if begin < end:
             earliest, latest = min(earliest, begin), max(latest, end)
     bench.rows[CLICK] = max(latest - earliest, 0)
     for row in range(bench.rows[CLICK]):
-        bench.at[CLICK, row] = people.clicks[user, earliest + row]
+        bench.at[CLICK, row] = source.clicked[earliest + row] - people.start[user]
     for row in range(count):
         bench.history[row, 0] -= earliest
         bench.history[row, 1] -= earliest
@@ -64,7 +67,7 @@ def fine_tune(
     training: Training,
     kept: Flags,
     batch_size: int,
-    orders: Integers,
+    streams: Words,
     targets: Floats,
     found: Floats,
 ) -> None:
@@ -79,7 +82,7 @@ def fine_tune(
         training: what to move, and how far.
         kept: bool (epochs + 1,), whether to score before the first epoch, and after each.
         batch_size: samples in a step.
-        orders: int64 (epochs, users, samples), the order to take the samples of a device in.
+        streams: uint64 (epochs,), see :func:`fedctr.randomness.stream`, of the order to take a device's samples in.
         targets: float32 (users, samples), soft labels.
         found: float32 (times of scoring, users, samples), gets the logits.
     """
@@ -89,15 +92,18 @@ def fine_tune(
         publish(plan, rows, devices, 0)
         score = 0
         for epoch in range(len(kept)):
-            for first in range(0, people.held[user] if epoch else 0, batch_size):
-                size, order = min(batch_size, people.held[user] - first), orders[epoch - 1, user]
-                _gather(people, bench, user, people.local[user], order, first, size)
+            held = people.held[user] if epoch else 0
+            if held:
+                shuffle(streams[epoch - 1], people.users[user], held, bench)
+            for first in range(0, held, batch_size):
+                size = min(batch_size, held - first)
+                _gather(people, bench, user, people.local[user], bench.order, first, size)
                 forward(plan, device)
                 clear(plan, device)
                 for row in range(size):
                     at = logits[START] + row * logits[STEP]
                     click = np.float32(1) / (np.float32(1) + np.exp(-bench.values[at]))
-                    bench.gradients[at] = (click - targets[user, order[first + row]]) / np.float32(size)
+                    bench.gradients[at] = (click - targets[user, bench.order[first + row]]) / np.float32(size)
                 backward(plan, device)
             if kept[epoch]:
                 _score(plan, people, bench, device, user, found[score, user])

@@ -59,7 +59,7 @@ class Layout:
         shapes: of the parameters, by their names.
         tables: names of those that are tables.
         fields: that the model reads, with their sides.
-        columns: which of an item's and of a user's codes the model reads.
+        columns: how many codes of an item and of a user the model reads.
         values: floats for all values.
         weights: floats for all weights of a device.
         codes: how many of all fields there are.
@@ -70,7 +70,7 @@ class Layout:
     shapes: dict[str, tuple[int, ...]]
     tables: set[str]
     fields: list[tuple[Side, Field]]
-    columns: tuple[Integers, Integers]
+    columns: int
     values: int
     weights: int
     codes: int
@@ -118,19 +118,26 @@ class Layout:
             _matrix(recording.operations, 8),
             _matrix(values, 5),
             _matrix([parameters[name] for name in shapes], 5),
-            _matrix(zip(_before(counts), counts, _before(cardinalities), rooms, _before(rooms), strict=True), 5),
+            _matrix(
+                zip(
+                    _before(counts),
+                    counts,
+                    _before(cardinalities),
+                    rooms,
+                    _before(rooms),
+                    [side == "user" for side, _, _ in fields],
+                    [where.start for _, _, where in fields],
+                    strict=True,
+                ),
+                7,
+            ),
             recording.logits,
             np.concatenate([*published, np.zeros(0, dtype=np.float32)]),
             end_of_dense,
         )
 
-        def columns_of(wanted: Side) -> Integers:
-            ranges = [np.arange(where.start, where.stop) for side, _, where in fields if side == wanted]
-            return np.concatenate([np.zeros(0, dtype=np.int64), *ranges])
-
-        columns = columns_of("item"), columns_of("user")
         sides = [(side, field) for side, field, _ in fields]
-        return cls(plan, most, shapes, set(model.embeddings), sides, columns, size, weights, sum(cardinalities))
+        return cls(plan, most, shapes, set(model.embeddings), sides, sum(counts), size, weights, sum(cardinalities))
 
     def rows(self, places: int) -> Integers:
         """How many rows of each field's tables training may need, int64 (fields,).
@@ -163,16 +170,18 @@ class Layout:
             np.zeros((3, clicks), dtype=np.int64),
             np.zeros((self.most.samples, 2), dtype=np.int64),
             np.zeros(3, dtype=np.int64),
-            np.arange(samples),
+            np.arange(samples, dtype=np.int32),
+            np.zeros(samples, dtype=np.int32),
+            np.zeros(samples, dtype=np.uint64),
+            np.zeros(2 * samples + 2, dtype=np.int64),
         )
 
     def devices(self, count: int) -> Devices:
         """Room for so many devices."""
-        fields, columns = len(self.plan.fields), sum(map(len, self.columns))
-        places = self.most.train + self.most.scored
+        fields, places = len(self.plan.fields), self.most.train + self.most.scored
         return Devices(
             aligned_zeros(count, self.weights),
-            np.zeros((count, places, columns), dtype=np.int32),
+            np.zeros((count, places, self.columns), dtype=np.int32),
             np.zeros((count, places, fields), dtype=np.int32),
             np.zeros((count, int(self.plan.fields[:, ROOM].sum())), dtype=np.int32),
             np.zeros((count, fields), dtype=np.int32),

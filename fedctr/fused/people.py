@@ -1,15 +1,42 @@
 """Users and their samples, as the kernel reads them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from fedctr.cohort import block_of, padded_rows
+from fedctr.cohort import block_of, padded_width
 from fedctr.data.split import Part
 from fedctr.features import Features, Rows
+from fedctr.fused.compiled import entry
 from fedctr.fused.plan import Integers
-from fedctr.fused.state import Numbers, People
+from fedctr.fused.products import Floats
+from fedctr.fused.state import Flags, Labels, People, Source
+
+
+def source_of(features: Features) -> Source:
+    """Where the samples of a partition are."""
+    dataset, histories = features.dataset, features.histories
+    held = np.zeros(0, dtype=bool) if features.held is None else features.held.mask
+    return Source(
+        _fixed(dataset.item),
+        _fixed(dataset.label),
+        _fixed(dataset.described),
+        _fixed(dataset.user_codes),
+        histories.first_row,
+        _fixed(held),
+        _fixed(histories.clicked),
+        _fixed(histories.begin),
+        _fixed(histories.end),
+    )
+
+
+def _fixed(values: npt.NDArray[np.generic]) -> Any:
+    """The same, not to be written to: a kernel for arrays that can be and one for those that cannot would be two."""
+    fixed = np.ascontiguousarray(values).view()
+    fixed.flags.writeable = False
+    return fixed
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,61 +48,83 @@ class Samples:
         people: for the kernel.
         labels: float32 (users, samples), of what the devices hold to fine-tune on; 0 in the padding.
         mask: bool (users, samples), False in the padding.
-        scored_labels: uint8 (users, samples), of those to be scored.
+        positives: int64 (users,), how many of the former are positive.
+        scored_labels: uint8 (users, samples), of those to be scored; 0 in the padding.
         scored_mask: bool (users, samples), False in the padding.
+        scored_positives: int64 (users,), how many of the former are positive.
     """
 
     users: Rows
     people: People
     labels: npt.NDArray[np.float32]
-    mask: npt.NDArray[np.bool_]
-    scored_labels: npt.NDArray[np.uint8]
-    scored_mask: npt.NDArray[np.bool_]
+    mask: Flags
+    positives: Integers
+    scored_labels: Labels
+    scored_mask: Flags
+    scored_positives: Integers
 
     @classmethod
-    def of(
-        cls, features: Features, users: Rows, part: Part, batch_size: int, columns: tuple[Integers, Integers]
-    ) -> "Samples":
+    def of(cls, source: Source, features: Features, users: Rows, part: Part, batch_size: int) -> "Samples":
         """Collect the samples of users.
 
         Args:
-            features: the samples.
+            source: where they are.
+            features: the same.
             users: int64 (users,), rows of the data set.
             part: what to score.
             batch_size: samples in a step of fine-tuning.
-            columns: which of the items' and of the users' codes matter.
         """
-        dataset, histories, block = features.dataset, features.histories, block_of(batch_size)
-        (train, real), (scored, to_score) = (padded_rows(features, users, which, block) for which in ("train", part))
-        rows, present = np.concatenate([train, scored], axis=1), np.concatenate([real, to_score], axis=1)
-        codes = dataset.described[np.where(present, dataset.item[rows] + 1, 0)[..., None], columns[0]]
-
-        first, last = (np.searchsorted(histories.clicked, bound[users]) for bound in features.split.bounds("train"))
-        clicks = first[:, None] + np.arange((last - first).max(initial=0))
-        clicked = histories.clicked[np.minimum(clicks, len(histories.clicked) - 1)] if clicks.size else clicks
-        if clicks.size:
-            relative = rows - histories.first_row
-            history = np.stack([histories.begin[relative], histories.end[relative]], axis=2) - first[:, None, None]
-        else:
-            history = np.zeros((*rows.shape, 2))
-
-        held = real if features.held is None else real & features.held.of(train)
-        local = np.argsort(~held, axis=1, kind="stable")
-        mask = np.take_along_axis(held, local, axis=1)
-        labels = np.take_along_axis(dataset.label[train], local, axis=1) * mask
-        people = People(
-            _numbers(codes),
-            _numbers(dataset.user_codes[users[:, None], columns[1]]),
-            _numbers(history),
-            _numbers(clicked - features.split.start[users][:, None]),
-            real.sum(1),
-            mask.sum(1),
-            _numbers(local),
-            to_score.sum(1),
-            _numbers(np.broadcast_to(train.shape[1] + np.arange(scored.shape[1]), scored.shape)),
+        block, count = block_of(batch_size), len(users)
+        (start, stop), (other, end) = (
+            [edge[users] for edge in features.split.bounds(which)] for which in ("train", part)
         )
-        return cls(users, people, labels.astype(np.float32), mask, dataset.label[scored], to_score)
+        width, scored = padded_width(stop - start + 1, block), padded_width(end - other, block)
+        local, asked = np.zeros((count, width), dtype=np.int32), np.zeros((count, scored), dtype=np.int32)
+        people = People(
+            source, users, start, stop - start, other, np.zeros(count, dtype=np.int64), local, end - other, asked
+        )
+        samples = cls(
+            users,
+            people,
+            np.zeros(local.shape, dtype=np.float32),
+            np.zeros(local.shape, dtype=bool),
+            np.zeros(count, dtype=np.int64),
+            np.zeros(asked.shape, dtype=np.uint8),
+            np.zeros(asked.shape, dtype=bool),
+            np.zeros(count, dtype=np.int64),
+        )
+        _collect(
+            people, samples.labels, samples.mask, samples.positives, samples.scored_labels, samples.scored_mask,
+            samples.scored_positives,
+        )  # fmt: skip
+        return samples
 
 
-def _numbers(values: npt.NDArray[np.generic]) -> Numbers:
-    return np.ascontiguousarray(values, dtype=np.int32)
+@entry
+def _collect(
+    people: People,
+    labels: Floats,
+    mask: Flags,
+    positives: Integers,
+    scored_labels: Labels,
+    scored_mask: Flags,
+    scored_positives: Integers,
+) -> None:
+    """Fill in all that is zero; see :class:`Samples`."""
+    source = people.source
+    for user in range(len(people.users)):
+        found = 0
+        for place in range(people.train[user]):
+            row = people.start[user] + place
+            if len(source.held) == 0 or source.held[row - source.first_row]:
+                people.local[user, found] = place
+                labels[user, found] = source.label[row]
+                mask[user, found] = True
+                positives[user] += source.label[row]
+                found += 1
+        people.held[user] = found
+        for sample in range(people.scored[user]):
+            people.asked[user, sample] = people.train[user] + sample
+            scored_labels[user, sample] = source.label[people.other[user] + sample]
+            scored_mask[user, sample] = True
+            scored_positives[user] += scored_labels[user, sample]

@@ -18,9 +18,10 @@ KIND, WIDTH, START, STEP, ACROSS = range(5)
 # it begins in the published ones, and the number of its field; -1 for one that is no table.
 BEGIN, LENGTH, STRIDE, SOURCE, FIELD = range(5)
 
-# Columns of Plan.fields: first column among the codes, how many, where it begins in a list of all fields' codes, how
-# many rows of its tables a device has room for, and where it begins in a list of all fields' rows.
-FIRST, VALUES, BEFORE, ROOM, ROOM_AT = range(5)
+# Columns of Plan.fields: first column among the slots of a sample, how many, where it begins in a list of all fields'
+# codes, how many rows of its tables a device has room for, where it begins in a list of all fields' rows, whether it is
+# the user's, and its first column among the data set's codes of the user or the item.
+FIRST, VALUES, BEFORE, ROOM, ROOM_AT, OF_USER, COLUMN = range(7)
 
 # Columns of Plan.operations: which it is, the value that it gives, and what else its functions in operations read.
 CODE, OUT, A, B, C, D, E, F = range(8)
@@ -50,7 +51,7 @@ class Plan(NamedTuple):
         operations: int64 (operations, 8), in the order of the forward pass.
         values: int64 (values, 5).
         parameters: int64 (parameters, 5).
-        fields: int64 (fields, 5).
+        fields: int64 (fields, 7).
         logits: number of the value that holds them.
         published: float32 (n,), all parameters: as in a device's weights, then all tables.
         dense: how many of them are no table's.

@@ -1,16 +1,35 @@
 """The rows of a device's tables: which codes they stand for, and what they begin with."""
 
 from fedctr.fused.compiled import compiled
-from fedctr.fused.plan import BEFORE, BEGIN, FIELD, FIRST, LENGTH, ROOM_AT, SOURCE, VALUES, Integers, Plan
+from fedctr.fused.plan import (
+    BEFORE,
+    BEGIN,
+    COLUMN,
+    FIELD,
+    FIRST,
+    LENGTH,
+    OF_USER,
+    ROOM_AT,
+    SOURCE,
+    VALUES,
+    Integers,
+    Plan,
+)
 from fedctr.fused.state import Bench, Devices, Numbers, People
 
 
 @compiled
-def _number(
-    plan: Plan, field: int, codes: Numbers, column: int, place: int, devices: Devices, device: int, bench: Bench
-) -> None:
+def row_of(people: People, user: int, place: int) -> int:
+    """The row of the data set that is at a place of a user."""
+    train = int(people.train[user])
+    return int(people.start[user]) + place if place < train else int(people.other[user]) + place - train
+
+
+@compiled
+def _number(plan: Plan, field: int, codes: Numbers, place: int, devices: Devices, device: int, bench: Bench) -> None:
     """Find the rows that the codes of one field at one place are kept in, or give them the next ones."""
     before, start, found = plan.fields[field, BEFORE], plan.fields[field, ROOM_AT], 0
+    column = plan.fields[field, COLUMN]
     for each in range(plan.fields[field, VALUES]):
         code = codes[column + each]
         if code == 0:
@@ -29,21 +48,22 @@ def _number(
 @compiled
 def enter(plan: Plan, people: People, rows: Integers, devices: Devices, device: int, bench: Bench, user: int) -> None:
     """Number the codes that a user needs: those of its training part, and from ``rows`` on what else is scored."""
-    columns = people.codes.shape[2]
+    source = people.source
     for field in range(len(plan.fields)):
-        devices.rows[device, field] = 0
-        first = plan.fields[field, FIRST]
-        if first >= columns:
-            _number(plan, field, people.user_codes[user], first - columns, 0, devices, device, bench)
+        devices.rows[device, field], of_user = 0, plan.fields[field, OF_USER]
+        if of_user:
+            _number(plan, field, source.user_codes[people.users[user]], 0, devices, device, bench)
         else:
             for place in range(people.train[user]):
-                _number(plan, field, people.codes[user, place], first, place, devices, device, bench)
+                codes = source.item_codes[source.item[row_of(people, user, place)] + 1]
+                _number(plan, field, codes, place, devices, device, bench)
         devices.tuned[device, field] = devices.rows[device, field]
-        if first < columns:
+        if not of_user:
             devices.rows[device, field] = max(devices.rows[device, field], rows[field])
             for sample in range(people.scored[user]):
-                asked = int(people.asked[user, sample])
-                _number(plan, field, people.codes[user, asked], first, asked, devices, device, bench)
+                place = int(people.asked[user, sample])
+                codes = source.item_codes[source.item[row_of(people, user, place)] + 1]
+                _number(plan, field, codes, place, devices, device, bench)
         for slot in range(devices.rows[device, field]):
             if slot < devices.tuned[device, field] or slot >= rows[field]:
                 bench.numbers[

@@ -10,28 +10,56 @@ from fedctr.fused.products import Floats
 
 Flags = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int32]
+Labels = npt.NDArray[np.uint8]
+Words = npt.NDArray[np.uint64]
+
+
+class Source(NamedTuple):
+    """A data set and the histories of a partition, where they are; nothing of them can be written to.
+
+    Attributes:
+        item: int32 (samples,), rows of ``item_codes`` less one.
+        label: uint8 (samples,).
+        item_codes: int32 (items + 1, columns); the first row is for nothing.
+        user_codes: int32 (users, columns).
+        first_row: of the partition, in the data set.
+        held: bool (rows,), whether a training sample of the partition is still held; of length 0 where all are.
+        clicked: int64 (clicks,), rows of the data set.
+        begin: int64 (rows,), where in ``clicked`` a history begins ...
+        end: int64 (rows,), ... and ends.
+    """
+
+    item: Numbers
+    label: Labels
+    item_codes: Numbers
+    user_codes: Numbers
+    first_row: int
+    held: Flags
+    clicked: Integers
+    begin: Integers
+    end: Integers
 
 
 class People(NamedTuple):
     """Some users; each has places for the samples of its training part, and behind them for those to be scored.
 
     Attributes:
-        codes: int32 (users, places, columns), of the item, 0 where there is nothing.
-        user_codes: int32 (users, columns), of the user.
-        history: int32 (users, places, 2), which of the user's clicks came before: the first, and one after the last.
-        clicks: int32 (users, clicks), their places, in order of time.
-        train: int64 (users,), samples of the training part.
-        held: int64 (users,), how many of them the device holds.
+        source: where their samples are.
+        users: int64 (users,), rows of the data set.
+        start: int64 (users,), first row of the training part.
+        train: int64 (users,), samples of it.
+        other: int64 (users,), first row of the part to be scored.
+        held: int64 (users,), how many samples of the training part the device holds.
         local: int32 (users, samples), places of these.
         scored: int64 (users,), samples to be scored.
         asked: int32 (users, samples), places of these.
     """
 
-    codes: Numbers
-    user_codes: Numbers
-    history: Numbers
-    clicks: Numbers
+    source: Source
+    users: Integers
+    start: Integers
     train: Integers
+    other: Integers
     held: Integers
     local: Numbers
     scored: Integers
@@ -68,7 +96,10 @@ class Bench(NamedTuple):
         at: int64 (3, rows), the places of what there is a row for.
         history: int64 (rows, 2), the rows of the clicks before each sample.
         rows: int64 (3,), how many rows there are of each kind.
-        plain: int64 (samples,), 0, 1, 2, ...: samples in their own order.
+        plain: int32 (samples,), 0, 1, 2, ...: samples in their own order.
+        order: int32 (samples,), room for another order.
+        keys: uint64 (samples,), room for what decides on it.
+        ranges: int64 (more than twice the samples,), room for how many keys are in each range.
     """
 
     numbers: Numbers
@@ -77,7 +108,10 @@ class Bench(NamedTuple):
     at: Integers
     history: Integers
     rows: Integers
-    plain: Integers
+    plain: Numbers
+    order: Numbers
+    keys: Words
+    ranges: Integers
 
 
 class Training(NamedTuple):

@@ -21,6 +21,7 @@ from fedctr.fused.plan import Integers
 from fedctr.fused.state import Bench, Devices, People, Training
 from fedctr.judgement import Logits
 from fedctr.published import Published
+from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
 from fedctr.stacking import LANES, Parameters, repeated
 from fedctr.strategy import ClientStrategy, Local, minibatch_loss, overrides
@@ -56,12 +57,11 @@ class Stepwise:
     def __post_init__(self) -> None:
         object.__setattr__(self, "devices", self.layout.devices(len(self.samples.users)))
 
-    def epochs(self, recipe: Recipe, orders: Integers, targets: Tensor) -> Iterator[None]:
+    def epochs(self, recipe: Recipe, targets: Tensor) -> Iterator[None]:
         """Fine-tune, and stop before the first epoch and after each.
 
         Args:
             recipe: step size, epochs and samples in a step.
-            orders: int64 (epochs, users, samples), the order to take a device's samples in.
             targets: float32 (users, samples), soft labels, 0 in the padding; the users repeated as in ``local``.
         """
         plan, people, size, block = (
@@ -76,7 +76,8 @@ class Stepwise:
         origin = {name: value.clone() for name, value in tuned.items()}
         steps = -(-people.held // size)
         yield
-        for order in orders:
+        for epoch in range(1, recipe.epochs + 1):
+            order = permutations(recipe.seed, f"shuffle {epoch}", self.samples.users, self.samples.mask)
             places = repeated(in_blocks(torch.from_numpy(order), int(steps[0]), size, block))
             shuffled, wanted = self.local.at(places), targets.gather(1, places.clamp(min=0))
             for step in range(int(steps[0])):

@@ -7,7 +7,6 @@ import torch
 from fedctr.features import Features
 from fedctr.fused import kernel
 from fedctr.fused.engine import Fused
-from fedctr.fused.people import Samples
 from fedctr.fused.plan import FIELD, ROOM_AT
 from tests.engine import features_of, publish
 
@@ -31,7 +30,7 @@ def test_a_step_moves_every_weight_along_its_gradient(spec: str, scale: int) -> 
     own = Features.build(features.dataset, features.split, features.users, published.model.history_length)
     engine, users = Fused(published, own, "test", 32), np.arange(len(SAMPLES))
     plan, layout = engine.layout.plan, engine.layout
-    samples = Samples.of(own, users, "test", 32, layout.columns)
+    samples = engine.group(users, 0).samples
     devices, rows = layout.devices(len(users)), layout.rows(samples.mask.shape[1])
     kernel.begin(plan, samples.people, rows, devices, engine.bench)
     step = samples.people._replace(asked=samples.people.local, scored=samples.people.held)
