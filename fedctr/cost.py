@@ -15,7 +15,7 @@ import psutil
 from fedctr.folder import read_json, write_whole
 
 FILE = "cost.json"
-_LOOK_SECONDS = 0.5
+_LOOK_SECONDS = 2.0  # a look at Ray and its workers takes 50 ms, and halts those of them that ask for memory
 
 
 @dataclass(frozen=True)
@@ -25,9 +25,9 @@ class Sitting:
     Attributes:
         begun: local time, ISO 8601.
         seconds: wall time.
-        peak_bytes: the most memory that this process and all that it started had at once, looked at twice a second.
-            Where the system tells (Linux), a page that several share counts once; elsewhere shared pages are left out.
-            Workers of a Ray cluster that was there before are not counted.
+        peak_bytes: the most memory that this process and all that it started had at once, looked at every other second
+            and at the end. Where the system tells (Linux), a page that several share counts once; elsewhere shared
+            pages are left out. Workers of a Ray cluster that was there before are not counted.
     """
 
     begun: str
@@ -100,10 +100,10 @@ class _Memory(threading.Thread):
 
     def run(self) -> None:
         root = psutil.Process()
-        while True:
+        last = False
+        while not last:
+            last = self.over.wait(_LOOK_SECONDS)
             self.peak = max(self.peak, sum(map(_own_bytes, [root, *root.children(recursive=True)])))
-            if self.over.wait(_LOOK_SECONDS):
-                return
 
 
 def _own_bytes(process: psutil.Process) -> int:

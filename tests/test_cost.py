@@ -16,7 +16,7 @@ def test_wall_time_and_memory_are_kept(tmp_path: Path) -> None:
         held = bytearray(200 * MEGABYTE)
         held[::4096] = b"x" * len(held[::4096])  # a page that is not touched takes no memory
         time.sleep(0.7)
-        del held
+    del held
     cost = Cost.of(tmp_path)
     assert cost is not None
     assert 0.7 <= cost.seconds < 60
@@ -27,14 +27,13 @@ def test_memory_of_processes_that_are_started_counts(tmp_path: Path) -> None:
     with measured(tmp_path / "without"):
         pass
     context = multiprocessing.get_context("spawn")
+    begun = context.Event()
+    child = context.Process(target=_hold, args=(begun,))
     with measured(tmp_path / "with"):
-        begun = context.Event()
-        child = context.Process(target=_hold, args=(begun,))
         child.start()
         assert begun.wait(60)
-        time.sleep(0.7)
-        child.kill()
-        child.join()
+    child.kill()
+    child.join()
     without, with_child = (Cost.of(tmp_path / name) for name in ("without", "with"))
     assert without is not None
     assert with_child is not None
