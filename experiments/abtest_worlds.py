@@ -5,13 +5,13 @@ python experiments/abtest_worlds.py [FOLDER]
 Runs the A/B tests of abtest.toml and abtest-replay.toml in worlds of more and more drift, with two step sizes and
 several seeds, each a world of its own, as many at a time as there are cores; about an hour on 2 of them. FOLDER, by
 default runs/abtest-worlds, keeps each test: the script goes on where it was stopped. Writes results/abtest-worlds/: the
-lift of every test, and the table and the picture of what they say together.
+lifts of every test, and the table and the picture of what they say together.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from itertools import product
@@ -26,6 +26,8 @@ from scipy import stats
 
 from fedctr import ABTest, abtest
 from fedctr.errors import FedctrError
+from fedctr.online.analysis import lift
+from fedctr.online.exposure import exposure
 from fedctr.picture import GREY, INK
 from fedctr.verdict import RULE, verdict
 
@@ -35,6 +37,9 @@ ARMS = ("no-fine-tuning", "fine-tuning", "label-correction")
 DRIFTS = (0.0, 1.0, 2.0, 3.0)
 LEARNING_RATES = (0.03, 0.1)
 SEEDS = range(3)
+# An experimenter counts clicks. The world also knows with which probability each of them came; that is the same metric
+# without the noise of the clicks themselves, before the test and in it.
+METRICS = {"expected CTR": "expected_clicks", "CTR": "clicks"}
 LEVEL = 0.95
 PAIRS = (
     ("fine-tuning", "no-fine-tuning"),
@@ -77,17 +82,21 @@ class Cell:
 
 
 def rows(cell: Cell, folder: Path) -> list[dict[str, Any]]:
-    """Run a test, or take it from its folder: a row for each pair of arms."""
-    summary = abtest(cell.settings(folder)).summary
-    found = {(lift["arm"], lift["baseline"]): lift["ctr"] for lift in summary["lifts"]}
-    common = {"world": cell.world, "drift": cell.drift, "learning_rate": cell.learning_rate, "seed": cell.seed}
-    return [
-        common
-        | {"arm": arm, "baseline": baseline, "users": found[arm, baseline]["users"]}
-        | {name: found[arm, baseline][name] for name in ("mean", "low", "high")}
-        | {"ctr": summary["arms"][arm]["ctr"], "regret": summary["arms"][arm]["regret"]}
-        for arm, baseline in PAIRS
-    ]
+    """Run a test, or take it from its folder: for each metric a row for each pair of arms."""
+    outcome = abtest(cell.settings(folder))
+    found = []
+    for metric, column in METRICS.items():
+        users = exposure(outcome.daily.assign(clicks=outcome.daily[column]))
+        for arm, baseline in PAIRS:
+            sides = (users[users["arm"] == name] for name in (arm, baseline))
+            figures = lift("ctr", *sides)
+            limits = {name: figures[name] for name in ("mean", "low", "high", "users")}
+            regret = outcome.summary["arms"][arm]["regret"]
+            found.append(
+                {"world": cell.world, "learning_rate": cell.learning_rate, "seed": cell.seed, "metric": metric}
+                | {"arm": arm, "baseline": baseline, **limits, "regret": regret}
+            )
+    return found
 
 
 def pooled(tests: pd.DataFrame) -> pd.DataFrame:
@@ -96,20 +105,17 @@ def pooled(tests: pd.DataFrame) -> pd.DataFrame:
     The logarithms of the lifts are averaged with their inverse variances as weights.
 
     Returns:
-        A row for each world, step size and pair, with the limits that :func:`fedctr.verdict.verdict` reads, corrected
-        for all rows.
+        A row for each metric, world, step size and pair, with the limits that :func:`fedctr.verdict.verdict` reads,
+        corrected for all rows of a metric.
     """
     normal = stats.norm.isf((1 - LEVEL) / 2)
     logs = np.log1p(tests[["mean", "low", "high"]])
     weighed = tests.assign(log=logs["mean"], weight=(2 * normal / (logs["high"] - logs["low"])) ** 2)
-    keys = ["world", "learning_rate", "arm", "baseline"]
-    groups = weighed.groupby(keys, sort=False)
-    found = groups.agg(
-        drift=("drift", "first"), users=("users", "sum"), seeds=("seed", "size"), regret=("regret", "mean")
-    )
+    groups = weighed.groupby(["metric", "world", "learning_rate", "arm", "baseline"], sort=False)
+    found = groups.agg(users=("users", "sum"), seeds=("seed", "size"), regret=("regret", "mean"))
     mean = groups.apply(lambda some: float(np.average(some["log"], weights=some["weight"])), include_groups=False)
     error = groups["weight"].sum() ** -0.5
-    corrected = stats.norm.isf((1 - LEVEL) / 2 / len(found))
+    corrected = stats.norm.isf((1 - LEVEL) / 2 / (len(found) / len(METRICS)))
     limits = {
         "mean": mean,
         "low": mean - normal * error,
@@ -122,27 +128,40 @@ def pooled(tests: pd.DataFrame) -> pd.DataFrame:
 
 def render(found: pd.DataFrame) -> str:
     """The page of results."""
+    keys = ["world", "learning_rate", "arm", "baseline"]
+    counted = found[found["metric"] == "CTR"].set_index(keys)
+    expected = found[found["metric"] == "expected CTR"]
     lines = [
         "# Label correction in an A/B test",
         "",
-        "Written by `experiments/abtest_worlds.py`. CTR of an arm relative to that of another, over two weeks, with "
-        f"95 % intervals over users and {len(SEEDS)} worlds, which are weighed by their precision. {RULE} The "
-        f"comparisons here are the {len(found)} rows.",
+        "Written by `experiments/abtest_worlds.py`: the CTR of an arm relative to that of another over the two weeks of "
+        f"a test, with 95 % intervals over users and {found['seeds'].max()} seeds, each a world of its own, weighed by "
+        "their precision. *Expected* are the clicks by the world's own probabilities of what was shown, before the "
+        "test and in it, which leaves out the noise of the clicks; beside it is what an experimenter sees, who counts "
+        f"clicks. The verdict is on the expected CTR. {RULE} The comparisons here are the {len(expected)} rows.",
         "",
-        "![Lifts by drift](lifts.png)",
+        "![Lifts of the expected CTR](lifts.png)",
         "",
-        "| world | learning rate | arm | against | lift of CTR | | users | its regret |",
-        "| --- | ---: | --- | --- | ---: | --- | ---: | ---: |",
+        "| world | learning rate | arm | against | expected CTR | | CTR | users | regret of the arm |",
+        "| --- | ---: | --- | --- | ---: | --- | ---: | ---: | ---: |",
     ]
-    for row in found.to_dict("records"):
-        lift = f"{row['mean']:+.1%} [{row['low']:+.1%}, {row['high']:+.1%}]"
-        cells = (row["world"], f"{row['learning_rate']:g}", row["arm"], row["baseline"], lift, verdict(row))
-        lines.append("| " + " | ".join(map(str, (*cells, f"{row['users']:,}", f"{row['regret']:.1%}"))) + " |")
+    for row in expected.to_dict("records"):
+        clicks = counted.loc[tuple(row[key] for key in keys)]
+        cells = (
+            row["world"], f"{row['learning_rate']:g}", row["arm"], row["baseline"], _lift(row), verdict(row),
+            _lift(clicks), f"{row['users']:,}", f"{row['regret']:.1%}",
+        )  # fmt: skip
+        lines.append(f"| {' | '.join(map(str, cells))} |")
     return "\n".join(lines) + "\n"
 
 
+def _lift(row: Mapping[str, Any]) -> str:
+    return f"{row['mean']:+.1%} [{row['low']:+.1%}, {row['high']:+.1%}]"
+
+
 def draw(found: pd.DataFrame, file: Path) -> None:
-    """The lifts against drift, a panel for each step size; the world that replays a log at the right."""
+    """The lifts of the expected CTR against drift, a panel for each step size; at the right the world of a log."""
+    found = found[found["metric"] == "expected CTR"]
     rates = list(found["learning_rate"].unique())
     figure, grid = plt.subplots(1, len(rates), figsize=(9, 3.6), sharey=True, squeeze=False, layout="constrained")
     panels = grid[0]
@@ -161,7 +180,7 @@ def draw(found: pd.DataFrame, file: Path) -> None:
         panel.set_xticks(list(places.values()), [_tick(world) for world in places])
         panel.spines[["top", "right"]].set_visible(False)
         panel.set_xlabel("spread of the users' intercepts in log-odds")
-    panels[0].set_ylabel("lift of CTR in %")
+    panels[0].set_ylabel("lift of the expected CTR in %")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8)
     figure.savefig(file, dpi=150)
 
@@ -190,7 +209,7 @@ def main() -> None:
         tests = pd.DataFrame([row for some in run_all(folder) for row in some])
     except FedctrError as failure:
         sys.exit(f"abtest_worlds: {failure}")
-    tests = tests.sort_values(["drift", "learning_rate", "seed"], kind="stable", ignore_index=True)
+    tests = tests.sort_values(["metric", "world", "learning_rate", "seed"], kind="stable", ignore_index=True)
     RESULTS.mkdir(parents=True, exist_ok=True)
     tests.to_csv(RESULTS / "lifts.csv", index=False)
     found = pooled(tests)
