@@ -134,8 +134,8 @@ def render(found: pd.DataFrame) -> str:
     lines = [
         "# Label correction in an A/B test",
         "",
-        "Written by `experiments/abtest_worlds.py`: the CTR of an arm relative to that of another over the two weeks of "
-        f"a test, with 95 % intervals over users and {found['seeds'].max()} seeds, each a world of its own, weighed by "
+        "Written by `experiments/abtest_worlds.py`: the CTR of an arm relative to that of another over two weeks of "
+        f"test, with 95 % intervals over users and {found['seeds'].max()} seeds, each a world of its own, weighed by "
         "their precision. *Expected* are the clicks by the world's own probabilities of what was shown, before the "
         "test and in it, which leaves out the noise of the clicks; beside it is what an experimenter sees, who counts "
         f"clicks. The verdict is on the expected CTR. {RULE} The comparisons here are the {len(expected)} rows.",
