@@ -8,18 +8,13 @@ import numpy as np
 from torch import Tensor
 
 from fedctr.data.dataset import Field, Schema, slices
-from fedctr.fused.plan import READS_PARAMETERS, READS_VALUES, ROOM, Integers, Plan
-from fedctr.fused.products import PADDED, Floats
-from fedctr.fused.recording import Recording
+from fedctr.fused.plan import ARGUMENTS, READS_PARAMETERS, READS_VALUES, ROOM, Integers, Plan
+from fedctr.fused.products import PADDED, Floats, padded
+from fedctr.fused.recorder import Recording
 from fedctr.fused.state import Bench, Devices, Training
 from fedctr.models.layers import Side
 from fedctr.models.model import Model
 from fedctr.stacking import Parameters
-
-
-def padded(size: int) -> int:
-    """The next multiple of ``PADDED``."""
-    return -(-size // PADDED) * PADDED
 
 
 def tuned_rows(side: Side, field: Field, places: int) -> int:
@@ -89,9 +84,11 @@ class Layout:
         rooms = [most.room(side, field) for side, field, _ in fields]
         counts = [field.values for _, field, _ in fields]
         cardinalities = [field.cardinality for _, field, _ in fields]
+        pairs = most.samples * min(model.history_length, most.clicks)
+        counts_of_rows = 1, padded(most.samples), padded(most.clicks), padded(pairs)
         values, size = [], 0
         for value in recording.values:
-            rows = padded((1, most.samples, most.clicks)[value.kind])
+            rows = counts_of_rows[value.kind]
             step = rows if value.across else padded(value.width)
             values.append([value.kind, value.width, size, step, value.across])
             size += padded(value.width) * rows
@@ -115,7 +112,7 @@ class Layout:
 
         shapes = {name: tuple(value.shape) for name, value in model.named_parameters()}
         plan = Plan(
-            _matrix(recording.operations, 8),
+            _matrix(recording.operations, 2 + ARGUMENTS),
             _matrix(values, 5),
             _matrix([parameters[name] for name in shapes], 5),
             _matrix(

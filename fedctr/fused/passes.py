@@ -1,6 +1,7 @@
 """A model forward and backward, operation by operation."""
 
 from fedctr.fused.compiled import compiled
+from fedctr.fused.operations.attention import attend, attend_backward
 from fedctr.fused.operations.cross import cross, cross_backward
 from fedctr.fused.operations.layers import layer, layer_backward, turn, turn_backward, user_layer, user_layer_backward
 from fedctr.fused.operations.look_ups import look_up, look_up_backward, mean, mean_backward
@@ -19,6 +20,7 @@ from fedctr.fused.operations.sums import (
 from fedctr.fused.plan import (
     ACROSS,
     ADD,
+    ATTEND,
     BESIDE,
     CODE,
     CROSS,
@@ -68,6 +70,8 @@ def forward(plan: Plan, device: Device) -> None:
             second_order(plan, device, operation)
         elif code == CROSS:
             cross(plan, device, operation)
+        elif code == ATTEND:
+            attend(plan, device, operation)
 
 
 @compiled
@@ -112,3 +116,5 @@ def backward(plan: Plan, device: Device) -> None:
             second_order_backward(plan, device, operation)
         elif code == CROSS:
             cross_backward(plan, device, operation)
+        elif code == ATTEND:
+            attend_backward(plan, device, operation)

@@ -7,8 +7,9 @@ import numpy.typing as npt
 
 Integers = npt.NDArray[np.int64]
 
-# What a value has rows for: the user, the samples of a step, or the clicks that these read.
-USER, SAMPLE, CLICK = range(3)
+# What a value has rows for: the user, the samples of a step, the clicks that these read, or the pairs of both: each
+# sample with the clicks before it.
+USER, SAMPLE, CLICK, PAIR = range(4)
 
 # Columns of Plan.values: what it has rows for, how many columns, where it begins, how far it is from row to row, and
 # whether it lies across, with a row for each of its columns instead.
@@ -24,7 +25,8 @@ BEGIN, LENGTH, STRIDE, SOURCE, FIELD = range(5)
 FIRST, VALUES, BEFORE, ROOM, ROOM_AT, OF_USER, COLUMN = range(7)
 
 # Columns of Plan.operations: which it is, the value that it gives, and what else its functions in operations read.
-CODE, OUT, A, B, C, D, E, F = range(8)
+CODE, OUT, A, B, C, D, E, F, G, H, J, K = range(12)
+ARGUMENTS = 10  # what it reads
 
 LOOK_UP = 0  # of table A at what there is a row for, in columns from B on
 MEAN = 1  # of the clicks A before each sample
@@ -37,18 +39,19 @@ ADD = 7  # A and B, of which either may be the user's
 SHIFT = 8  # A by parameter B
 SECOND_ORDER = 9  # of A in parts of B columns, with room in value C
 CROSS = 10  # A plus B times C, element by element
+ATTEND = 11  # of item A to clicks B, with C and D of the hidden layer, by weights E and F, bias G; with room in H, J, K
 
 # For each of them, the columns that name values, of which backward adds to the gradients, and parameters, which it
 # moves; -1 stands for none.
-READS_VALUES = ((), (A,), (A,), (A,), (A, E), (A,), (A,), (A, B), (A,), (A,), (A, B, C))
-READS_PARAMETERS = ((A,), (), (), (), (C, D), (B, C), (), (), (B,), (), ())
+READS_VALUES = ((), (A,), (A,), (A,), (A, E), (A,), (A,), (A, B), (A,), (A,), (A, B, C), (A, B, C, D))
+READS_PARAMETERS = ((A,), (), (), (), (C, D), (B, C), (), (), (B,), (), (), (E, F, G))
 
 
 class Plan(NamedTuple):
     """A model for the kernel.
 
     Attributes:
-        operations: int64 (operations, 8), in the order of the forward pass.
+        operations: int64 (operations, 12), in the order of the forward pass.
         values: int64 (values, 5).
         parameters: int64 (parameters, 5).
         fields: int64 (fields, 7).

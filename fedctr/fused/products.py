@@ -33,6 +33,11 @@ _FLOAT, _INDEX = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, LANES)
 
 
+def padded(size: int) -> int:
+    """The next multiple of ``PADDED``."""
+    return -(-size // PADDED) * PADDED
+
+
 def _start(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
     """The address of an element of an array."""
     return builder.gep(context.make_array(kind)(context, builder, array).data, [offset])

@@ -17,67 +17,33 @@ from torch import nn
 
 from fedctr.fused.plan import (
     ADD,
+    ATTEND,
     BESIDE,
     CLICK,
     CROSS,
-    LAYER,
     LOOK_UP,
     MEAN,
+    PAIR,
     READS_PARAMETERS,
     SAMPLE,
     SECOND_ORDER,
     SHIFT,
     SUM,
-    TURN,
     USER,
-    USER_LAYER,
 )
+from fedctr.fused.products import padded
+from fedctr.fused.recorder import Found, Recorder, Recording, UnrecordableError, Value
 from fedctr.models import layers
-from fedctr.models.layers import MLP, Embedding, Embeddings, Linear
+from fedctr.models.attention import attend
+from fedctr.models.layers import MLP, Embeddings, Linear
 from fedctr.models.model import Model
-
-
-class UnrecordableError(Exception):
-    """The kernel has no such operation."""
-
-
-@dataclass(frozen=True)
-class Value:
-    """What an operation gives.
-
-    Attributes:
-        kind: what it has rows for.
-        width: its columns.
-        across: whether it lies across.
-        flat: whether PyTorch's tensor is without the axis of columns; there is one.
-    """
-
-    kind: int
-    width: int
-    across: bool = False
-    flat: bool = False
-
-
-@dataclass(frozen=True)
-class Recording:
-    """A model's forward pass.
-
-    Attributes:
-        values: of all operations.
-        operations: each which it is, the number of the value that it gives, and what it reads.
-        logits: number of the value that holds them.
-    """
-
-    values: tuple[Value, ...]
-    operations: tuple[tuple[int, ...], ...]
-    logits: int
 
 
 def recording_of(model: Model) -> Recording | None:
     """The recording of a model, made when it is asked for first; None if it has none."""
     if model not in _recordings:
         try:
-            _recordings[model] = _Recorder(model).record()
+            _recordings[model] = _Follower(model).record()
         except UnrecordableError:
             _recordings[model] = None
     return _recordings[model]
@@ -85,15 +51,21 @@ def recording_of(model: Model) -> Recording | None:
 
 _recordings: WeakKeyDictionary[Model, Recording | None] = WeakKeyDictionary()
 
+GROUP = 64  # pairs of attention that are worked through at a time, if histories are no longer
 PLACES = {"user": USER, "item": SAMPLE, "clicks": CLICK}
-Found = Any  # the number of a value, the name of a parameter or of a property of the batch, or an argument as it is
 
 
 class _Tracer(torch.fx.Tracer):
     """Takes layers as a whole."""
 
     def __init__(self) -> None:
-        super().__init__(autowrap_functions=(layers.beside, layers.second_order))
+        super().__init__(autowrap_functions=(layers.beside, layers.second_order, attend))
+
+    def create_arg(self, a: Any) -> Any:
+        """A layer may be an argument, too."""
+        if isinstance(a, Linear):
+            return self.create_node("get_attr", self.path_of_module(a), (), {})
+        return super().create_arg(a)
 
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
         return isinstance(module, Embeddings | MLP | Linear)
@@ -106,13 +78,10 @@ class _Named:
     name: str
 
 
-class _Recorder:
+class _Follower(Recorder):
     def __init__(self, model: Model) -> None:
-        self.model = model
-        self.numbers = {name: number for number, (name, _) in enumerate(model.named_parameters())}
-        self.by_identity = {id(value): number for number, value in enumerate(model.parameters())}
-        self.values: list[Value] = []
-        self.operations: list[tuple[int, ...]] = []
+        super().__init__(model)
+        self.modules = dict(model.named_modules())
         self.functions: dict[object, Callable[..., Found]] = {
             getattr: self.read,
             operator.add: self.add,
@@ -120,6 +89,7 @@ class _Recorder:
             torch.cat: self.cat,
             layers.beside: lambda *parts: self.side_by_side(parts),
             layers.second_order: self.second_order,
+            attend: self.attend,
         }
         self.methods: dict[object, Callable[..., Found]] = {"sum": self.sum, "squeeze": self.squeeze}
 
@@ -155,6 +125,8 @@ class _Recorder:
                 return _Named("batch")
             case "get_attr" if node.target in self.numbers:
                 return _Named(str(node.target))
+            case "get_attr" if isinstance(node.target, str) and node.target in self.modules:
+                return self.modules[node.target]
             case "call_module":
                 return self.layer(self.model.get_submodule(str(node.target)), *arguments)
             case "call_function" if node.target in self.functions:
@@ -164,25 +136,6 @@ class _Recorder:
             case "output":
                 return arguments[0]
         raise UnrecordableError(f"{node.op} {node.target}")
-
-    def do(self, code: int, gives: Value, *reads: int) -> int:
-        """Record an operation."""
-        self.values.append(gives)
-        self.again(code, len(self.values) - 1, *reads)
-        return len(self.values) - 1
-
-    def again(self, code: int, number: int, *reads: int) -> None:
-        """Record an operation that gives some columns of a value."""
-        self.operations.append((code, number, *reads, *[-1] * (6 - len(reads))))
-
-    def value(self, found: Found, *, flat: bool = False) -> Value:
-        """The value that was found, which must be one."""
-        if not isinstance(found, int) or self.values[found].flat != flat:
-            raise UnrecordableError("an argument")
-        return self.values[found]
-
-    def parameter(self, value: torch.Tensor | None) -> int:
-        return -1 if value is None else self.by_identity[id(value)]
 
     def read(self, batch: Found, name: str) -> _Named:
         if batch != _Named("batch"):
@@ -225,22 +178,37 @@ class _Recorder:
             raise UnrecordableError("an axis")
         return self.side_by_side(parts)
 
-    def side_by_side(self, parts: Sequence[Found]) -> int:
-        values = [self.value(part) for part in parts]
-        self.values.append(Value(max(value.kind for value in values), sum(value.width for value in values)))
-        number, column = len(self.values) - 1, 0
-        for part, value in zip(parts, values, strict=True):
-            if value.kind not in (USER, self.values[number].kind):
-                raise UnrecordableError("shapes")
-            self.again(BESIDE, number, part, column)
-            column += value.width
-        return number
-
     def second_order(self, size: int, *sides: Found) -> int:
         joint = self.side_by_side(sides)
-        self.values.append(Value(self.values[joint].kind, size))
-        room = len(self.values) - 1
+        room = self.room(self.values[joint].kind, size)
         return self.do(SECOND_ORDER, Value(self.values[joint].kind, 1, flat=True), joint, size, room)
+
+    def attend(
+        self,
+        item: Found,
+        clicks: Found,
+        history: Found,
+        by_item: Linear,
+        by_click: Linear,
+        by_product: Linear,
+        weigh: Linear,
+    ) -> int:
+        value, size = self.value(item), by_product.weight.shape[0]
+        kinds = value.kind, self.value(clicks).kind, history
+        if kinds != (SAMPLE, CLICK, _Named("history")) or weigh.weight.shape != (1, size):
+            raise UnrecordableError("shapes")
+        of_item, of_click = self.chain(item, -1, [by_item]), self.chain(clicks, -1, [by_click])
+        if by_product.bias is not None:
+            of_item = self.do(SHIFT, Value(SAMPLE, size), of_item, self.parameter(by_product.bias))
+        parameters = map(self.parameter, (by_product.weight, weigh.weight, weigh.bias))
+        pairs = max(GROUP, self.model.history_length) * padded(value.width)
+        rooms = (
+            self.room(PAIR, size),
+            self.room(PAIR, 1, across=True),
+            self.room(USER, (value.width + 1) * padded(size) + pairs),
+        )
+        gives = Value(SAMPLE, value.width)
+        return self.do(ATTEND, gives, item, clicks, of_item, of_click, *parameters, *rooms)
 
     def layer(self, module: nn.Module, *arguments: Found) -> int:
         """What a layer gives."""
@@ -258,30 +226,3 @@ class _Recorder:
             case MLP(), [x, *_] if module.constant is None:
                 return self.chain(x, -1, list(module.layers))
         raise UnrecordableError(type(module).__name__)
-
-    def look_up(self, module: Embeddings, kind: int) -> int:
-        self.values.append(Value(kind, module.width))
-        number, column = len(self.values) - 1, 0
-        for table in module.tables.values():
-            assert isinstance(table, Embedding)
-            self.again(LOOK_UP, number, self.parameter(table.weight), column)
-            column += table.weight.shape[1]
-        return number
-
-    def user_layer(self, module: Linear, x: int) -> int:
-        gives = Value(USER, module.weight.shape[0])
-        return self.do(USER_LAYER, gives, x, self.parameter(module.weight), self.parameter(module.bias))
-
-    def chain(self, x: int, constant: int, chained: Sequence[nn.Module]) -> int:
-        """Layers with ReLU between them; samples are side by side from the first to the last."""
-        kind = self.value(x).kind
-        if kind == USER:
-            raise UnrecordableError("layers of the user alone")
-        across = self.do(TURN, Value(kind, self.values[x].width, across=True), x)
-        for index, module in enumerate(chained):
-            assert isinstance(module, Linear)
-            width, added, relu = module.weight.shape[0], -1 if index else constant, int(index + 1 < len(chained))
-            reads = across, x, self.parameter(module.weight), self.parameter(module.bias), added, relu
-            across = self.do(LAYER, Value(kind, width, across=True), *reads)
-            x = self.do(TURN, Value(kind, width), across)
-        return x

@@ -6,16 +6,16 @@ import torch
 from torch import Tensor
 
 from fedctr.data.dataset import Schema
+from fedctr.models.attention import attend
 from fedctr.models.batch import Batch
-from fedctr.models.layers import MLP, Embeddings, Linear, check_sizes, pick, pool
+from fedctr.models.layers import MLP, Embeddings, Linear, check_sizes
 from fedctr.models.model import Model
 
 
 class DIN(Model):
     """Deep Interest Network: an MLP on user, item and the history weighted by its relevance to the item.
 
-    The attention of an item to a click comes from an MLP on item, click and their product; its first layer is
-    written as a sum of three, so that the item's part is computed once and not for every click. The weights are not
+    The attention of an item to a click comes from an MLP on item, click and their product. The weights are not
     normalised, so that their sum tells how strong the interest is (section 4.3 of the paper). ReLU stands for the
     paper's Dice, whose batch statistics would mix users.
 
@@ -55,13 +55,8 @@ class DIN(Model):
     def forward(self, batch: Batch) -> Tensor:
         """Logits (users, samples)."""
         item, clicks = self.item(batch.item), self.item(batch.clicks)
-        past = pick(clicks, batch.history)
-        hidden = self.attend_product((item.unsqueeze(2) * past).flatten(1, 2)).unflatten(1, batch.history.shape[1:])
-        # In place: these are the largest tensors of all.
-        hidden += pick(self.attend_click(clicks), batch.history)
-        hidden += self.attend_item(item).unsqueeze(2)
-        weights = self.attention(hidden.relu_().flatten(1, 2)).view(batch.history.shape)
-        interest = pool(clicks, batch.history, weights)
+        layers = self.attend_item, self.attend_click, self.attend_product, self.attention
+        interest = attend(item, clicks, batch.history, *layers)
         deep = self.deep(torch.cat([item, interest], dim=-1), self.user(batch.user))
         logits: Tensor = deep.squeeze(-1)
         return logits

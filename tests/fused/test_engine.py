@@ -13,12 +13,13 @@ from fedctr.engines import Stacked, engine_of
 from fedctr.features import Features
 from fedctr.fused import kernel
 from fedctr.fused.engine import Fused
+from fedctr.fused.recording import GROUP
 from fedctr.recipe import Recipe
 from fedctr.strategy import ClientStrategy
 from strategies.fine_tuning import FineTuning
 from strategies.head_only import HeadOnly
 from tests.engine import Everything, cut, features_of, in_order, publish, rows, task, world
-from tests.test_cohort import LARGE, TEST, TRAIN, assert_same_bits
+from tests.test_cohort import LARGE, TEST, TRAIN, assert_equal_to_the_loop, assert_same_bits
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -29,6 +30,7 @@ MODELS = (
     "deepfm[embedding=5,hidden=[13,7],history=3]",
     "fm[embedding=5,history=3]",
     "dcn-v2[embedding=3,cross=3,hidden=[13,7],history=4]",
+    "din[embedding=3,hidden=[9,5],attention=7,history=4]",
 )
 
 
@@ -54,6 +56,15 @@ def test_the_rows_are_the_same_bits_for_any_groups_and_partitions(
     assert_same_bits(in_order([rows(published, strategy, own, todo) for own in clients]), whole, "5 partitions")
 
 
+def test_a_history_may_be_longer_than_a_group_of_pairs() -> None:
+    features = features_of([400, 3], [40, 40], history=150)
+    pairs = features.histories.end - features.histories.begin
+    assert pairs.max() > GROUP
+    published = publish("din[history=150]", features.dataset.schema)
+    # Logits of some size, made of many summands, of which rounding takes its share.
+    assert_equal_to_the_loop(published, FineTuning(), features, Recipe(3, 0.001, 1), tolerance=1e-4)
+
+
 def test_it_takes_what_it_can_and_the_cohort_engine_all_else() -> None:
     features = features_of([3], [2])
     cases: tuple[tuple[str, str, Any, Any, type], ...] = (
@@ -62,6 +73,7 @@ def test_it_takes_what_it_can_and_the_cohort_engine_all_else() -> None:
         ("wide-deep", "low-rank", "sgd", "cpu", Stacked),
         ("wide-deep", "fine-tuning", "adam", "cpu", Stacked),
         ("wide-deep", "fine-tuning", "sgd", "cuda", Stacked),
+        ("din", "fine-tuning", "sgd", "cpu", Fused),
         ("dien", "fine-tuning", "sgd", "cpu", Stacked),
     )
     for model, spec, optimiser, device, expected in cases:

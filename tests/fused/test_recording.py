@@ -9,6 +9,7 @@ from fedctr.data.dataset import Schema
 from fedctr.fused.layout import Layout, Most
 from fedctr.fused.plan import LAYER, TURN
 from fedctr.fused.recording import recording_of
+from fedctr.models.attention import attend
 from fedctr.models.batch import Batch
 from fedctr.models.layers import MLP, Embeddings, Linear
 from fedctr.models.model import Model
@@ -17,7 +18,7 @@ from tests.engine import publish, world
 SCHEMA = world([3, 2]).schema
 
 
-@pytest.mark.parametrize("name", ["lr", "ncf", "wide-deep", "deepfm", "fm", "dcn-v2"])
+@pytest.mark.parametrize("name", ["lr", "ncf", "wide-deep", "deepfm", "fm", "dcn-v2", "din"])
 def test_these_models_have_a_recording(name: str) -> None:
     assert recording_of(publish(name, SCHEMA).model) is not None
 
@@ -80,6 +81,14 @@ class Broadcast(Odd):
         return torch.addcmul(self.layer(item), item, item).sum(-1)
 
 
+class Backwards(Odd):
+    """Attends to items instead of clicks."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        item, clicks = self.item(batch.item), self.item(batch.clicks)
+        return attend(clicks, item, batch.history, self.square, self.square, self.square, self.layer).sum(-1)
+
+
 class Shifted(Odd):
     def forward(self, batch: Batch) -> Tensor:
         return self.item(batch.item).sum(-1) + self.bias  # type: ignore[no-any-return]
@@ -90,7 +99,7 @@ class Cubed(Odd):
         return self.item(batch.item).sum(-1)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("model", [Sigmoid, Twice, Branching, Vectors, User, Broadcast, Shifted, Cubed])
+@pytest.mark.parametrize("model", [Sigmoid, Twice, Branching, Vectors, User, Broadcast, Backwards, Shifted, Cubed])
 def test_a_strangers_model_that_does_something_else_has_none(model: type[Odd]) -> None:
     assert recording_of(model(SCHEMA)) is None
 

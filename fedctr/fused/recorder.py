@@ -1,0 +1,130 @@
+"""A forward pass, as it is written down operation by operation, and what its layers are made of."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from fedctr.fused.plan import ARGUMENTS, BESIDE, LAYER, LOOK_UP, TURN, USER, USER_LAYER
+from fedctr.models.layers import Embedding, Embeddings, Linear
+from fedctr.models.model import Model
+
+Found = Any  # the number of a value, the name of a parameter or of a property of the batch, or an argument as it is
+
+
+class UnrecordableError(Exception):
+    """The kernel has no such operation."""
+
+
+@dataclass(frozen=True)
+class Value:
+    """What an operation gives.
+
+    Attributes:
+        kind: what it has rows for.
+        width: its columns.
+        across: whether it lies across.
+        flat: whether PyTorch's tensor is without the axis of columns; there is one.
+    """
+
+    kind: int
+    width: int
+    across: bool = False
+    flat: bool = False
+
+
+@dataclass(frozen=True)
+class Recording:
+    """A model's forward pass.
+
+    Attributes:
+        values: of all operations.
+        operations: each which it is, the number of the value that it gives, and what it reads.
+        logits: number of the value that holds them.
+    """
+
+    values: tuple[Value, ...]
+    operations: tuple[tuple[int, ...], ...]
+    logits: int
+
+
+class Recorder:
+    """Writes down values and operations.
+
+    Args:
+        model: whose parameters they read.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.model = model
+        self.numbers = {name: number for number, (name, _) in enumerate(model.named_parameters())}
+        self.by_identity = {id(value): number for number, value in enumerate(model.parameters())}
+        self.values: list[Value] = []
+        self.operations: list[tuple[int, ...]] = []
+
+    def do(self, code: int, gives: Value, *reads: int) -> int:
+        """Record an operation."""
+        self.values.append(gives)
+        self.again(code, len(self.values) - 1, *reads)
+        return len(self.values) - 1
+
+    def again(self, code: int, number: int, *reads: int) -> None:
+        """Record an operation that gives some columns of a value."""
+        self.operations.append((code, number, *reads, *[-1] * (ARGUMENTS - len(reads))))
+
+    def room(self, kind: int, width: int, *, across: bool = False) -> int:
+        """Room for what an operation keeps beside what it gives."""
+        self.values.append(Value(kind, width, across=across))
+        return len(self.values) - 1
+
+    def value(self, found: Found, *, flat: bool = False) -> Value:
+        """The value that was found, which must be one."""
+        if not isinstance(found, int) or self.values[found].flat != flat:
+            raise UnrecordableError("an argument")
+        return self.values[found]
+
+    def parameter(self, value: torch.Tensor | None) -> int:
+        """The number of a parameter; -1 stands for none."""
+        return -1 if value is None else self.by_identity[id(value)]
+
+    def side_by_side(self, parts: Sequence[Found]) -> int:
+        """Values side by side; what is the user's stands beside every sample."""
+        values = [self.value(part) for part in parts]
+        number = self.room(max(value.kind for value in values), sum(value.width for value in values))
+        column = 0
+        for part, value in zip(parts, values, strict=True):
+            if value.kind not in (USER, self.values[number].kind):
+                raise UnrecordableError("shapes")
+            self.again(BESIDE, number, part, column)
+            column += value.width
+        return number
+
+    def look_up(self, module: Embeddings, kind: int) -> int:
+        """Embeddings of what there are rows for."""
+        number, column = self.room(kind, module.width), 0
+        for table in module.tables.values():
+            assert isinstance(table, Embedding)
+            self.again(LOOK_UP, number, self.parameter(table.weight), column)
+            column += table.weight.shape[1]
+        return number
+
+    def user_layer(self, module: Linear, x: int) -> int:
+        """A layer of the user alone."""
+        gives = Value(USER, module.weight.shape[0])
+        return self.do(USER_LAYER, gives, x, self.parameter(module.weight), self.parameter(module.bias))
+
+    def chain(self, x: int, constant: int, chained: Sequence[nn.Module]) -> int:
+        """Layers with ReLU between them; samples are side by side from the first to the last."""
+        kind = self.value(x).kind
+        if kind == USER:
+            raise UnrecordableError("layers of the user alone")
+        across = self.do(TURN, Value(kind, self.values[x].width, across=True), x)
+        for index, module in enumerate(chained):
+            assert isinstance(module, Linear)
+            width, added, relu = module.weight.shape[0], -1 if index else constant, int(index + 1 < len(chained))
+            reads = across, x, self.parameter(module.weight), self.parameter(module.bias), added, relu
+            across = self.do(LAYER, Value(kind, width, across=True), *reads)
+            x = self.do(TURN, Value(kind, width), across)
+        return x
