@@ -3,6 +3,7 @@
 from fedctr.fused.compiled import compiled
 from fedctr.fused.operations.attention import attend, attend_backward
 from fedctr.fused.operations.cross import cross, cross_backward
+from fedctr.fused.operations.inner import inner, inner_backward
 from fedctr.fused.operations.layers import layer, layer_backward, turn, turn_backward, user_layer, user_layer_backward
 from fedctr.fused.operations.look_ups import look_up, look_up_backward, mean, mean_backward
 from fedctr.fused.operations.sums import (
@@ -24,6 +25,7 @@ from fedctr.fused.plan import (
     BESIDE,
     CODE,
     CROSS,
+    INNER,
     KIND,
     LAYER,
     LOOK_UP,
@@ -72,6 +74,8 @@ def forward(plan: Plan, device: Device) -> None:
             cross(plan, device, operation)
         elif code == ATTEND:
             attend(plan, device, operation)
+        elif code == INNER:
+            inner(plan, device, operation)
 
 
 @compiled
@@ -118,3 +122,5 @@ def backward(plan: Plan, device: Device) -> None:
             cross_backward(plan, device, operation)
         elif code == ATTEND:
             attend_backward(plan, device, operation)
+        elif code == INNER:
+            inner_backward(plan, device, operation)

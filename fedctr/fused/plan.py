@@ -40,11 +40,12 @@ SHIFT = 8  # A by parameter B
 SECOND_ORDER = 9  # of A in parts of B columns, with room in value C
 CROSS = 10  # A plus B times C, element by element
 ATTEND = 11  # of item A to clicks B, with C and D of the hidden layer, by weights E and F, bias G; with room in H, J, K
+INNER = 12  # products of all pairs of parts of B rows of A, which lies across
 
 # For each of them, the columns that name values, of which backward adds to the gradients, and parameters, which it
 # moves; -1 stands for none.
-READS_VALUES = ((), (A,), (A,), (A,), (A, E), (A,), (A,), (A, B), (A,), (A,), (A, B, C), (A, B, C, D))
-READS_PARAMETERS = ((A,), (), (), (), (C, D), (B, C), (), (), (B,), (), (), (E, F, G))
+READS_VALUES = ((), (A,), (A,), (A,), (A, E), (A,), (A,), (A, B), (A,), (A,), (A, B, C), (A, B, C, D), (A,))
+READS_PARAMETERS = ((A,), (), (), (), (C, D), (B, C), (), (), (B,), (), (), (E, F, G), ())
 
 
 class Plan(NamedTuple):

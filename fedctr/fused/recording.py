@@ -4,6 +4,7 @@
 follow, or that does something which is none of the kernel's operations, has no recording.
 """
 
+import math
 import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,6 +22,7 @@ from fedctr.fused.plan import (
     BESIDE,
     CLICK,
     CROSS,
+    INNER,
     LOOK_UP,
     MEAN,
     PAIR,
@@ -29,6 +31,7 @@ from fedctr.fused.plan import (
     SECOND_ORDER,
     SHIFT,
     SUM,
+    TURN,
     USER,
 )
 from fedctr.fused.products import padded
@@ -59,7 +62,7 @@ class _Tracer(torch.fx.Tracer):
     """Takes layers as a whole."""
 
     def __init__(self) -> None:
-        super().__init__(autowrap_functions=(layers.beside, layers.second_order, attend))
+        super().__init__(autowrap_functions=(layers.beside, layers.second_order, layers.inner_products, attend))
 
     def create_arg(self, a: Any) -> Any:
         """A layer may be an argument, too."""
@@ -89,6 +92,7 @@ class _Follower(Recorder):
             torch.cat: self.cat,
             layers.beside: lambda *parts: self.side_by_side(parts),
             layers.second_order: self.second_order,
+            layers.inner_products: self.inner_products,
             attend: self.attend,
         }
         self.methods: dict[object, Callable[..., Found]] = {"sum": self.sum, "squeeze": self.squeeze}
@@ -182,6 +186,16 @@ class _Follower(Recorder):
         joint = self.side_by_side(sides)
         room = self.room(self.values[joint].kind, size)
         return self.do(SECOND_ORDER, Value(self.values[joint].kind, 1, flat=True), joint, size, room)
+
+    def inner_products(self, size: int, *sides: Found) -> int:
+        joint = self.side_by_side(sides)
+        value = self.values[joint]
+        if value.kind == USER:
+            raise UnrecordableError("products of the user alone")
+        across = self.do(TURN, Value(value.kind, value.width, across=True), joint)
+        pairs = math.comb(value.width // size, 2)
+        across = self.do(INNER, Value(value.kind, pairs, across=True), across, size)
+        return self.do(TURN, Value(value.kind, pairs), across)
 
     def attend(
         self,

@@ -6,7 +6,7 @@ Inputs always have a leading user axis. A shared parameter has the shape that Py
 
 import re
 from collections.abc import Collection, Iterable, Sequence
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import Any, Literal, cast
 
 import torch
@@ -104,6 +104,31 @@ def second_order(size: int, *sides: Tensor) -> Tensor:
     squares = reduce(torch.add, [side.square().sum(-1) for side in sides])
     pairs: Tensor = (total.square().sum(-1) - squares) / 2
     return pairs
+
+
+def inner_products(size: int, *sides: Tensor) -> Tensor:
+    """The inner products of all pairs of fields: of the first one with all others, and so on.
+
+    Args:
+        size: of one field's vector.
+        sides: vectors of fields side by side, as for :func:`beside`.
+
+    Returns:
+        float32 (users, samples, pairs).
+    """
+    joint = beside(*sides)
+    vectors = joint.unflatten(-1, (joint.shape[-1] // size, size)).flatten(0, 1)
+    products = torch.bmm(vectors, vectors.transpose(1, 2)).flatten(1)
+    found: Tensor = products.index_select(1, _pairs(vectors.shape[1], joint.device))
+    return found.view(*joint.shape[:2], found.shape[1])
+
+
+@lru_cache(maxsize=16)
+def _pairs(fields: int, device: torch.device) -> Tensor:
+    """Where the upper triangle is in a matrix of a row and a column for each field, int64 (pairs,)."""
+    rows, columns = torch.triu_indices(fields, fields, offset=1, device=device)
+    places: Tensor = rows * fields + columns
+    return places
 
 
 class Linear(nn.Module):

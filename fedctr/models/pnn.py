@@ -1,5 +1,6 @@
 """Product-based neural network: an MLP on embeddings and on the inner products of all pairs of them."""
 
+import math
 from typing import ClassVar
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from fedctr.data.dataset import Schema
 from fedctr.models.batch import Batch
-from fedctr.models.layers import MLP, Embeddings, beside, check_sizes
+from fedctr.models.layers import MLP, Embeddings, check_sizes, inner_products
 from fedctr.models.model import Model
 
 
@@ -28,8 +29,6 @@ class PNN(Model):
     name: ClassVar[str] = "pnn"
     citation: ClassVar[str] = "Qu et al., Product-based Neural Networks, ICDM 2016, arXiv 1611.00144"
 
-    pairs: Tensor
-
     def __init__(
         self,
         schema: Schema,
@@ -45,16 +44,12 @@ class PNN(Model):
         self.size = embedding
         self.user = Embeddings("user", schema.user_fields, embedding, identity=user_id)
         self.item = Embeddings("item", schema.item_fields, embedding)
-        self.fields = (self.user.width + 2 * self.item.width) // embedding
-        first, second = torch.triu_indices(self.fields, self.fields, offset=1)
-        self.register_buffer("pairs", first * self.fields + second, persistent=False)
-        self.deep = MLP(2 * self.item.width + len(self.pairs), *hidden, 1, constant=self.user.width)
+        pairs = math.comb((self.user.width + 2 * self.item.width) // embedding, 2)
+        self.deep = MLP(2 * self.item.width + pairs, *hidden, 1, constant=self.user.width)
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (users, samples)."""
         user, item, history = self.user(batch.user), self.item(batch.item), self.item(batch.mean_click)
-        vectors = beside(user, item, history).unflatten(-1, (self.fields, self.size)).flatten(0, 1)
-        products = torch.bmm(vectors, vectors.transpose(1, 2)).flatten(1).index_select(1, self.pairs)
-        x = torch.cat([item, history, products.unflatten(0, item.shape[:2])], dim=-1)
+        x = torch.cat([item, history, inner_products(self.size, user, item, history)], dim=-1)
         logits: Tensor = self.deep(x, user).squeeze(-1)
         return logits

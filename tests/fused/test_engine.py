@@ -31,6 +31,7 @@ MODELS = (
     "fm[embedding=5,history=3]",
     "dcn-v2[embedding=3,cross=3,hidden=[13,7],history=4]",
     "din[embedding=3,hidden=[9,5],attention=7,history=4]",
+    "pnn[embedding=5,hidden=[13,7],history=3]",
 )
 
 

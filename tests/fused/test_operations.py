@@ -21,6 +21,7 @@ MODELS = (
     "dcn-v2[embedding=8,cross=1,hidden=[32],history=20]",
     "din[embedding=3,hidden=[9,5],attention=7,history=4]",
     "din[embedding=8,hidden=[32,16],attention=20,history=20]",
+    "pnn[embedding=5,hidden=[13,7],history=3]",
 )
 
 

@@ -18,7 +18,7 @@ from tests.engine import publish, world
 SCHEMA = world([3, 2]).schema
 
 
-@pytest.mark.parametrize("name", ["lr", "ncf", "wide-deep", "deepfm", "fm", "dcn-v2", "din"])
+@pytest.mark.parametrize("name", ["lr", "ncf", "wide-deep", "deepfm", "fm", "dcn-v2", "din", "pnn"])
 def test_these_models_have_a_recording(name: str) -> None:
     assert recording_of(publish(name, SCHEMA).model) is not None
 
