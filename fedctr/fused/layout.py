@@ -8,7 +8,7 @@ import numpy as np
 from torch import Tensor
 
 from fedctr.data.dataset import Field, Schema, slices
-from fedctr.fused.plan import ARGUMENTS, READS_PARAMETERS, READS_VALUES, ROOM, Integers, Plan
+from fedctr.fused.plan import ARGUMENTS, CODE, READS_PARAMETERS, READS_VALUES, ROOM, USER_LAYER, B, Integers, Plan
 from fedctr.fused.products import PADDED, Floats, padded
 from fedctr.fused.recorder import Recording
 from fedctr.fused.state import Bench, Devices, Training
@@ -89,23 +89,26 @@ class Layout:
         values, size = [], 0
         for value in recording.values:
             rows = counts_of_rows[value.kind]
-            step = rows if value.across else padded(value.width)
+            step = 1 if value.flat else rows if value.across else padded(value.width)
             values.append([value.kind, value.width, size, step, value.across])
             size += padded(value.width) * rows
 
         parameters: dict[str, list[int]] = {}
         published, weights = [], 0
-        dense = {name: value for name, value in model.named_parameters() if name not in model.embeddings}
-        for name, weight in dense.items():
+        turned = {operation[B] for operation in recording.operations if operation[CODE] == USER_LAYER}
+        for number, (name, weight) in enumerate(model.named_parameters()):
+            if name in model.embeddings:
+                continue
             matrix = weight.detach().numpy().reshape(-1, weight.shape[-1])
+            matrix = matrix.T if number in turned else matrix
             stride = padded(matrix.shape[1])
-            parameters[name] = [weights, matrix.shape[1], stride, weights, -1]
+            parameters[name] = [weights, matrix.shape[1], stride, weights, -1, number in turned]
             published.append(np.pad(matrix, ((0, 0), (0, stride - matrix.shape[1]))).ravel())
             weights += len(matrix) * stride
         source = end_of_dense = weights
         for name, table in model.embeddings.items():
             number, length = numbers[table.side, table.field], table.weight.shape[1]
-            parameters[name] = [weights, length, length, source, number]
+            parameters[name] = [weights, length, length, source, number, False]
             published.append(table.weight.detach().numpy().ravel())
             source += table.weight.numel()
             weights += padded(rooms[number] * length)
@@ -114,7 +117,7 @@ class Layout:
         plan = Plan(
             _matrix(recording.operations, 2 + ARGUMENTS),
             _matrix(values, 5),
-            _matrix([parameters[name] for name in shapes], 5),
+            _matrix([parameters[name] for name in shapes], 6),
             _matrix(
                 zip(
                     _before(counts),
@@ -194,9 +197,9 @@ class Layout:
         """
         found = {}
         for number, (name, shape) in enumerate(self.shapes.items()):
-            begin, length, stride, _, field = self.plan.parameters[number].tolist()
+            begin, length, stride, _, field, turned = self.plan.parameters[number].tolist()
             shape = (int(rows[field]), length) if field >= 0 else shape
-            steps = (stride, 1)[-len(shape) :] if shape else ()
+            steps = (1, stride) if turned else (stride, 1)[-len(shape) :] if shape else ()
             found[name] = weights.as_strided(
                 (len(weights), *shape), (weights.stride(0), *steps), weights.storage_offset() + begin
             )

@@ -1,5 +1,7 @@
 """A model forward and backward, operation by operation."""
 
+import numpy as np
+
 from fedctr.fused.compiled import compiled
 from fedctr.fused.operations.attention import attend, attend_backward
 from fedctr.fused.operations.cross import cross, cross_backward
@@ -41,7 +43,9 @@ from fedctr.fused.plan import (
     WIDTH,
     Plan,
 )
+from fedctr.fused.products import PADDED
 from fedctr.fused.state import Device
+from fedctr.fused.vectors import spread, store
 
 
 @compiled
@@ -85,9 +89,8 @@ def clear(plan: Plan, device: Device) -> None:
         if device.needed[index]:
             value = plan.values[index]
             rows = value[WIDTH] if value[ACROSS] else device.rows[value[KIND]]
-            gradient = device.gradients[value[START] : value[START] + rows * value[STEP]]
-            for j in range(len(gradient)):
-                gradient[j] = 0
+            for j in range(0, rows * value[STEP], PADDED):
+                store(device.gradients, value[START] + j, spread(np.float32(0)))
 
 
 @compiled

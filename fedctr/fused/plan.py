@@ -16,8 +16,9 @@ USER, SAMPLE, CLICK, PAIR = range(4)
 KIND, WIDTH, START, STEP, ACROSS = range(5)
 
 # Columns of Plan.parameters: where it begins in a device's weights, its columns, how far it is from row to row, where
-# it begins in the published ones, and the number of its field; -1 for one that is no table.
-BEGIN, LENGTH, STRIDE, SOURCE, FIELD = range(5)
+# it begins in the published ones, the number of its field, -1 for one that is no table, and whether it lies turned,
+# with a row for each of its columns instead.
+BEGIN, LENGTH, STRIDE, SOURCE, FIELD, TURNED = range(6)
 
 # Columns of Plan.fields: first column among the slots of a sample, how many, where it begins in a list of all fields'
 # codes, how many rows of its tables a device has room for, where it begins in a list of all fields' rows, whether it is
@@ -33,7 +34,7 @@ MEAN = 1  # of the clicks A before each sample
 BESIDE = 2  # A, in columns from B on; what is the user's for every sample
 TURN = 3  # A, turned so that it lies across, or does so no more
 LAYER = 4  # A, which lies across and is turned as B, by weight C and bias D, plus E of the user; with ReLU if F
-USER_LAYER = 5  # A of the user, by weight B and bias C
+USER_LAYER = 5  # A of the user, by weight B, which lies turned, and bias C
 SUM = 6  # of the columns of A
 ADD = 7  # A and B, of which either may be the user's
 SHIFT = 8  # A by parameter B
@@ -54,7 +55,7 @@ class Plan(NamedTuple):
     Attributes:
         operations: int64 (operations, 12), in the order of the forward pass.
         values: int64 (values, 5).
-        parameters: int64 (parameters, 5).
+        parameters: int64 (parameters, 6).
         fields: int64 (fields, 7).
         logits: number of the value that holds them.
         published: float32 (n,), all parameters: as in a device's weights, then all tables.

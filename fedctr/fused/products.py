@@ -27,6 +27,7 @@ WIDEST = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
 LANES = 16 if WIDEST else 8
 # Rows of a tile: with two vectors to a row, as many sums as there are registers for; and for what is left over.
 ROWS, FEW = (12, 4) if WIDEST else (4, 2)
+CHAINED = 3  # rows of it whose addresses may be made one from the other
 
 _utilities: Any = cgutils  # is without types
 _FLOAT, _INDEX = ir.FloatType(), ir.IntType(64)
@@ -88,6 +89,18 @@ def _strip(rows: int) -> Callable[..., None]:
                 function = _utilities.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f32")
                 return builder.call(function, [first, second, third])
 
+            def unrelated(address: Any) -> Any:
+                """The same address, of which LLVM does not know where it comes from.
+
+                It would have every row's address wait for that of the row before, twelve times for each vector.
+                """
+                kind = ir.FunctionType(address.type, [address.type])
+                return builder.asm(kind, "", "=r,0", [address], False)
+
+            starts_of_rows = [
+                unrelated(builder.gep(left, [builder.mul(left_row, _INDEX(row))])) for row in range(0, rows, CHAINED)
+            ]
+
             def add_tile(first: Any, vectors: int) -> None:
                 starts = [builder.add(first, _INDEX(vector * LANES)) for vector in range(vectors)]
                 places = [(row, vector) for row in range(rows) for vector in range(vectors)]
@@ -98,8 +111,8 @@ def _strip(rows: int) -> Callable[..., None]:
                     ]
                     column = builder.mul(loop.index, left_column)
                     for row in range(rows):
-                        offset = builder.add(column, builder.mul(left_row, _INDEX(row)))
-                        factor = spread(builder.load(builder.gep(left, [offset])))
+                        offset = builder.add(column, builder.mul(left_row, _INDEX(row % CHAINED)))
+                        factor = spread(builder.load(builder.gep(starts_of_rows[row // CHAINED], [offset])))
                         for vector in range(vectors):
                             known = sums[row, vector]
                             builder.store(multiply_add(factor, across[vector], builder.load(known)), known)

@@ -10,12 +10,14 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import numba.extending
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.datamodel import models
 
-from fedctr.fused.products import PADDED
+from fedctr.fused.compiled import compiled
+from fedctr.fused.products import PADDED, Floats
 
 _utilities: Any = cgutils  # is without types
 _KIND = ir.VectorType(ir.FloatType(), PADDED)
@@ -158,3 +160,29 @@ def _operator(name: str) -> Callable[[Any, Any], Any]:
 
 numba.extending.overload(operator.add)(_operator("fadd"))
 numba.extending.overload(operator.mul)(_operator("fmul"))
+
+
+@compiled
+def copy_row(target: Floats, to: int, source: Floats, of: int, size: int) -> None:
+    """Write a row; beside it other columns may stand, unless it is of whole vectors."""
+    if size == 1:
+        target[to] = source[of]
+    elif size % PADDED == 0:
+        for j in range(0, size, PADDED):
+            store(target, to + j, load(source, of + j))
+    else:
+        for j in range(size):
+            target[to + j] = source[of + j]
+
+
+@compiled
+def add_row(target: Floats, to: int, source: Floats, of: int, size: int, share: np.float32) -> None:
+    """Add a share of a row, likewise."""
+    if size == 1:
+        target[to] += share * source[of]
+    elif size % PADDED == 0:
+        for j in range(0, size, PADDED):
+            store(target, to + j, multiply_add(spread(share), load(source, of + j), load(target, to + j)))
+    else:
+        for j in range(size):
+            target[to + j] += share * source[of + j]

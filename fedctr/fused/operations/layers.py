@@ -6,6 +6,7 @@ from fedctr.fused.compiled import compiled
 from fedctr.fused.plan import ACROSS, BEGIN, KIND, OUT, START, STEP, STRIDE, WIDTH, A, B, C, D, E, F, Integers, Plan
 from fedctr.fused.products import PADDED, add_product, turned
 from fedctr.fused.state import Device
+from fedctr.fused.vectors import load, load_some, multiply_add, spread, store, total, where_positive
 
 
 @compiled
@@ -33,7 +34,6 @@ def layer(plan: Plan, device: Device, operation: Integers) -> None:
     """``relu(W x + b + e)``."""
     value, x, weight = plan.values[operation[OUT]], plan.values[operation[A]], plan.parameters[operation[C]]
     samples, bias, added = device.rows[value[KIND]], operation[D], operation[E]
-    padded = (samples + PADDED - 1) // PADDED * PADDED
     for output in range(value[WIDTH]):
         begin = np.float32(0)
         if bias >= 0:
@@ -41,9 +41,8 @@ def layer(plan: Plan, device: Device, operation: Integers) -> None:
         if added >= 0:
             begin += device.values[plan.values[added, START] + output]
         to = value[START] + output * value[STEP]
-        found = device.values[to : to + padded]
-        for sample in range(padded):
-            found[sample] = begin
+        for sample in range(0, samples, PADDED):
+            store(device.values, to + sample, spread(begin))
     add_product(
         device.values, value[START], value[STEP],
         device.weights, weight[BEGIN], weight[STRIDE], 1,
@@ -53,9 +52,9 @@ def layer(plan: Plan, device: Device, operation: Integers) -> None:
     if operation[F]:
         for output in range(value[WIDTH]):
             to = value[START] + output * value[STEP]
-            found = device.values[to : to + padded]
-            for sample in range(padded):
-                found[sample] = max(found[sample], np.float32(0))
+            for sample in range(0, samples, PADDED):
+                vector = load(device.values, to + sample)
+                store(device.values, to + sample, where_positive(vector, vector))
 
 
 @compiled
@@ -66,20 +65,19 @@ def layer_backward(plan: Plan, device: Device, operation: Integers) -> None:
     samples = device.rows[value[KIND]]
     to_bias, to_added = bias >= 0 and device.trained[bias], added >= 0 and device.needed[added]
     for output in range(value[WIDTH]):
-        start = value[START] + output * value[STEP]
-        gradient = device.gradients[start : start + samples]
-        if operation[F]:
-            found = device.values[start : start + samples]
-            for sample in range(samples):
-                gradient[sample] = gradient[sample] if found[sample] > 0 else np.float32(0)
+        start, sums = value[START] + output * value[STEP], spread(np.float32(0))
+        for sample in range(0, samples, PADDED):
+            gradient = load_some(device.gradients, start + sample, samples - sample)
+            if operation[F]:
+                gradient = where_positive(load(device.values, start + sample), gradient)
+                store(device.gradients, start + sample, gradient)
+            sums = sums + gradient
         if to_bias or to_added:
-            total = np.float32(0)
-            for sample in range(samples):
-                total += gradient[sample]
+            summed = total(sums)
             if to_bias:
-                device.moved[plan.parameters[bias, BEGIN] + output] += device.scale * total
+                device.moved[plan.parameters[bias, BEGIN] + output] += device.scale * summed
             if to_added:
-                device.gradients[plan.values[added, START] + output] += total
+                device.gradients[plan.values[added, START] + output] += summed
     if device.needed[operation[A]]:
         add_product(
             device.gradients, x[START], x[STEP],
@@ -98,37 +96,37 @@ def layer_backward(plan: Plan, device: Device, operation: Integers) -> None:
 
 @compiled
 def user_layer(plan: Plan, device: Device, operation: Integers) -> None:
-    """``W x + b`` of a single row."""
+    """``W x + b`` of a single row; the weight lies turned."""
     value, x, weight = plan.values[operation[OUT]], plan.values[operation[A]], plan.parameters[operation[B]]
-    inputs = x[WIDTH]
-    vector = device.values[x[START] : x[START] + inputs]
-    for output in range(value[WIDTH]):
-        of = weight[BEGIN] + output * weight[STRIDE]
-        row = device.weights[of : of + inputs]
-        total = np.float32(0)
-        for j in range(inputs):
-            total += row[j] * vector[j]
+    for output in range(0, value[WIDTH], PADDED):
+        begin = spread(np.float32(0))
         if operation[C] >= 0:
-            total += device.weights[plan.parameters[operation[C], BEGIN] + output]
-        device.values[value[START] + output] = total
+            begin = load(device.weights, plan.parameters[operation[C], BEGIN] + output)
+        store(device.values, value[START] + output, begin)
+    add_product(
+        device.values, value[START], value[STEP],
+        device.values, x[START], x[STEP], 1,
+        device.weights, weight[BEGIN], weight[STRIDE],
+        1, value[WIDTH], x[WIDTH], np.float32(1),
+    )  # fmt: skip
 
 
 @compiled
 def user_layer_backward(plan: Plan, device: Device, operation: Integers) -> None:
     """To what it read, then to the weight and the bias."""
     value, x, weight = plan.values[operation[OUT]], plan.values[operation[A]], plan.parameters[operation[B]]
-    inputs, bias = x[WIDTH], operation[C]
-    vector, total = device.values[x[START] : x[START] + inputs], device.gradients[x[START] : x[START] + inputs]
-    to_x, to_weight = device.needed[operation[A]], device.trained[operation[B]]
-    for output in range(value[WIDTH]):
-        gradient, at = device.gradients[value[START] + output], weight[BEGIN] + output * weight[STRIDE]
-        if to_x:
-            row = device.weights[at : at + inputs]
-            for j in range(inputs):
-                total[j] += gradient * row[j]
-        if to_weight:
-            moved, part = device.moved[at : at + inputs], device.scale * gradient
-            for j in range(inputs):
-                moved[j] += part * vector[j]
-        if bias >= 0 and device.trained[bias]:
-            device.moved[plan.parameters[bias, BEGIN] + output] += device.scale * gradient
+    outputs, bias, to_weight = value[WIDTH], operation[C], device.trained[operation[B]]
+    for j in range(x[WIDTH]):
+        row, sums = weight[BEGIN] + j * weight[STRIDE], spread(np.float32(0))
+        share = spread(device.scale * device.values[x[START] + j])
+        for output in range(0, outputs, PADDED):
+            gradient = load_some(device.gradients, value[START] + output, outputs - output)
+            sums = multiply_add(load(device.weights, row + output), gradient, sums)
+            if to_weight:
+                moved = load(device.moved, row + output)
+                store(device.moved, row + output, multiply_add(share, gradient, moved))
+        device.gradients[x[START] + j] += total(sums)
+    if bias >= 0 and device.trained[bias]:
+        for output in range(outputs):
+            gradient_of_one = device.gradients[value[START] + output]
+            device.moved[plan.parameters[bias, BEGIN] + output] += device.scale * gradient_of_one

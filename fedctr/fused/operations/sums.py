@@ -5,6 +5,7 @@ import numpy as np
 from fedctr.fused.compiled import compiled
 from fedctr.fused.plan import BEGIN, KIND, OUT, START, STEP, USER, WIDTH, A, B, C, Integers, Plan
 from fedctr.fused.state import Device
+from fedctr.fused.vectors import add_row, copy_row
 
 
 @compiled
@@ -14,9 +15,7 @@ def beside(plan: Plan, device: Device, operation: Integers) -> None:
     width, step = part[WIDTH], 0 if part[KIND] == USER else part[STEP]
     for row in range(device.rows[value[KIND]]):
         to, of = value[START] + row * value[STEP] + operation[B], part[START] + row * step
-        found, vector = device.values[to : to + width], device.values[of : of + width]
-        for j in range(width):
-            found[j] = vector[j]
+        copy_row(device.values, to, device.values, of, width)
 
 
 @compiled
@@ -26,9 +25,7 @@ def beside_backward(plan: Plan, device: Device, operation: Integers) -> None:
     width, step = part[WIDTH], 0 if part[KIND] == USER else part[STEP]
     for row in range(device.rows[value[KIND]]):
         of, to = value[START] + row * value[STEP] + operation[B], part[START] + row * step
-        total, gradient = device.gradients[to : to + width], device.gradients[of : of + width]
-        for j in range(width):
-            total[j] += gradient[j]
+        add_row(device.gradients, to, device.gradients, of, width, np.float32(1))
 
 
 @compiled
