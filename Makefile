@@ -3,14 +3,15 @@ BIN := .venv/bin
 
 .PHONY: setup demo test test-all docs bench bench-install scale results report-check
 
-# A virtual environment with the tested versions; done again only when the project file or the versions change.
+# A virtual environment with the tested versions; done again only when the project file or the versions change. Python
+# compiles a module when it is first imported, and most of those that pip would compile never are.
 setup: .venv/.ready
 
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "fedctr needs Python 3.11 or newer; name one with make PYTHON=...")'
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable . --group dev
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable . --group dev
 	touch $@
 
 # The main job: label correction on MovieLens-100K.
@@ -19,7 +20,7 @@ demo: setup
 
 # What the documentation needs on top, in the same environment.
 .venv/.docs: .venv/.ready
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable ".[docs]"
 	touch $@
 
 test: .venv/.docs

@@ -349,11 +349,13 @@ def assert_same_bits(first: Columns, second: Columns, what: str) -> None:
 @pytest.mark.parametrize(
     ("model", "batch_size", "options"),
     [
-        *((model, 32, {}) for model in (*MODELS, *ODD_MODELS)),
+        *((model, 32, {}) for model in (MODELS[0], *ODD_MODELS)),
         (ODD_MODELS[0], 7, {}),
         (MODELS[2], 40, {}),
-        *((model, 32, LARGE) for model in (MODELS[0], *ODD_MODELS)),
+        *((model, 32, LARGE) for model in (MODELS[0], ODD_MODELS[1], ODD_MODELS[7])),
         (MODELS[1], 7, LARGE),
+        *(pytest.param(model, 32, {}, marks=pytest.mark.exhaustive) for model in MODELS[1:]),
+        *(pytest.param(model, 32, LARGE, marks=pytest.mark.exhaustive) for model in (ODD_MODELS[0], *ODD_MODELS[2:7])),
     ],
     ids=lambda value: "large" if value == LARGE else None if value else "small",
 )
@@ -367,9 +369,9 @@ def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
     whole = rows(published, Everything(), features, todo)
     assert whole["user"].tolist() == list(range(dataset.users))
     assert len(np.unique(whole["log_loss"])) > dataset.users // 2
-    for size in (1, 2, 3, 7, 32, 1000):
+    for size in (1, 3, 32):
         assert_same_bits(rows(published, Everything(), features, todo, cohort_size=size), whole, f"cohorts of {size}")
-    for count in (2, 5, dataset.users):
+    for count in (2, dataset.users):
         clients = [
             rows(
                 published,

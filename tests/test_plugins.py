@@ -81,7 +81,8 @@ def announce(folder: Path, name: str) -> Path:
 def test_a_strangers_code_on_ray_and_inline(reference: Result, installed: Path, tmp_path: Path) -> None:
     """Strategies of the current folder and of a distribution, which also brings model and data set.
 
-    Beside them are folders that are called like ours, and like the standard library; and one strategy fails.
+    Beside them are folders that are called like ours, and like the standard library; and one strategy fails. Nothing
+    but JSON reaches standard output, and no chatter of Ray or Flower standard error.
     """
     dataset = open_dataset(DATASET)
     starts, stops = split(dataset, Fractions()).bounds("train")
@@ -96,15 +97,20 @@ def test_a_strangers_code_on_ray_and_inline(reference: Result, installed: Path, 
         strategies=("no-fine-tuning", "my_module:Mine", "my_module:Raises", "fine-tuning", "shrunk[factor=1]"),
         backend="ray",
     )
-    own = "--dataset", DATASET.replace("synthetic", "stranger-world"), "--model", SPEC.replace("din[", "stranger-net[")
-    ended = command(tmp_path, "bench", toml.name, *own, path=[installed])
+    model = SPEC.replace("din[", "stranger-net[")
+    own = "--dataset", DATASET.replace("synthetic", "stranger-world"), "--model", model
+    ended = command(tmp_path, "bench", toml.name, *own, "--json", path=[installed])
 
     client = 0 if victim < 25 else 1
     id_ = dataset.user_ids[victim].as_py()
     assert ended.returncode == 2
-    assert ended.stdout.endswith("Run folder: out\nReport: out/report.html\n")
-    assert "my_module:Mine" in ended.stdout  # the table of the others
-    assert "my_module:Raises" not in ended.stdout
+    assert ended.stdout == (tmp_path / "out" / "summary.json").read_text()
+    compared = ["no-fine-tuning", "my_module:Mine", "fine-tuning", "shrunk[factor=1]"]
+    assert list(json.loads(ended.stdout)["strategies"]) == compared
+    told = [line for line in ended.stderr.splitlines() if "chatter" not in line]
+    phases = *(f"cloud: {model}, seed {seed}" for seed in (0, 1)), "clients"
+    assert told[:5] == [*phases, *(f"{part}: 4 strategies x 2 seeds" for part in ("validation", "test"))]
+    assert sorted(line.partition(": ")[0] for line in told[5:-1]) == sorted(compared)
     assert ended.stderr.splitlines()[-1] == (
         f"fedctr: strategy my_module:Raises: client {client}, user {id_}: RuntimeError: first line second line "
         "(1 more in log.txt); what the others computed is kept in out"

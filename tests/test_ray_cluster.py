@@ -76,6 +76,7 @@ def raylets(cluster: Cluster) -> list[int]:
     return [node.all_processes["raylet"][0].process.pid for node in cluster.worker_nodes]
 
 
+@pytest.mark.exhaustive
 def test_a_cluster_gives_the_same_bits_and_gets_the_weights_at_most_once_for_each_worker(
     cluster: Cluster, reference: Result, tmp_path: Path
 ) -> None:

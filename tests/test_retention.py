@@ -157,10 +157,17 @@ def features() -> Features:
     return features_of(TRAIN, TEST)
 
 
-@pytest.mark.parametrize("model", [*MODELS, *ODD_MODELS])
-@pytest.mark.parametrize("options", [{}, LARGE], ids=["small", "large"])
-@pytest.mark.parametrize("retention", [HALF, LATEST], ids=str)
-def test_both_engines_tune_on_what_is_held(model: str, options: dict[str, Any], retention: Retention) -> None:
+@pytest.mark.parametrize(
+    ("retention", "options", "model"),
+    [
+        *((HALF, {}, model) for model in MODELS),
+        *((LATEST, LARGE, model) for model in ODD_MODELS),
+        *(pytest.param(LATEST, LARGE, model, marks=pytest.mark.exhaustive) for model in MODELS),
+        *(pytest.param(HALF, {}, model, marks=pytest.mark.exhaustive) for model in ODD_MODELS),
+    ],
+    ids=lambda value: "large" if value == LARGE else str(value) if value else "small",
+)
+def test_both_engines_tune_on_what_is_held(retention: Retention, options: dict[str, Any], model: str) -> None:
     features = features_of(TRAIN, TEST, **options)
     published = publish(model, features.dataset.schema)
     own = Features.build(features.dataset, features.split, features.users, published.model.history_length)
@@ -249,7 +256,7 @@ def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
     length = published.model.history_length
     whole_features = Features.build(dataset, parts, range(dataset.users), length).keeping(retention, 5)
     whole = rows(published, Everything(), whole_features, task())
-    for size in (1, 2, 7, 1000):
+    for size in (1, 7):
         found = rows(published, Everything(), whole_features, task(), cohort_size=size)
         assert_same_bits(found, whole, f"cohorts of {size}")
     for count in (3, dataset.users):

@@ -1,5 +1,7 @@
 import json
+import shutil
 import tomllib
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -57,6 +59,18 @@ class Recorder(Silent):
         self.steps += steps
 
 
+# One trial, so that there is nothing to choose and validation is left out.
+PLAIN: dict[str, Any] = {"strategies": ("no-fine-tuning", "fine-tuning"), "learning_rates": (0.1,), "epochs": (1,)}
+
+
+@pytest.fixture(scope="module")
+def plain(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Result:
+    """A run of plain fine-tuning with one trial."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FEDCTR_CACHE", str(shared_cache))
+        return bench(experiment(tmp_path_factory.mktemp("plain") / "run", **PLAIN))
+
+
 def open_run(out: Path, **keys: Any) -> Run:
     return Run.open(experiment(out, **keys), Silent())
 
@@ -98,7 +112,7 @@ def test_a_finished_run_is_repeated_without_any_work(reference: Result) -> None:
 
 
 def test_only_cells_that_are_missing_are_computed(reference: Result, tmp_path: Path) -> None:
-    bench(experiment(tmp_path / "run"))
+    shutil.copytree(reference.folder, tmp_path / "run")
     missing = open_run(tmp_path / "run").cell("test", "fine-tuning", 1)
     content = missing.read_bytes()
     missing.unlink()
@@ -109,7 +123,9 @@ def test_only_cells_that_are_missing_are_computed(reference: Result, tmp_path: P
     assert (tmp_path / "run" / "users.parquet").read_bytes() == (reference.folder / "users.parquet").read_bytes()
 
 
-def test_a_run_that_is_killed_goes_on_and_ends_the_same(tmp_path: Path) -> None:
+def test_a_run_that_is_killed_goes_on_and_ends_the_same(
+    fedctr: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     (tmp_path / "my.py").write_text(FATAL)
     keys: dict[str, Any] = {"strategies": ("no-fine-tuning", "fine-tuning", "my:Fatal"), "seeds": 2}
     toml = write_toml(tmp_path / "experiment.toml", **keys)
@@ -130,8 +146,8 @@ def test_a_run_that_is_killed_goes_on_and_ends_the_same(tmp_path: Path) -> None:
     (tmp_path / "out/published/seed-1/published.json").unlink()
     (tmp_path / "out/published/seed-1").rmdir()
     (tmp_path / "armed").unlink()
-    assert command(tmp_path, "bench", toml.name).returncode == 0
-    assert command(tmp_path, "bench", toml.name, "--out", "whole").returncode == 0
+    assert fedctr("bench", toml.name)[0] == 0
+    assert fedctr("bench", toml.name, "--out", "whole")[0] == 0
     assert files(tmp_path / "out") == files(tmp_path / "whole")
     for name in ("users.parquet", "summary.json", "identity.json"):
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
@@ -178,50 +194,50 @@ class Daily(Synthetic):
     split: ClassVar[SplitRule] = Days(validation=4, test=20, hours_from_utc=8)
 
 
-def test_a_run_follows_the_data_sets_own_protocol_unless_told_otherwise(reference: Result, tmp_path: Path) -> None:
+def test_a_run_follows_the_data_sets_own_protocol_unless_told_otherwise(plain: Result, tmp_path: Path) -> None:
     daily = f"{__name__}:Daily[users=50]"
-    own = bench(experiment(tmp_path / "own", dataset=daily))
-    told = bench(experiment(tmp_path / "told", split=Daily.split))
-    other = bench(experiment(tmp_path / "other", dataset=daily, split=Fractions()))
+    own = bench(experiment(tmp_path / "own", dataset=daily, **PLAIN))
+    told = bench(experiment(tmp_path / "told", split=Daily.split, **PLAIN))
+    other = bench(experiment(tmp_path / "other", dataset=daily, split=Fractions(), **PLAIN))
     assert (own.users["local_samples"] == 0).any()
     assert own.users.equals(told.users)
-    assert other.users.equals(reference.users)
+    assert other.users.equals(plain.users)
     split = {"validation": 4, "test": 20, "window": "later", "hours_from_utc": 8, "unit": "days"}
     for folder in (own.folder, told.folder):
         assert json.loads((folder / "identity.json").read_text())["split"] == split
         assert tomllib.loads((folder / "config.toml").read_text())["split"] == split
-    bench(experiment(own.folder, dataset=daily, split=Daily.split))  # is the same run
+    bench(experiment(own.folder, dataset=daily, split=Daily.split, **PLAIN))  # is the same run
 
 
 def test_devices_that_have_lost_samples_leave_the_cloud_and_the_test_part_as_they_were(
-    reference: Result, tmp_path: Path
+    plain: Result, tmp_path: Path
 ) -> None:
     lost = Retention(keep_negatives=0.3, most=12)
     thinned, again = (
-        bench(experiment(tmp_path / str(count), local=lost, partitions=count)) for count in (2, 7)
-    )  # fmt: skip
+        bench(experiment(tmp_path / str(count), local=lost, partitions=count, **PLAIN)) for count in (2, 7)
+    )
     assert thinned.users.equals(again.users)
     for seed in (0, 1):
         model = f"published/seed-{seed}/model.safetensors"
-        assert (thinned.folder / model).read_bytes() == (reference.folder / model).read_bytes()
-    assert thinned.summary["global_ctr"] == reference.summary["global_ctr"]
-    before, after = (each.users[each.users["strategy"] == "no-fine-tuning"] for each in (reference, thinned))
+        assert (thinned.folder / model).read_bytes() == (plain.folder / model).read_bytes()
+    assert thinned.summary["global_ctr"] == plain.summary["global_ctr"]
+    before, after = (each.users[each.users["strategy"] == "no-fine-tuning"] for each in (plain, thinned))
     local = ["local_samples", "local_positives", "local_ctr"]
     assert after.drop(columns=local).equals(before.drop(columns=local))
     assert after["local_samples"].max() == 12
     assert after["local_ctr"].mean() > before["local_ctr"].mean() + 0.1
-    assert not thinned.users.drop(columns=local).equals(reference.users.drop(columns=local))
+    assert not thinned.users.drop(columns=local).equals(plain.users.drop(columns=local))
 
 
-def test_adam_is_another_way_to_tune_from_the_same_model(reference: Result, tmp_path: Path) -> None:
+def test_adam_is_another_way_to_tune_from_the_same_model(plain: Result, tmp_path: Path) -> None:
     adam, again = (
-        bench(experiment(tmp_path / str(count), optimiser="adam", partitions=count)) for count in (2, 7)
-    )  # fmt: skip
+        bench(experiment(tmp_path / str(count), optimiser="adam", partitions=count, **PLAIN)) for count in (2, 7)
+    )
     assert adam.users.equals(again.users)
     untuned = adam.users["strategy"] == "no-fine-tuning"
-    assert adam.users[untuned].equals(reference.users[untuned])
+    assert adam.users[untuned].equals(plain.users[untuned])
     tuned = ~untuned & (adam.users["samples"] > 0)
-    assert (adam.users["log_loss"] != reference.users["log_loss"])[tuned].all()
+    assert (adam.users["log_loss"] != plain.users["log_loss"])[tuned].all()
 
 
 def test_the_same_spec_with_other_data_is_another_run(tmp_path: Path) -> None:

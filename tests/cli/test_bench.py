@@ -51,6 +51,7 @@ def test_all_strategies_are_ranked_by_gauc_and_choices_are_judged(fedctr: Fedctr
     assert " of the harm that label-correction does to users' AUC, and " in said
 
 
+@pytest.mark.exhaustive
 def test_json_is_all_that_reaches_standard_output_on_ray(tmp_path: Path, reference: Result) -> None:
     """Nor does any chatter of Ray or Flower reach standard error. Eight partitions give the same bits as two."""
     write_module(tmp_path, samples=-1)
@@ -242,7 +243,7 @@ def test_an_error_of_several_lines_is_printed_as_one(fedctr: Fedctr, tmp_path: P
 
 @pytest.mark.parametrize("backend", ["inline", "ray"])
 def test_ctrl_c_keeps_what_is_finished_and_the_next_start_goes_on(
-    backend: str, tmp_path: Path, reference: Result
+    backend: str, fedctr: Fedctr, tmp_path: Path, reference: Result
 ) -> None:
     write_module(tmp_path, samples=-1)
     strategies = ("no-fine-tuning", "fine-tuning", "my_module:Slow")
@@ -262,8 +263,7 @@ def test_ctrl_c_keeps_what_is_finished_and_the_next_start_goes_on(
     assert not (tmp_path / "out" / ".stop").exists()
     when = (tmp_path / "out" / first).stat().st_mtime_ns
 
-    again = command(tmp_path, "bench", toml.name, "--backend", "inline")
-    assert again.returncode == 0
+    assert fedctr("bench", toml.name, "--backend", "inline")[0] == 0
     users = users_of(tmp_path / "out")
     for strategy in strategies[:2]:
         rows = (table[table["strategy"] == strategy].reset_index(drop=True) for table in (users, reference.users))
