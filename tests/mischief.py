@@ -118,7 +118,7 @@ def interrupt(folder: Path, arguments: Sequence[str], began: Path, *, times: int
 
 
 def alive(folder: Path) -> list[str]:
-    """Command lines of processes whose current folder is, or is below, a folder, and that do not end in a moment."""
+    """Command lines of other processes whose current folder is in a folder, and that do not end in a moment."""
     deadline = time.monotonic() + 5
     while (found := _alive(folder)) and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -129,7 +129,11 @@ def _alive(folder: Path) -> list[str]:
     found = []
     for process in Path("/proc").iterdir():
         try:
-            if process.name.isdigit() and (process / "cwd").readlink().is_relative_to(folder):
+            if (
+                process.name.isdigit()
+                and int(process.name) != os.getpid()
+                and (process / "cwd").readlink().is_relative_to(folder)
+            ):
                 found.append((process / "cmdline").read_bytes().replace(b"\0", b" ").decode())
         except OSError:  # it has ended, or is none of ours
             continue
