@@ -47,16 +47,12 @@ def _facts(run: "KeptRun") -> dict[str, Any]:
 
 
 def _show(found: list[dict[str, Any]]) -> None:
-    from rich.box import SIMPLE_HEAD
-    from rich.console import Console
-    from rich.markup import escape
-    from rich.table import Table
-
-    table = Table(box=SIMPLE_HEAD)
-    for heading in (*_COLUMNS.values(), "what it found"):
-        table.add_column(heading, overflow="fold")
-    for facts in found:
-        words = [facts[key] or "" for key in (*_COLUMNS, "headline")]
-        words[2] = words[2][:16]  # to the minute
-        table.add_row(*(escape(word) for word in words))
-    Console().print(table)
+    rows = [[facts[key] or "" for key in _COLUMNS] for facts in found]
+    rows = [[*row[:2], row[2][:16], *row[3:]] for row in rows]  # dates to the minute
+    widths = [max(map(len, column)) for column in zip(_COLUMNS.values(), *rows, strict=True)]
+    # What it found has a line of its own: as a column it would be folded to a few letters in a narrow terminal.
+    for row, below in zip(
+        (list(_COLUMNS.values()), *rows), ("what it found", *(facts["headline"] for facts in found)), strict=True
+    ):
+        typer.echo("  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip())
+        typer.echo(f"    {below}")

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from fedctr.errors import FedctrError
 from fedctr.kept.benchmark import BenchmarkRun
-from fedctr.kept.run import KeptRun
+from fedctr.kept.run import KeptRun, differing
 from fedctr.statistics import paired_difference, unpaired_difference
 from fedctr.user_rows import TestRows
 
@@ -53,7 +53,7 @@ def compare(first: KeptRun, second: KeptRun) -> Comparison:
     Raises:
         FedctrError: for another kind of run, one that is not finished, or when no strategy is in both.
     """
-    runs = [_benchmark(run) for run in (first, second)]
+    runs = [_benchmark(run, first, second) for run in (first, second)]
     specs = [list(run.found.strategies) for run in runs]
     both = [spec for spec in specs[0] if spec in specs[1]]
     if not both:
@@ -68,7 +68,7 @@ def compare(first: KeptRun, second: KeptRun) -> Comparison:
         str(first.folder),
         str(second.folder),
         paired,
-        _differing(*settings),
+        {key: values for key, values in differing(*settings).items() if key != "strategies"},
         {spec: _figures(spec, columns, paired, len(both)) for spec in both},
         [spec for spec in specs[0] if spec not in both],
         [spec for spec in specs[1] if spec not in both],
@@ -78,13 +78,19 @@ def compare(first: KeptRun, second: KeptRun) -> Comparison:
 Columns = Mapping[str, Mapping[str, Floats]]  # strategy to column to (users, seeds)
 
 
-def _benchmark(run: KeptRun) -> BenchmarkRun:
+_INSTEAD = {
+    "abtest": "an A/B test compares its arms itself, and users of another test are others; fedctr report {first} "
+    "{second} --out both.html puts both on one page",
+    "grid": "a grid has many benchmarks; name one of them, which fedctr runs {run} lists",
+    "train": "a trained model has no users yet; fedctr bench --published {run} makes a benchmark of it",
+}
+
+
+def _benchmark(run: KeptRun, first: KeptRun, second: KeptRun) -> BenchmarkRun:
     if isinstance(run, BenchmarkRun):
         return run
-    raise FedctrError(
-        f"{run.folder}: {run.kind} has no users to compare; name a folder of fedctr bench, one of the experiments of a "
-        "grid, or what fedctr bench --published made of a trained model"
-    )
+    told = _INSTEAD.get(run.kind, "only two benchmarks or two trainings can be compared")
+    raise FedctrError(f"{run.folder}: {told.format(run=run.folder, first=first.folder, second=second.folder)}")
 
 
 def _aligned(first: TestRows, second: TestRows) -> tuple[Columns, Columns]:
@@ -144,8 +150,3 @@ def _mean(values: Floats) -> dict[str, Any]:
 
 def _without_nan(figures: dict[str, Any]) -> dict[str, Any]:
     return {name: None if figure != figure else figure for name, figure in figures.items()}
-
-
-def _differing(first: dict[str, str], second: dict[str, str]) -> dict[str, tuple[str | None, str | None]]:
-    keys = [key for key in dict.fromkeys([*first, *second]) if key != "strategies"]
-    return {key: (first.get(key), second.get(key)) for key in keys if first.get(key) != second.get(key)}

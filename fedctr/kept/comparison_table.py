@@ -1,4 +1,4 @@
-"""Two benchmarks side by side, as text."""
+"""Two benchmarks, or two trainings, side by side, as text."""
 
 import textwrap
 from typing import Any
@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fedctr.kept.comparing import REFERENCE, Comparison
+from fedctr.kept.comparing_trainings import TrainingComparison
 from fedctr.result_table import difference, number
 
 _DIFFERENCES = {"auc": "difference", "gain": f"gain over {REFERENCE}", "log_loss": "log loss of a user"}
@@ -17,11 +18,33 @@ LONGEST = 48  # characters of a setting
 
 def render(comparison: Comparison) -> str:
     """Which settings differ, and a table with one row for each strategy of both."""
-    names = f"first: {comparison.first}\nsecond: {comparison.second}\n"
-    return "\n".join([names, _settings(comparison), _table(comparison).rstrip("\n"), _notes(comparison)])
+    return "\n".join([*_origin(comparison), _table(comparison).rstrip("\n"), _notes(comparison)])
 
 
-def _settings(comparison: Comparison) -> str:
+def render_trainings(comparison: TrainingComparison) -> str:
+    """Which settings differ, and a table with one row for each seed of both."""
+    table = Table(title="Validation of the round that is published", box=SIMPLE_HEAD, title_justify="left")
+    for heading in ("seed", "round, first", "second", "log loss, first", "second", "AUC, first", "second", "caught up"):
+        table.add_column(heading, justify="right")
+    for seed, figures in comparison.seeds.items():
+        sides = [figures[side] for side in ("first", "second")]
+        told = [f"{side['round']}" for side in sides]
+        told += [number(side[name]) for name in ("log_loss", "auc") for side in sides]
+        table.add_row(str(seed), *told, "-" if figures["caught_up"] is None else str(figures["caught_up"]))
+    samples = "" if comparison.same_samples else "They were validated on other samples, so figures say little. "
+    note = (
+        f"{samples}Caught up: the round after which the second's log loss is as low as the first's best. A difference "
+        "without an interval is not yet a finding: fedctr bench --published makes a benchmark of each, and those are "
+        "compared user by user."
+    )
+    return "\n".join([*_origin(comparison), _printed(table).rstrip("\n"), "", textwrap.fill(note, 120)])
+
+
+def _origin(comparison: Comparison | TrainingComparison) -> list[str]:
+    return [f"first: {comparison.first}\nsecond: {comparison.second}\n", _settings(comparison)]
+
+
+def _settings(comparison: Comparison | TrainingComparison) -> str:
     if not comparison.settings:
         return "All settings that determine results are the same.\n"
     table = Table(title="Settings that differ", box=SIMPLE_HEAD, title_justify="left")

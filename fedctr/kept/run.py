@@ -142,6 +142,12 @@ def modified(file: Path) -> datetime:
     return datetime.fromtimestamp(file.stat().st_mtime).replace(microsecond=0)
 
 
+def differing(first: Mapping[str, str], second: Mapping[str, str]) -> dict[str, tuple[str | None, str | None]]:
+    """Settings that are not the same in two runs: dotted key to the values of both, None where one has none."""
+    keys = dict.fromkeys([*first, *second])
+    return {key: (first.get(key), second.get(key)) for key in keys if first.get(key) != second.get(key)}
+
+
 def _flat(table: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
     found: dict[str, str] = {}
     for key, value in table.items():

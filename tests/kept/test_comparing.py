@@ -14,9 +14,11 @@ from fedctr.kept.finding import kept_run
 from fedctr.statistics import paired_difference, unpaired_difference
 from fedctr.summary import Result
 from tests.grid.test_tables import outcomes
-from tests.kept.folders import write_bench, write_train
+from tests.kept.folders import write_abtest, write_bench, write_train
+from tests.online.visits import visits
 
 Fedctr = Callable[..., tuple[int, str, str]]
+ARMS = ("no-fine-tuning", "fine-tuning", "label-correction")
 NAN = float("nan")
 ONE = {"no-fine-tuning": [[0.5, 0.6, NAN], [0.4, 0.6, NAN]], "pairwise": [[0.6, 0.7, NAN], [0.5, 0.9, NAN]]}
 OTHER = {"no-fine-tuning": [[0.7, 0.8, 0.5], [0.7, 0.9, 0.5]], "pairwise": [[0.9, 0.8, 0.5], [0.9, 1.0, 0.5]]}
@@ -110,10 +112,13 @@ def test_without_a_strategy_in_both_nothing_is_compared(strategies: list[str], t
 def test_what_has_no_users_is_refused_with_a_remedy(tmp_path: Path) -> None:
     bench, train = write_bench(tmp_path / "bench", ONE), write_train(tmp_path / "train", [[0.7, 0.6, 0.5]])
     keep(outcomes("model"), tmp_path / "grid")
-    for folder, kind in ((train, "train"), (tmp_path / "grid", "grid")):
-        with pytest.raises(
-            FedctrError, match=f"{folder}: {kind} has no users to compare; name a folder of fedctr bench"
-        ):
+    abtest = write_abtest(tmp_path / "abtest", visits(0, 100, dict.fromkeys(ARMS, 0.0), days=1))
+    for folder, remedy in (
+        (train, f"a trained model has no users yet; fedctr bench --published {train} makes a benchmark of it"),
+        (tmp_path / "grid", f"a grid has many benchmarks; name one of them, which fedctr runs {tmp_path}/grid lists"),
+        (abtest, f"an A/B test compares its arms itself, .* fedctr report {bench} {abtest} --out both.html puts both"),
+    ):
+        with pytest.raises(FedctrError, match=f"{folder}: {remedy}"):
             compare(kept_run(bench), kept_run(folder))
     (bench / "summary.json").unlink()
     with pytest.raises(FedctrError, match="the benchmark is not finished"):
