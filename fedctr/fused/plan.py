@@ -26,8 +26,8 @@ BEGIN, LENGTH, STRIDE, SOURCE, FIELD, TURNED = range(6)
 FIRST, VALUES, BEFORE, ROOM, ROOM_AT, OF_USER, COLUMN = range(7)
 
 # Columns of Plan.operations: which it is, the value that it gives, and what else its functions in operations read.
-CODE, OUT, A, B, C, D, E, F, G, H, J, K = range(12)
-ARGUMENTS = 10  # what it reads
+CODE, OUT, A, B, C, D, E, F, G, H, J, K, L = range(13)
+ARGUMENTS = 11  # what it reads
 
 LOOK_UP = 0  # of table A at what there is a row for, in columns from B on
 MEAN = 1  # of the clicks A before each sample
@@ -40,7 +40,9 @@ ADD = 7  # A and B, of which either may be the user's
 SHIFT = 8  # A by parameter B
 SECOND_ORDER = 9  # of A in parts of B columns, with room in value C
 CROSS = 10  # A plus B times C, element by element
-ATTEND = 11  # of item A to clicks B, with C and D of the hidden layer, by weights E and F, bias G; with room in H, J, K
+ATTEND = (
+    11  # of item A to clicks B, with C and D of the hidden layer, by weights E, F, bias G, rooms H, J, K; L is B turned
+)
 INNER = 12  # products of all pairs of parts of B rows of A, which lies across
 
 # For each of them, the columns that name values, of which backward adds to the gradients, and parameters, which it
@@ -53,7 +55,7 @@ class Plan(NamedTuple):
     """A model for the kernel.
 
     Attributes:
-        operations: int64 (operations, 12), in the order of the forward pass.
+        operations: int64 (operations, 13), in the order of the forward pass.
         values: int64 (values, 5).
         parameters: int64 (parameters, 6).
         fields: int64 (fields, 7).

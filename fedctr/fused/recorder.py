@@ -1,7 +1,7 @@
 """A forward pass, as it is written down operation by operation, and what its layers are made of."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -63,6 +63,7 @@ class Recorder:
         self.by_identity = {id(value): number for number, value in enumerate(model.parameters())}
         self.values: list[Value] = []
         self.operations: list[tuple[int, ...]] = []
+        self.turned: dict[int, int] = {}
 
     def do(self, code: int, gives: Value, *reads: int) -> int:
         """Record an operation."""
@@ -115,12 +116,18 @@ class Recorder:
         gives = Value(USER, module.weight.shape[0])
         return self.do(USER_LAYER, gives, x, self.parameter(module.weight), self.parameter(module.bias))
 
+    def across(self, x: int) -> int:
+        """A value, turned so that it lies across."""
+        if x not in self.turned:
+            self.turned[x] = self.do(TURN, replace(self.values[x], across=True), x)
+        return self.turned[x]
+
     def chain(self, x: int, constant: int, chained: Sequence[nn.Module]) -> int:
         """Layers with ReLU between them; samples are side by side from the first to the last."""
         kind = self.value(x).kind
         if kind == USER:
             raise UnrecordableError("layers of the user alone")
-        across = self.do(TURN, Value(kind, self.values[x].width, across=True), x)
+        across = self.across(x)
         for index, module in enumerate(chained):
             assert isinstance(module, Linear)
             width, added, relu = module.weight.shape[0], -1 if index else constant, int(index + 1 < len(chained))

@@ -192,9 +192,8 @@ class _Follower(Recorder):
         value = self.values[joint]
         if value.kind == USER:
             raise UnrecordableError("products of the user alone")
-        across = self.do(TURN, Value(value.kind, value.width, across=True), joint)
         pairs = math.comb(value.width // size, 2)
-        across = self.do(INNER, Value(value.kind, pairs, across=True), across, size)
+        across = self.do(INNER, Value(value.kind, pairs, across=True), self.across(joint), size)
         return self.do(TURN, Value(value.kind, pairs), across)
 
     def attend(
@@ -222,7 +221,7 @@ class _Follower(Recorder):
             self.room(USER, (value.width + 1) * padded(size) + pairs),
         )
         gives = Value(SAMPLE, value.width)
-        return self.do(ATTEND, gives, item, clicks, of_item, of_click, *parameters, *rooms)
+        return self.do(ATTEND, gives, item, clicks, of_item, of_click, *parameters, *rooms, self.across(clicks))
 
     def layer(self, module: nn.Module, *arguments: Found) -> int:
         """What a layer gives."""

@@ -29,6 +29,7 @@ from fedctr.fused.plan import (
     Integers,
     J,
     K,
+    L,
     Plan,
 )
 from fedctr.fused.products import PADDED, add_product
@@ -53,6 +54,7 @@ class _Places(NamedTuple):
         products: item times click, of the pairs of a group.
         group: for how many pairs there is room.
         found: the weighted sums.
+        across: the clicks, which lie across; ``across_step`` from row to row.
     """
 
     width: int
@@ -69,17 +71,21 @@ class _Places(NamedTuple):
     products: int
     group: int
     found: int
+    across: int
+    across_step: int
 
 
 @compiled
 def _places(plan: Plan, operation: Integers) -> _Places:
-    item, of_item, room = plan.values[operation[A]], plan.values[operation[C]], plan.values[operation[K]]
+    item, of_item = plan.values[operation[A]], plan.values[operation[C]]
+    room, across = plan.values[operation[K]], plan.values[operation[L]]
     turned = (item[WIDTH] + 1) * of_item[STEP]
     return _Places(
         item[WIDTH], item[STEP], item[START], plan.values[operation[B], START],
         of_item[WIDTH], of_item[STEP], of_item[START], plan.values[operation[D], START],
         plan.values[operation[H], START], plan.values[operation[J], START],
         room[START], room[START] + turned, (room[WIDTH] - turned) // item[STEP], plan.values[operation[OUT], START],
+        across[START], across[STEP],
     )  # fmt: skip
 
 
@@ -137,29 +143,45 @@ def _clicks(device: Device, sample: int) -> int:
 
 
 @compiled
+def _first(device: Device, sample: int, start: int, step: int) -> int:
+    """Where the first of a sample's clicks is, among rows that begin at a place."""
+    return int(start + device.history[sample, 0] * step)
+
+
+@compiled
 def _multiply(device: Device, at: _Places, sample: int, stop: int) -> None:
     """Item times click, for the pairs of a group."""
-    values, to = device.values, at.products
+    values, here = device.values, at.products
     for row in range(sample, stop):
-        item = at.item + row * at.step
-        for click in range(device.history[row, 0], device.history[row, 1]):
-            of = at.click + click * at.step
-            for j in range(0, at.width, PADDED):
-                store(values, to + j, load(values, item + j) * load(values, of + j))
-            to += at.step
+        clicks = _clicks(device, row)
+        for j in range(0, at.width, PADDED):
+            item, click, to = (
+                load(values, at.item + row * at.step + j),
+                _first(device, row, at.click + j, at.step),
+                here + j,
+            )
+            for _ in range(clicks):
+                store(values, to, item * load(values, click))
+                click, to = click + at.step, to + at.step
+        here += clicks * at.step
 
 
 @compiled
 def _add_parts(device: Device, at: _Places, sample: int, stop: int, pair: int) -> None:
     """What the hidden layer gets of item and click alone."""
-    values, to = device.values, at.hidden + pair * at.hidden_step
+    values, step, here = device.values, at.hidden_step, at.hidden + pair * at.hidden_step
     for row in range(sample, stop):
-        item = at.of_item + row * at.hidden_step
-        for click in range(device.history[row, 0], device.history[row, 1]):
-            of = at.of_click + click * at.hidden_step
-            for j in range(0, at.size, PADDED):
-                store(values, to + j, load(values, item + j) + load(values, of + j))
-            to += at.hidden_step
+        clicks = _clicks(device, row)
+        for j in range(0, at.size, PADDED):
+            item, click, to = (
+                load(values, at.of_item + row * step + j),
+                _first(device, row, at.of_click + j, step),
+                here + j,
+            )
+            for _ in range(clicks):
+                store(values, to, item + load(values, click))
+                click, to = click + step, to + step
+        here += clicks * step
 
 
 @compiled
@@ -192,6 +214,8 @@ def attend_backward(plan: Plan, device: Device, operation: Integers) -> None:
         _multiply(device, at, sample, stop)
         of_bias += _weigh_backward(device, at, sample, stop)
         _hidden_backward(plan, device, operation, at, sample, stop, pair)
+        for j in range(0, pairs * at.step, PADDED):
+            store(device.gradients, at.products + j, spread(np.float32(0)))
         add_product(
             device.gradients, at.products, at.step,
             device.gradients, at.hidden, at.hidden_step, 1,
@@ -212,19 +236,21 @@ def attend_backward(plan: Plan, device: Device, operation: Integers) -> None:
 
 @compiled
 def _weigh_backward(device: Device, at: _Places, sample: int, stop: int) -> np.float32:
-    """To the pairs' weights; gives the sum. Also, gradients of their products begin at zero."""
-    values, gradients, pair, summed = device.values, device.gradients, 0, np.float32(0)
+    """To the pairs' weights; gives the sum."""
+    here, summed = at.weights, np.float32(0)
     for row in range(sample, stop):
-        of = at.found + row * at.step
-        for click in range(device.history[row, 0], device.history[row, 1]):
-            vector, product, sums = at.click + click * at.step, at.products + pair * at.step, spread(np.float32(0))
-            for j in range(0, at.width, PADDED):
-                sums = multiply_add(load_some(gradients, of + j, at.width - j), load(values, vector + j), sums)
-                store(gradients, product + j, spread(np.float32(0)))
-            gradient = total(sums)
-            gradients[at.weights + pair] = gradient
-            summed += gradient
-            pair += 1
+        clicks = _clicks(device, row)
+        for j in range(0, clicks, PADDED):
+            store(device.gradients, here + j, spread(np.float32(0)))
+        add_product(
+            device.gradients, here, 0,
+            device.gradients, at.found + row * at.step, 0, 1,
+            device.values, _first(device, row, at.across, 1), at.across_step,
+            1, clicks, at.width, np.float32(1),
+        )  # fmt: skip
+        for j in range(0, clicks, PADDED):
+            summed += total(load_some(device.gradients, here + j, clicks - j))
+        here += clicks
     return summed
 
 
