@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from fedctr.beside_cloud import BesideCloud, beside_cloud
 from fedctr.cost import measured
 from fedctr.messages import Failure
 from fedctr.progress import Reporter, Silent
@@ -24,11 +25,13 @@ class Trained:
     Attributes:
         rounds: the content of ``rounds.csv``, a row for each seed and round.
         folder: the run folder, whose ``published`` holds the best model of every seed.
+        beside_cloud: every seed's published model beside the cloud's, if that was asked for.
         failures: what went wrong at clients in this process's rounds.
     """
 
     rounds: pd.DataFrame
     folder: Path
+    beside_cloud: tuple[BesideCloud, ...] = ()
     failures: tuple[Failure, ...] = ()
 
     @property
@@ -70,7 +73,8 @@ def train(training: Training, reporter: Reporter | None = None) -> Trained:
                 run.stop,
                 ray_address=training.ray_address,
             )
-        return Trained(run.rounds, run.folder, tuple(run.failures))
+            beside = beside_cloud(run) if training.beside_cloud else ()
+        return Trained(run.rounds, run.folder, beside, tuple(run.failures))
     except (KeyboardInterrupt, StoppedError):
         raise KeyboardInterrupt(
             f"the finished rounds are kept in {run.folder}; run it again with --out {run.folder} to go on"

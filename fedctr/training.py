@@ -40,6 +40,7 @@ class Training(OnDataset):
             users' in their place.
         alternate: whether a device first tunes its personal parameters for all epochs, and the shared ones then
             (FedRep: Collins et al., ICML 2021, arXiv 2102.07078).
+        beside_cloud: whether the same model is trained in the cloud too, and scored on test beside what was published.
         seeds: how many; each has its own model, samples of users and shuffles.
         partitions: simulated Flower clients, over which the users are spread.
         backend: ``ray`` runs clients in parallel processes, ``inline`` one after the other in this process.
@@ -66,6 +67,7 @@ class Training(OnDataset):
     stragglers: StrictFloat = Field(default=0.0, ge=0, le=1)
     personal: tuple[str, ...] = ()
     alternate: bool = False
+    beside_cloud: bool = False
     seeds: StrictInt = Field(default=3, ge=1)
     partitions: StrictInt = Field(default=4, ge=1)
     backend: Literal["ray", "inline"] = "ray"
@@ -110,5 +112,5 @@ class Training(OnDataset):
     def science(self) -> dict[str, Any]:
         """What determines the results, to the bit."""
         by_user = Aggregation(self.aggregation, self.privacy).by_user
-        logistics = LOGISTICS | {"round_seconds"}
+        logistics = LOGISTICS | {"round_seconds", "beside_cloud"}
         return self._resolved().model_dump(mode="json", exclude=logistics if by_user else logistics - {"partitions"})

@@ -26,6 +26,7 @@ dropout = 0.1
 stragglers = 0.2
 personal = ["bias"]
 alternate = true
+beside_cloud = true
 seeds = 2
 partitions = 8
 backend = "inline"
@@ -62,7 +63,7 @@ def test_personal_parameters_are_a_list_or_separated_by_commas(given: object) ->
 
 
 def test_partitions_are_science_only_where_clients_are_compared() -> None:
-    logistics = {"path", "partitions", "backend", "ray_address", "round_seconds", "out"}
+    logistics = {"path", "partitions", "backend", "ray_address", "round_seconds", "beside_cloud", "out"}
     assert Training.model_fields.keys() - Training().science().keys() == logistics
     assert Training(aggregation="krum").science()["partitions"] == 4
 

@@ -3,6 +3,7 @@
 import json
 import sys
 from contextlib import redirect_stdout
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -45,6 +46,12 @@ def train(
     personal: Annotated[
         str | None, typer.Option(help="Parameters that stay on the devices, such as 'deep.*,attention.*'.")
     ] = None,
+    beside_cloud: Annotated[
+        bool | None,
+        typer.Option(
+            "--beside-cloud", help="Train the same model in the cloud too, and score both on test.", show_default=False
+        ),
+    ] = None,
     seeds: Annotated[int | None, typer.Option(help="How many; each trains its own model.")] = None,
     partitions: Annotated[
         int | None, typer.Option(help="Simulated Flower clients; changes no result, but of fedmedian and krum.")
@@ -86,6 +93,7 @@ def train(
         "dropout": dropout,
         "stragglers": stragglers,
         "personal": personal,
+        "beside_cloud": beside_cloud,
         "seeds": seeds,
         "partitions": partitions,
         "backend": backend,
@@ -103,13 +111,18 @@ def train(
         result = run(resolved, reporter)
     report = write_report(result.folder)
     if as_json:
-        typer.echo(json.dumps({"folder": str(result.folder), "published": result.best().to_dict("records")}, indent=1))
+        found = {"folder": str(result.folder), "published": result.best().to_dict("records")}
+        if result.beside_cloud:
+            found["beside_cloud"] = [asdict(each) for each in result.beside_cloud]
+        typer.echo(json.dumps(found, indent=1))
     else:
         for row in result.best().itertuples():
             typer.echo(
                 f"seed {row.seed}: round {row.round} of {resolved.rounds} is published, "
                 f"validation log loss {row.log_loss:.4f}, AUC {row.auc:.4f}"
             )
+        for beside in result.beside_cloud:
+            typer.echo(str(beside))
         typer.echo(f"Run folder: {result.folder}")
         typer.echo(f"Report: {report}")
     if result.complaint:

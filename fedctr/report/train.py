@@ -11,6 +11,12 @@ from fedctr.report import making
 from fedctr.report.curves import training
 from fedctr.report.page import Report, Section, Table, Text, number
 
+_AUC = {
+    "validation_auc": "validation",
+    "cloud_validation_auc": "validation, cloud",
+    "test_auc": "test",
+    "cloud_test_auc": "test, cloud",
+}
 _COUNTED = {"users": "users a round", "dropped": "dropped", "slow": "slow", "diverged": "diverged"}
 
 
@@ -39,6 +45,7 @@ def of_training(run: FederatedRun) -> Report:
         answer=said,
         sections=(
             Section("How far did it come?", (Text(said, lead=True), training(curves, "round"))),
+            *_beside_cloud(run),
             Section("Who took part", (_participation(curves),)),
             making.making(
                 folder,
@@ -57,6 +64,22 @@ def _told(seed: int, curve: list[dict[str, Any]], best: Mapping[str, Any], round
         f"Seed {seed}: round {best['number']:.0f} of {rounds} is the best, validation log loss {best['log_loss']:.4f} "
         f"and AUC {best['auc']:.4f}, from {first['log_loss']:.4f} and {first['auc']:.4f} before the first.{stopped}"
     )
+
+
+def _beside_cloud(run: FederatedRun) -> tuple[Section, ...]:
+    """What was published beside the cloud's model; nothing where none was trained."""
+    rows = read_json(run.folder / "beside-cloud.json")
+    if not isinstance(rows, list):
+        return ()
+    table = Table(
+        "AUC of all samples together",
+        ("seed", *_AUC.values(), "near from round"),
+        tuple(
+            (number(row["seed"], "d"), *(number(row[name]) for name in _AUC), number(row["near"], "d")) for row in rows
+        ),
+        note="Near: the AUC on validation is within 0.01 of that of the model trained in the cloud.",
+    )
+    return (Section("How near is it to training in the cloud?", (table,)),)
 
 
 def _participation(curves: Mapping[int, list[dict[str, Any]]]) -> Table:
