@@ -5,6 +5,7 @@ import numpy as np
 from fedctr.fused.compiled import compiled
 from fedctr.fused.operations.attention import attend, attend_backward
 from fedctr.fused.operations.cross import cross, cross_backward
+from fedctr.fused.operations.fields import attend_fields, attend_fields_backward
 from fedctr.fused.operations.inner import inner, inner_backward
 from fedctr.fused.operations.layers import layer, layer_backward, turn, turn_backward, user_layer, user_layer_backward
 from fedctr.fused.operations.look_ups import look_up, look_up_backward, mean, mean_backward
@@ -24,6 +25,7 @@ from fedctr.fused.plan import (
     ACROSS,
     ADD,
     ATTEND,
+    ATTEND_FIELDS,
     BESIDE,
     CODE,
     CROSS,
@@ -80,6 +82,8 @@ def forward(plan: Plan, device: Device) -> None:
             attend(plan, device, operation)
         elif code == INNER:
             inner(plan, device, operation)
+        elif code == ATTEND_FIELDS:
+            attend_fields(plan, device, operation)
 
 
 @compiled
@@ -127,3 +131,5 @@ def backward(plan: Plan, device: Device) -> None:
             attend_backward(plan, device, operation)
         elif code == INNER:
             inner_backward(plan, device, operation)
+        elif code == ATTEND_FIELDS:
+            attend_fields_backward(plan, device, operation)

@@ -44,11 +44,12 @@ ATTEND = (
     11  # of item A to clicks B, with C and D of the hidden layer, by weights E, F, bias G, rooms H, J, K; L is B turned
 )
 INNER = 12  # products of all pairs of parts of B rows of A, which lies across
+ATTEND_FIELDS = 13  # of A, which lies across and is turned as B, by weight C, with D fields, E heads, room in F and G
 
 # For each of them, the columns that name values, of which backward adds to the gradients, and parameters, which it
 # moves; -1 stands for none.
-READS_VALUES = ((), (A,), (A,), (A,), (A, E), (A,), (A,), (A, B), (A,), (A,), (A, B, C), (A, B, C, D), (A,))
-READS_PARAMETERS = ((A,), (), (), (), (C, D), (B, C), (), (), (B,), (), (), (E, F, G), ())
+READS_VALUES = ((), (A,), (A,), (A,), (A, E), (A,), (A,), (A, B), (A,), (A,), (A, B, C), (A, B, C, D), (A,), (A,))
+READS_PARAMETERS = ((A,), (), (), (), (C, D), (B, C), (), (), (B,), (), (), (E, F, G), (), (C,))
 
 
 class Plan(NamedTuple):

@@ -122,6 +122,12 @@ class Recorder:
             self.turned[x] = self.do(TURN, replace(self.values[x], across=True), x)
         return self.turned[x]
 
+    def turned_back(self, across: int) -> int:
+        """The same the other way round."""
+        x = self.do(TURN, replace(self.values[across], across=False), across)
+        self.turned[x] = across
+        return x
+
     def chain(self, x: int, constant: int, chained: Sequence[nn.Module]) -> int:
         """Layers with ReLU between them; samples are side by side from the first to the last."""
         kind = self.value(x).kind
@@ -133,5 +139,5 @@ class Recorder:
             width, added, relu = module.weight.shape[0], -1 if index else constant, int(index + 1 < len(chained))
             reads = across, x, self.parameter(module.weight), self.parameter(module.bias), added, relu
             across = self.do(LAYER, Value(kind, width, across=True), *reads)
-            x = self.do(TURN, Value(kind, width), across)
+            x = self.turned_back(across)
         return x

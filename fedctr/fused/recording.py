@@ -19,6 +19,7 @@ from torch import nn
 from fedctr.fused.plan import (
     ADD,
     ATTEND,
+    ATTEND_FIELDS,
     BESIDE,
     CLICK,
     CROSS,
@@ -31,13 +32,12 @@ from fedctr.fused.plan import (
     SECOND_ORDER,
     SHIFT,
     SUM,
-    TURN,
     USER,
 )
 from fedctr.fused.products import padded
 from fedctr.fused.recorder import Found, Recorder, Recording, UnrecordableError, Value
 from fedctr.models import layers
-from fedctr.models.attention import attend
+from fedctr.models.attention import attend, attend_fields
 from fedctr.models.layers import MLP, Embeddings, Linear
 from fedctr.models.model import Model
 
@@ -62,7 +62,9 @@ class _Tracer(torch.fx.Tracer):
     """Takes layers as a whole."""
 
     def __init__(self) -> None:
-        super().__init__(autowrap_functions=(layers.beside, layers.second_order, layers.inner_products, attend))
+        super().__init__(
+            autowrap_functions=(layers.beside, layers.second_order, layers.inner_products, attend, attend_fields)
+        )
 
     def create_arg(self, a: Any) -> Any:
         """A layer may be an argument, too."""
@@ -94,6 +96,7 @@ class _Follower(Recorder):
             layers.second_order: self.second_order,
             layers.inner_products: self.inner_products,
             attend: self.attend,
+            attend_fields: self.attend_fields,
         }
         self.methods: dict[object, Callable[..., Found]] = {"sum": self.sum, "squeeze": self.squeeze}
 
@@ -194,7 +197,7 @@ class _Follower(Recorder):
             raise UnrecordableError("products of the user alone")
         pairs = math.comb(value.width // size, 2)
         across = self.do(INNER, Value(value.kind, pairs, across=True), self.across(joint), size)
-        return self.do(TURN, Value(value.kind, pairs), across)
+        return self.turned_back(across)
 
     def attend(
         self,
@@ -222,6 +225,15 @@ class _Follower(Recorder):
         )
         gives = Value(SAMPLE, value.width)
         return self.do(ATTEND, gives, item, clicks, of_item, of_click, *parameters, *rooms, self.across(clicks))
+
+    def attend_fields(self, x: Found, fields: int, heads: int, layer: Linear) -> int:
+        value, outputs = self.value(x), layer.weight.shape[0]
+        if value.kind != SAMPLE or layer.bias is not None:
+            raise UnrecordableError("fields of the user alone, or a bias")
+        rooms = (self.room(SAMPLE, width, across=True) for width in (fields * outputs, heads * fields * fields))
+        reads = self.across(x), x, self.parameter(layer.weight), fields, heads, *rooms
+        across = self.do(ATTEND_FIELDS, Value(SAMPLE, fields * outputs // 4, across=True), *reads)
+        return self.turned_back(across)
 
     def layer(self, module: nn.Module, *arguments: Found) -> int:
         """What a layer gives."""

@@ -36,6 +36,7 @@ class _Model(models.PrimitiveModel):
 
 
 _VECTOR: Any = _Vector()
+Vector = Any  # what Python sees of it
 
 
 def _intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -115,13 +116,44 @@ def multiply_add(typing: Any, first: Any, second: Any, added: Any) -> Any:
 
 @_intrinsic
 def where_positive(typing: Any, sign: Any, vector: Any) -> Any:
-    """The vector where ``sign`` is positive, zeros elsewhere."""
+    """The vector where ``sign`` is positive or NaN, zeros elsewhere."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        positive = builder.fcmp_ordered(">", arguments[0], _KIND([0.0] * PADDED))
+        positive = builder.fcmp_unordered(">", arguments[0], _KIND([0.0] * PADDED))
         return builder.select(positive, arguments[1], _KIND([0.0] * PADDED))
 
     return _VECTOR(sign, vector), generate
+
+
+@_intrinsic
+def larger(typing: Any, first: Any, second: Any) -> Any:
+    """The larger of two numbers in every place; NaN where the first one is."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.select(builder.fcmp_unordered(">", *arguments), *arguments)
+
+    return _VECTOR(first, second), generate
+
+
+@_intrinsic
+def nearest(typing: Any, vector: Any) -> Any:
+    """The nearest whole numbers."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _call(builder, f"llvm.rint.v{PADDED}f32", _KIND, *arguments)
+
+    return _VECTOR(vector), generate
+
+
+@_intrinsic
+def power_of_two(typing: Any, exponent: Any) -> Any:
+    """2 to the power of whole numbers from -126 to 127, which become the exponents of floats."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        biased = builder.add(builder.fptosi(arguments[0], _NUMBERS), _NUMBERS([127] * PADDED))
+        return builder.bitcast(builder.shl(biased, _NUMBERS([23] * PADDED)), _KIND)
+
+    return _VECTOR(exponent), generate
 
 
 @_intrinsic
@@ -159,7 +191,9 @@ def _operator(name: str) -> Callable[[Any, Any], Any]:
 
 
 numba.extending.overload(operator.add)(_operator("fadd"))
+numba.extending.overload(operator.sub)(_operator("fsub"))
 numba.extending.overload(operator.mul)(_operator("fmul"))
+numba.extending.overload(operator.truediv)(_operator("fdiv"))
 
 
 @compiled

@@ -1,5 +1,6 @@
-"""How much each earlier click has to do with an item."""
+"""Attention: of an item to earlier clicks, and of fields to one another."""
 
+import torch
 from torch import Tensor
 
 from fedctr.models.layers import Linear, pick, pool
@@ -31,3 +32,27 @@ def attend(
     hidden += pick(by_click(clicks), history)
     hidden += by_item(item).unsqueeze(2)
     return pool(clicks, history, weigh(hidden.relu_().flatten(1, 2)).view(history.shape))
+
+
+def attend_fields(x: Tensor, fields: int, heads: int, layer: Linear) -> Tensor:
+    """What fields become that attend to one another and to themselves, residuals included.
+
+    Args:
+        x: vectors of fields side by side, float32 (users, samples, fields * inputs).
+        fields: how many.
+        heads: how many heads there are.
+        layer: gives each field's query, key, value and residual, of all heads.
+
+    Returns:
+        float32 (users, samples, fields * outputs), of which the layer has four times as many.
+    """
+    users, samples, width = x.shape
+    parts = layer(x.view(users, samples * fields, width // fields))
+    parts = parts.view(users * samples, fields, 4, heads, parts.shape[2] // (4 * heads))
+    # One matrix for each sample and head, (fields, size of the head).
+    query, key, value = parts[:, :, :3].permute(2, 0, 3, 1, 4).flatten(1, 2).unbind()
+    # Softmax takes several times as long over a short last axis, so the keys come before the queries.
+    attention = torch.bmm(key, query.transpose(1, 2)).softmax(1).transpose(1, 2)
+    seen = torch.bmm(attention, value).unflatten(0, (users * samples, heads)).transpose(1, 2)
+    found: Tensor = (parts[:, :, 3] + seen).relu().flatten(1).unflatten(0, (users, samples))
+    return found

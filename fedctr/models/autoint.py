@@ -1,11 +1,11 @@
 """AutoInt: fields attend to one another, so that their interactions of any order are learnt."""
 
-from typing import ClassVar
+from typing import ClassVar, cast
 
-import torch
 from torch import Tensor, nn
 
 from fedctr.data.dataset import Schema
+from fedctr.models.attention import attend_fields
 from fedctr.models.batch import Batch
 from fedctr.models.layers import MLP, Embeddings, Linear, beside, check_sizes
 from fedctr.models.model import Model
@@ -44,7 +44,7 @@ class AutoInt(Model):
         super().__init__(schema)
         check_sizes(embedding=embedding, layers=layers, heads=heads, head=head, history=history)
         self.history_length = history
-        self.heads, self.head = heads, head
+        self.heads = heads
         self.user = Embeddings("user", schema.user_fields, embedding, identity=user_id)
         self.item = Embeddings("item", schema.item_fields, embedding)
         self.fields = (self.user.width + 2 * self.item.width) // embedding
@@ -55,15 +55,7 @@ class AutoInt(Model):
     def forward(self, batch: Batch) -> Tensor:
         """Logits (users, samples)."""
         x = beside(self.user(batch.user), self.item(batch.item), self.item(batch.mean_click))
-        users, samples, width = x.shape
-        x = x.view(users, samples * self.fields, width // self.fields)
         for layer in self.layers:
-            parts = layer(x).view(users * samples, self.fields, 4, self.heads, self.head)
-            # One matrix for each sample and head, (fields, head).
-            query, key, value = parts[:, :, :3].permute(2, 0, 3, 1, 4).flatten(1, 2).unbind()
-            # Softmax takes several times as long over a short last axis, so the keys come before the queries.
-            attention = torch.bmm(key, query.transpose(1, 2)).softmax(1).transpose(1, 2)
-            seen = torch.bmm(attention, value).unflatten(0, (users * samples, self.heads)).transpose(1, 2)
-            x = (parts[:, :, 3] + seen).relu().reshape(users, samples * self.fields, self.heads * self.head)
-        logits: Tensor = self.deep(x.unflatten(1, (samples, self.fields)).flatten(2)).squeeze(-1)
+            x = attend_fields(x, self.fields, self.heads, cast(Linear, layer))
+        logits: Tensor = self.deep(x).squeeze(-1)
         return logits

@@ -32,6 +32,7 @@ MODELS = (
     "dcn-v2[embedding=3,cross=3,hidden=[13,7],history=4]",
     "din[embedding=3,hidden=[9,5],attention=7,history=4]",
     "pnn[embedding=5,hidden=[13,7],history=3]",
+    "autoint[embedding=5,layers=3,heads=3,head=3,history=3]",
 )
 
 

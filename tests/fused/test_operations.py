@@ -22,6 +22,7 @@ MODELS = (
     "din[embedding=3,hidden=[9,5],attention=7,history=4]",
     "din[embedding=8,hidden=[32,16],attention=20,history=20]",
     "pnn[embedding=5,hidden=[13,7],history=3]",
+    "autoint[embedding=5,layers=3,heads=3,head=3,history=3]",
 )
 
 
