@@ -41,7 +41,7 @@ class FinishedRun:
         if not (folder / "summary.json").is_file():
             raise FedctrError(f"{folder}: the benchmark is not finished; start it again with --out {folder} to go on")
         summary = read_json(folder / "summary.json")
-        if not isinstance(summary, dict) or "strategies" not in summary:
+        if not isinstance(summary, dict) or not isinstance(summary.get("strategies"), dict):
             raise FedctrError(f"{folder}/summary.json: damaged; start the run again with --out {folder}")
         return cls(folder, summary, read_toml(folder / "config.toml"))
 
@@ -92,4 +92,7 @@ def read_toml(file: Path) -> dict[str, Any]:
     try:
         return tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise FedctrError(f"{file}: cannot be read ({' '.join(str(error).split())})") from None
+        raise FedctrError(
+            f"{file}: cannot be read ({' '.join(str(error).split())}); start the run again with --out {file.parent} to "
+            "write it anew"
+        ) from None

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from fedctr.errors import FedctrError
 
 Floats = npt.NDArray[np.float64]
+LONGEST = 80  # characters of what Arrow has to say
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,11 @@ def read_test_rows(file: Path, strategies: Sequence[str], seeds: int, columns: S
         table = pq.read_table(file, columns=["user", "strategy", "seed", *columns], filters=[("split", "==", "test")])
         return _by_strategy(table, strategies, seeds, columns)
     except (OSError, KeyError, ValueError, pa.ArrowException) as error:
-        raise FedctrError(f"{file}: cannot be read ({' '.join(str(error).split())})") from None
+        reason = " ".join(str(error).split())[:LONGEST]
+        raise FedctrError(
+            f"{file}: cannot be read ({reason}); delete it and start the run again with --out {file.parent} to make it "
+            "anew from the parts that are kept"
+        ) from None
 
 
 def _by_strategy(table: pa.Table, strategies: Sequence[str], seeds: int, columns: Sequence[str]) -> TestRows:

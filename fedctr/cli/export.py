@@ -20,9 +20,11 @@ def export(
     """
     from fedctr.kept.finding import kept_run
     from fedctr.kept.run import Form
+    from fedctr.kept.understanding import understood
 
     forms: dict[str, Form] = {name: name for name in get_args(Form)}
     if form not in forms:
         hint = did_you_mean(form, forms) or f"choose among {', '.join(forms)}"
         raise FedctrError(f"--format: unknown format {form!r}; {hint}")
-    typer.echo(kept_run(run).export(forms[form]), nl=False)
+    with understood(run):
+        typer.echo(kept_run(run).export(forms[form]), nl=False)

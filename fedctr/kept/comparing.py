@@ -10,6 +10,7 @@ import numpy.typing as npt
 from fedctr.errors import FedctrError
 from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.kept.run import KeptRun, differing
+from fedctr.kept.understanding import understood
 from fedctr.statistics import paired_difference, unpaired_difference
 from fedctr.user_rows import TestRows
 
@@ -60,9 +61,9 @@ def compare(first: KeptRun, second: KeptRun) -> Comparison:
         raise FedctrError(
             f"{first.folder} has {', '.join(specs[0])}; {second.folder} has {', '.join(specs[1])}: none is in both"
         )
-    settings = [run.settings for run in runs]
+    read = [_read(run) for run in runs]
+    sides, settings = [rows for rows, _ in read], [found for _, found in read]
     paired = settings[0].get("content_hash") == settings[1].get("content_hash")
-    sides = [run.found.test_rows(_COLUMNS) for run in runs]
     columns = _aligned(*sides) if paired else tuple(side.columns for side in sides)
     return Comparison(
         str(first.folder),
@@ -76,8 +77,6 @@ def compare(first: KeptRun, second: KeptRun) -> Comparison:
 
 
 Columns = Mapping[str, Mapping[str, Floats]]  # strategy to column to (users, seeds)
-
-
 _INSTEAD = {
     "abtest": "an A/B test compares its arms itself, and users of another test are others; fedctr report {first} "
     "{second} --out both.html puts both on one page",
@@ -91,6 +90,12 @@ def _benchmark(run: KeptRun, first: KeptRun, second: KeptRun) -> BenchmarkRun:
         return run
     told = _INSTEAD.get(run.kind, "only two benchmarks or two trainings can be compared")
     raise FedctrError(f"{run.folder}: {told.format(run=run.folder, first=first.folder, second=second.folder)}")
+
+
+def _read(run: BenchmarkRun) -> tuple[TestRows, dict[str, str]]:
+    """Numbers of its users, and its settings."""
+    with understood(run.folder):
+        return run.found.test_rows(_COLUMNS), run.settings
 
 
 def _aligned(first: TestRows, second: TestRows) -> tuple[Columns, Columns]:

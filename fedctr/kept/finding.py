@@ -21,7 +21,7 @@ def kept_run(folder: Path) -> KeptRun:
     """
     run = _run_in(folder)
     if run is None:
-        fault = "is not the folder of a run" if folder.is_dir() else "no such folder"
+        fault = "is not the folder of a run" if folder.is_dir() else _absent(folder)
         raise FedctrError(f"{folder}: {fault}; `fedctr runs` lists those below runs/")
     return run
 
@@ -35,7 +35,7 @@ def runs_below(folder: Path) -> list[KeptRun]:
         FedctrError: when there is no such folder, or it cannot be read.
     """
     if not folder.is_dir():
-        raise FedctrError(f"{folder}: no such folder; name one that holds run folders")
+        raise FedctrError(f"{folder}: {_absent(folder)}; name one that holds run folders")
     run = _run_in(folder)
     if run and not isinstance(run, GridRun):
         return [run]
@@ -43,6 +43,10 @@ def runs_below(folder: Path) -> list[KeptRun]:
         return sorted(_search(folder), key=lambda found: found.date, reverse=True)
     except OSError as error:
         raise FedctrError(f"{error.filename}: cannot be read ({error.strerror})") from None
+
+
+def _absent(folder: Path) -> str:
+    return "is a file, not a folder" if folder.exists() else "no such folder"
 
 
 def _search(folder: Path) -> Iterator[KeptRun]:

@@ -13,6 +13,7 @@ from fedctr.block import Block, comma_separated, latex, markdown
 from fedctr.errors import FedctrError
 from fedctr.finished_run import read_toml
 from fedctr.folder import read_json
+from fedctr.kept.understanding import understood
 
 Form = Literal["csv", "markdown", "latex"]
 Curve = list[tuple[int, float]]  # step and number
@@ -67,15 +68,16 @@ class KeptRun(ABC):
 
     def facts(self) -> dict[str, Any]:
         """What a listing says of it, as JSON has it."""
-        return {
-            "folder": str(self.folder),
-            "kind": self.kind,
-            "date": self.date.isoformat(sep=" "),
-            "dataset": self.dataset,
-            "model": self.model,
-            "finished": self.finished,
-            "headline": self.headline(),
-        }
+        with understood(self.folder):
+            return {
+                "folder": str(self.folder),
+                "kind": self.kind,
+                "date": self.date.isoformat(sep=" "),
+                "dataset": self.dataset,
+                "model": self.model,
+                "finished": self.finished,
+                "headline": self.headline(),
+            }
 
 
 class SingleRun(KeptRun):

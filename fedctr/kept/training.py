@@ -30,9 +30,13 @@ class FederatedRun(SingleRun):
 
         file = self.folder / "rounds.csv"
         try:
-            return pd.read_csv(file)
+            rounds = pd.read_csv(file)
         except (OSError, ValueError) as error:
             raise FedctrError(f"{file}: cannot be read ({' '.join(str(error).split())})") from None
+        for column in ("seed", "round", "log_loss", "auc"):
+            if column not in rounds:
+                raise FedctrError(f"{file}: damaged, there is no column {column!r}")
+        return rounds
 
     @cached_property
     def best(self) -> "pd.DataFrame":

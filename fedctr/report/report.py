@@ -14,6 +14,7 @@ from fedctr.kept.finding import kept_run
 from fedctr.kept.grid import GridRun
 from fedctr.kept.run import KeptRun
 from fedctr.kept.training import FederatedRun
+from fedctr.kept.understanding import understood
 from fedctr.report.abtest import of_abtest
 from fedctr.report.bench import of_bench
 from fedctr.report.grid import of_grid
@@ -40,7 +41,8 @@ def report_of(folder: Path) -> Report:
     run = kept_run(folder)
     if type(run) not in _REPORTS:
         raise FedctrError(f"{folder}: holds a run of fedctr {run.kind}, of which no report is made")
-    return _REPORTS[type(run)](run)
+    with understood(folder):
+        return _REPORTS[type(run)](run)
 
 
 def figures_of(reports: Sequence[Report], folder: Path) -> list[Path]:

@@ -4,9 +4,11 @@ import hashlib
 import os
 import re
 
-from mlflow import MlflowClient
+from mlflow import MlflowClient, get_tracking_uri
 from mlflow.entities import Metric, Param, RunStatus
+from mlflow.exceptions import MlflowException
 
+from fedctr.errors import FedctrError
 from fedctr.tracking.record import Record
 
 EXPERIMENT = "fedctr"
@@ -14,8 +16,19 @@ AT_ONCE = 100  # parameters in a request, at most; of metrics it takes more
 
 
 def show(record: Record) -> str:
-    """Make a run of what there is to show, in the place of one made before, and say where."""
-    client = MlflowClient()
+    """Make a run of what there is to show, in the place of one made before, and say where.
+
+    Raises:
+        FedctrError: when MLflow's store cannot be reached or written.
+    """
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")  # MLflow would try for minutes, without a word
+    try:
+        return _show(record, MlflowClient())
+    except (MlflowException, OSError) as error:
+        raise FedctrError(f"MLflow's store {get_tracking_uri()}: {error}; check $MLFLOW_TRACKING_URI") from error
+
+
+def _show(record: Record, client: MlflowClient) -> str:
     experiment = _experiment(client, os.environ.get("MLFLOW_EXPERIMENT_NAME", EXPERIMENT))
     place = str(record.folder.absolute())
     key = hashlib.sha256(place.encode()).hexdigest()[:32]  # a path may hold what a search could not quote

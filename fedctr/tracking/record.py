@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from fedctr.kept.run import Curve, SingleRun
+from fedctr.kept.understanding import understood
 
 _FILES = ("config.toml", "summary.json", "rounds.csv", "comparison.png", "report.html", "log.txt")
 
@@ -45,15 +46,16 @@ class Record:
         Raises:
             FedctrError: when it has found nothing yet, or is damaged.
         """
-        return cls(
-            folder=run.folder,
-            facts={"kind": run.kind, "dataset": run.dataset, "model": run.model},
-            date=run.date,
-            finished=run.finished,
-            headline=run.headline(),
-            table=run.export("markdown"),
-            settings=run.settings,
-            figures=run.figures(),
-            curves=run.curves(),
-            files=tuple(file for file in (run.folder / name for name in _FILES) if file.is_file()),
-        )
+        with understood(run.folder):
+            return cls(
+                folder=run.folder,
+                facts={"kind": run.kind, "dataset": run.dataset, "model": run.model},
+                date=run.date,
+                finished=run.finished,
+                headline=run.headline(),
+                table=run.export("markdown"),
+                settings=run.settings,
+                figures=run.figures(),
+                curves=run.curves(),
+                files=tuple(file for file in (run.folder / name for name in _FILES) if file.is_file()),
+            )

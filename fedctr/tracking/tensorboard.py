@@ -5,7 +5,7 @@ from pathlib import Path
 
 from torch.utils.tensorboard import SummaryWriter
 
-from fedctr.folder import write_whole
+from fedctr.folder import write_whole, writing
 from fedctr.tracking.record import Record
 
 FOLDER = "tensorboard"
@@ -15,7 +15,8 @@ def show(record: Record) -> str:
     """Write what there is to show, in the place of what was written before, and say where."""
     folder = record.folder / FOLDER
     if folder.is_dir():
-        shutil.rmtree(folder)
+        with writing(folder):
+            shutil.rmtree(folder)
     write_whole(folder, lambda fresh: _write(record, fresh))
     return str(folder)
 
