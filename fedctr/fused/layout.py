@@ -1,5 +1,6 @@
 """Where each of a model's values, parameters and fields has its place."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -8,7 +9,20 @@ import numpy as np
 from torch import Tensor
 
 from fedctr.data.dataset import Field, Schema, slices
-from fedctr.fused.plan import ARGUMENTS, CODE, READS_PARAMETERS, READS_VALUES, ROOM, USER_LAYER, B, Integers, Plan
+from fedctr.fused.plan import (
+    ARGUMENTS,
+    CODE,
+    LAYER,
+    READS_PARAMETERS,
+    READS_VALUES,
+    ROOM,
+    TURN,
+    USER_LAYER,
+    A,
+    B,
+    Integers,
+    Plan,
+)
 from fedctr.fused.products import PADDED, Floats, padded
 from fedctr.fused.recorder import Recording
 from fedctr.fused.state import Bench, Devices, Training
@@ -86,11 +100,12 @@ class Layout:
         cardinalities = [field.cardinality for _, field, _ in fields]
         pairs = most.samples * min(model.history_length, most.clicks)
         counts_of_rows = 1, padded(most.samples), padded(most.clicks), padded(pairs)
-        values, size = [], 0
-        for value in recording.values:
+        values, size = [], PADDED
+        written = _written(recording)
+        for number, value in enumerate(recording.values):
             rows = counts_of_rows[value.kind]
             step = 1 if value.flat else rows if value.across else padded(value.width)
-            values.append([value.kind, value.width, size, step, value.across])
+            values.append([value.kind, value.width, size, step, value.across, number in written])
             size += padded(value.width) * rows
 
         parameters: dict[str, list[int]] = {}
@@ -116,7 +131,7 @@ class Layout:
         shapes = {name: tuple(value.shape) for name, value in model.named_parameters()}
         plan = Plan(
             _matrix(recording.operations, 2 + ARGUMENTS),
-            _matrix(values, 5),
+            _matrix(values, 6),
             _matrix([parameters[name] for name in shapes], 6),
             _matrix(
                 zip(
@@ -212,6 +227,15 @@ def aligned_zeros(rows: int, columns: int) -> Floats:
     room = np.zeros(rows * width + PADDED, dtype=np.float32)
     first = -room.ctypes.data // room.itemsize % PADDED
     return room[first : first + rows * width].reshape(rows, width)
+
+
+def _written(recording: Recording) -> set[int]:
+    """The values that one operation alone reads, of those that then writes their gradient."""
+    readers = Counter(
+        operation[column] for operation in recording.operations for column in READS_VALUES[operation[CODE]]
+    )
+    writers = {operation[A] for operation in recording.operations if operation[CODE] in (LAYER, TURN)}
+    return {number for number in writers if readers[number] == 1}
 
 
 def _matrix(rows: Iterable[Iterable[int]], columns: int) -> Integers:

@@ -43,6 +43,7 @@ from fedctr.fused.plan import (
     TURN,
     USER_LAYER,
     WIDTH,
+    WRITTEN,
     Plan,
 )
 from fedctr.fused.products import PADDED
@@ -88,10 +89,10 @@ def forward(plan: Plan, device: Device) -> None:
 
 @compiled
 def clear(plan: Plan, device: Device) -> None:
-    """Let all gradients be zero."""
+    """Let all gradients that are added to be zero."""
     for index in range(len(plan.values)):
-        if device.needed[index]:
-            value = plan.values[index]
+        value = plan.values[index]
+        if device.needed[index] and not value[WRITTEN]:
             rows = value[WIDTH] if value[ACROSS] else device.rows[value[KIND]]
             for j in range(0, rows * value[STEP], PADDED):
                 store(device.gradients, value[START] + j, spread(np.float32(0)))

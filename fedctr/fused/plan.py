@@ -12,8 +12,9 @@ Integers = npt.NDArray[np.int64]
 USER, SAMPLE, CLICK, PAIR = range(4)
 
 # Columns of Plan.values: what it has rows for, how many columns, where it begins, how far it is from row to row, and
-# whether it lies across, with a row for each of its columns instead.
-KIND, WIDTH, START, STEP, ACROSS = range(5)
+# whether it lies across, with a row for each of its columns instead, and whether the one operation that reads it writes
+# its gradient, to which otherwise all who read it add. Before the first value there is a vector of zeros.
+KIND, WIDTH, START, STEP, ACROSS, WRITTEN = range(6)
 
 # Columns of Plan.parameters: where it begins in a device's weights, its columns, how far it is from row to row, where
 # it begins in the published ones, the number of its field, -1 for one that is no table, and whether it lies turned,
@@ -33,7 +34,9 @@ LOOK_UP = 0  # of table A at what there is a row for, in columns from B on
 MEAN = 1  # of the clicks A before each sample
 BESIDE = 2  # A, in columns from B on; what is the user's for every sample
 TURN = 3  # A, turned so that it lies across, or does so no more
-LAYER = 4  # A, which lies across and is turned as B, by weight C and bias D, plus E of the user; with ReLU if F
+# A, which lies across, by weight C and bias D, plus E of the user; with ReLU if F. B is A turned, which if G it is only
+# once backward needs it.
+LAYER = 4
 USER_LAYER = 5  # A of the user, by weight B, which lies turned, and bias C
 SUM = 6  # of the columns of A
 ADD = 7  # A and B, of which either may be the user's
@@ -57,7 +60,7 @@ class Plan(NamedTuple):
 
     Attributes:
         operations: int64 (operations, 13), in the order of the forward pass.
-        values: int64 (values, 5).
+        values: int64 (values, 6).
         parameters: int64 (parameters, 6).
         fields: int64 (fields, 7).
         logits: number of the value that holds them.

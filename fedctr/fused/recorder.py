@@ -136,8 +136,9 @@ class Recorder:
         across = self.across(x)
         for index, module in enumerate(chained):
             assert isinstance(module, Linear)
-            width, added, relu = module.weight.shape[0], -1 if index else constant, int(index + 1 < len(chained))
-            reads = across, x, self.parameter(module.weight), self.parameter(module.bias), added, relu
-            across = self.do(LAYER, Value(kind, width, across=True), *reads)
-            x = self.turned_back(across)
-        return x
+            x = self.room(kind, self.values[across].width) if index else x
+            added, relu = -1 if index else constant, int(index + 1 < len(chained))
+            parameters = self.parameter(module.weight), self.parameter(module.bias)
+            gives = Value(kind, module.weight.shape[0], across=True)
+            across = self.do(LAYER, gives, across, x, *parameters, added, relu, int(index > 0))
+        return self.turned_back(across)

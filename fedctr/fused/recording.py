@@ -8,7 +8,7 @@ import math
 import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -178,7 +178,11 @@ class _Follower(Recorder):
         value = self.value(found)
         if dim != -1 or value.width != 1:
             raise UnrecordableError("an axis")
-        return self.do(BESIDE, Value(value.kind, 1, flat=True), found, 0)
+        flat = replace(value, flat=True)
+        if self.operations[-1][:2] == (TURN, found):  # which nobody has read yet
+            self.values[found] = flat
+            return int(found)
+        return self.do(BESIDE, flat, found, 0)
 
     def cat(self, parts: Sequence[Found], dim: int = 0) -> int:
         if dim != -1 or len({self.value(part).kind for part in parts}) > 1:

@@ -16,6 +16,7 @@ from fedctr.fused.plan import (
     Plan,
 )
 from fedctr.fused.state import Bench, Devices, Numbers, People
+from fedctr.fused.vectors import copy_row
 
 
 @compiled
@@ -75,8 +76,7 @@ def enter(plan: Plan, people: People, rows: Integers, devices: Devices, device: 
 def publish(plan: Plan, rows: Integers, devices: Devices, device: int) -> None:
     """Give a device the published parameters."""
     weights = devices.weights[device]
-    for j in range(plan.dense):
-        weights[j] = plan.published[j]
+    copy_row(weights, 0, plan.published, 0, plan.dense)
     for parameter in range(len(plan.parameters)):
         field, size = plan.parameters[parameter, FIELD], plan.parameters[parameter, LENGTH]
         if field < 0:
@@ -86,6 +86,4 @@ def publish(plan: Plan, rows: Integers, devices: Devices, device: int) -> None:
             if slot < devices.tuned[device, field] or slot >= rows[field]:
                 to = plan.parameters[parameter, BEGIN] + slot * size
                 of = plan.parameters[parameter, SOURCE] + devices.codes[device, start + slot] * size
-                row, published = weights[to : to + size], plan.published[of : of + size]
-                for j in range(size):
-                    row[j] = published[j]
+                copy_row(weights, to, plan.published, of, size)

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedctr.fused.layout import aligned_zeros
-from fedctr.fused.products import PADDED, add_product, turned
+from fedctr.fused.products import PADDED, add_product, write_product
+from fedctr.fused.turning import turned
 
 sizes = st.integers(1, 40)
 Matrix = npt.NDArray[np.float32]
@@ -46,6 +47,29 @@ def test_a_product_is_added(rows: int, inner: int, columns: int, seed: int) -> N
     found = product(left, right, total, -0.5)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
     np.testing.assert_array_equal(product(left, right, total, -0.5, sideways=True), found)
+
+
+@given(rows=sizes, inner=sizes, columns=sizes, least=st.sampled_from([0, -np.inf]), same=st.booleans())
+@settings(max_examples=50)
+def test_a_product_is_written(rows: int, inner: int, columns: int, least: float, same: bool) -> None:
+    rng = np.random.default_rng(rows)
+    left, right, begins = (
+        rng.standard_normal(shape).astype(np.float32) for shape in ((rows, inner), (inner, columns), (40,))
+    )
+    (a, a_step), (b, b_step), (c, c_step) = map(within, (left, right, np.full((rows, columns), np.float32(np.nan))))
+    write_product(
+        c, 8, c_step, a, 8, a_step, 1, b, 8, b_step, rows, columns, inner, begins, 0, int(not same), np.float32(least)
+    )
+    added = begins[:1] if same else begins[:rows]
+    expected = np.maximum(added[:, None] + left.astype(np.float64) @ right, least)
+    np.testing.assert_allclose(taken(c, c_step, rows, columns), expected, rtol=0, atol=1e-5)
+
+
+def test_what_is_no_number_stays_so_under_a_relu() -> None:
+    one = np.full(PADDED, np.float32(np.nan))
+    found = np.zeros(PADDED, dtype=np.float32)
+    write_product(found, 0, 1, one, 0, 1, 1, one, 0, 1, 1, 1, 1, one, 0, 0, np.float32(0))
+    assert np.isnan(found[0])
 
 
 @given(rows=sizes, inner=sizes, columns=sizes)

@@ -3,17 +3,41 @@
 import numpy as np
 
 from fedctr.fused.compiled import compiled
-from fedctr.fused.plan import ACROSS, BEGIN, KIND, OUT, START, STEP, STRIDE, WIDTH, A, B, C, D, E, F, Integers, Plan
-from fedctr.fused.products import PADDED, add_product, turned
+from fedctr.fused.plan import (
+    ACROSS,
+    BEGIN,
+    KIND,
+    OUT,
+    START,
+    STEP,
+    STRIDE,
+    WIDTH,
+    WRITTEN,
+    A,
+    B,
+    C,
+    D,
+    E,
+    F,
+    G,
+    Integers,
+    Plan,
+)
+from fedctr.fused.products import PADDED, add_product, write_product
 from fedctr.fused.state import Device
+from fedctr.fused.turning import turned
 from fedctr.fused.vectors import load, load_some, multiply_add, spread, store, total, where_positive
 
 
 @compiled
 def turn(plan: Plan, device: Device, operation: Integers) -> None:
-    """Turn a matrix."""
+    """Turn a matrix; if it has a single column, it need not be turned."""
     value, other = plan.values[operation[OUT]], plan.values[operation[A]]
     samples = device.rows[value[KIND]]
+    if value[STEP] == 1:
+        for row in range(0, samples, PADDED):
+            store(device.values, value[START] + row, load(device.values, other[START] + row))
+        return
     rows, columns = (samples, value[WIDTH]) if value[ACROSS] else (value[WIDTH], samples)
     turned(device.values, value[START], value[STEP], device.values, other[START], other[STEP], rows, columns, False)
 
@@ -23,44 +47,45 @@ def turn_backward(plan: Plan, device: Device, operation: Integers) -> None:
     """Turn it back."""
     value, other = plan.values[operation[OUT]], plan.values[operation[A]]
     samples = device.rows[value[KIND]]
+    if value[STEP] == 1:
+        for row in range(0, samples, PADDED):
+            gradient = load(device.gradients, value[START] + row)
+            if not other[WRITTEN]:
+                gradient = gradient + load(device.gradients, other[START] + row)
+            store(device.gradients, other[START] + row, gradient)
+        return
     rows, columns = (value[WIDTH], samples) if value[ACROSS] else (samples, value[WIDTH])
     turned(
-        device.gradients, other[START], other[STEP], device.gradients, value[START], value[STEP], rows, columns, True
-    )
+        device.gradients, other[START], other[STEP], device.gradients, value[START], value[STEP], rows, columns,
+        not other[WRITTEN],
+    )  # fmt: skip
 
 
 @compiled
 def layer(plan: Plan, device: Device, operation: Integers) -> None:
-    """``relu(W x + b + e)``."""
+    """``relu(W x + b + e)``; where the gradient will be, what is added waits."""
     value, x, weight = plan.values[operation[OUT]], plan.values[operation[A]], plan.parameters[operation[C]]
-    samples, bias, added = device.rows[value[KIND]], operation[D], operation[E]
-    for output in range(value[WIDTH]):
-        begin = np.float32(0)
+    bias, added = operation[D], operation[E]
+    for output in range(0, value[WIDTH], PADDED):
+        begin = spread(np.float32(0))
         if bias >= 0:
-            begin += device.weights[plan.parameters[bias, BEGIN] + output]
+            begin = begin + load(device.weights, plan.parameters[bias, BEGIN] + output)
         if added >= 0:
-            begin += device.values[plan.values[added, START] + output]
-        to = value[START] + output * value[STEP]
-        for sample in range(0, samples, PADDED):
-            store(device.values, to + sample, spread(begin))
-    add_product(
+            begin = begin + load(device.values, plan.values[added, START] + output)
+        store(device.gradients, value[START] + output, begin)
+    write_product(
         device.values, value[START], value[STEP],
         device.weights, weight[BEGIN], weight[STRIDE], 1,
         device.values, x[START], x[STEP],
-        value[WIDTH], samples, x[WIDTH], np.float32(1),
+        value[WIDTH], device.rows[value[KIND]], x[WIDTH],
+        device.gradients, value[START], 1, np.float32(0) if operation[F] else np.float32(-np.inf),
     )  # fmt: skip
-    if operation[F]:
-        for output in range(value[WIDTH]):
-            to = value[START] + output * value[STEP]
-            for sample in range(0, samples, PADDED):
-                vector = load(device.values, to + sample)
-                store(device.values, to + sample, where_positive(vector, vector))
 
 
 @compiled
 def layer_backward(plan: Plan, device: Device, operation: Integers) -> None:
     """To what it read and what is added, then to the weight and the bias."""
-    value, x, turned = plan.values[operation[OUT]], plan.values[operation[A]], plan.values[operation[B]]
+    value, x, samples_first = plan.values[operation[OUT]], plan.values[operation[A]], plan.values[operation[B]]
     weight, bias, added = plan.parameters[operation[C]], operation[D], operation[E]
     samples = device.rows[value[KIND]]
     to_bias, to_added = bias >= 0 and device.trained[bias], added >= 0 and device.needed[added]
@@ -78,18 +103,31 @@ def layer_backward(plan: Plan, device: Device, operation: Integers) -> None:
                 device.moved[plan.parameters[bias, BEGIN] + output] += device.scale * summed
             if to_added:
                 device.gradients[plan.values[added, START] + output] += summed
-    if device.needed[operation[A]]:
+    if device.needed[operation[A]] and not x[WRITTEN]:
         add_product(
             device.gradients, x[START], x[STEP],
             device.weights, weight[BEGIN], 1, weight[STRIDE],
             device.gradients, value[START], value[STEP],
             x[WIDTH], samples, value[WIDTH], np.float32(1),
         )  # fmt: skip
+    elif device.needed[operation[A]]:
+        write_product(
+            device.gradients, x[START], x[STEP],
+            device.weights, weight[BEGIN], 1, weight[STRIDE],
+            device.gradients, value[START], value[STEP],
+            x[WIDTH], samples, value[WIDTH],
+            device.values, 0, 0, np.float32(-np.inf),
+        )  # fmt: skip
     if device.trained[operation[C]]:
+        if operation[G]:
+            turned(
+                device.values, samples_first[START], samples_first[STEP],
+                device.values, x[START], x[STEP], x[WIDTH], samples, False,
+            )  # fmt: skip
         add_product(
             device.moved, weight[BEGIN], weight[STRIDE],
             device.gradients, value[START], value[STEP], 1,
-            device.values, turned[START], turned[STEP],
+            device.values, samples_first[START], samples_first[STEP],
             value[WIDTH], x[WIDTH], samples, device.scale,
         )  # fmt: skip
 
