@@ -34,6 +34,7 @@ from fedctr.personalise import UserError, personalise
 from fedctr.published import Published
 from fedctr.retention import Retention
 from fedctr.rounds import pack_contribution, unpack_round
+from fedctr.strategy import ClientStrategy
 from fedctr.threads import single_thread
 
 WORKER = uuid4().hex  # this process, which may serve any partition
@@ -63,7 +64,7 @@ def evaluate(message: Message, context: Context) -> Message:
         whole = _features(task.dataset, task.rule, client, clients, published.model.history_length)
         features = _keeping(whole, task.local, task.seed)
         go_on = _unless(task.stop_file)
-        return pack_rows(personalise(published, strategy_of(task.strategy), features, task, go_on=go_on))
+        return pack_rows(personalise(published, _strategy(task.strategy), features, task, go_on=go_on))
 
     return Message(_answer(answer, client, task.strategy), reply_to=message)
 
@@ -134,6 +135,11 @@ def _unless(stop_file: str) -> Callable[[], None]:
             raise FedctrError("stopped by the server")
 
     return go_on
+
+
+@lru_cache(maxsize=16)
+def _strategy(spec: str) -> ClientStrategy:
+    return strategy_of(spec)  # which looks through all that is installed
 
 
 @lru_cache(maxsize=4)

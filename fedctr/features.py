@@ -42,6 +42,9 @@ class Histories:
     def build(cls, dataset: Dataset, split: Split, users: range, length: int) -> "Histories":
         """Histories of up to ``length`` clicks for all samples of a range of users."""
         first_row, stop_row = int(dataset.offsets[users.start]), int(dataset.offsets[users.stop])
+        if length == 0:
+            none = np.zeros(stop_row - first_row, dtype=np.int64)
+            return cls(length, first_row, none[:0], none, none)
         bounds = dataset.offsets[users.start : users.stop + 1] - first_row
         counts = np.diff(bounds)
         time = dataset.time[first_row:stop_row]

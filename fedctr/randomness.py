@@ -1,5 +1,7 @@
 """Random streams that depend on (seed, user, stage) alone, never on who is computed beside whom."""
 
+from functools import lru_cache
+
 import numpy as np
 import numpy.typing as npt
 
@@ -30,11 +32,13 @@ def words_at(seed: int, stage: str, users: npt.NDArray[np.int64], places: npt.ND
     return _mix(_mix(stream(seed, stage) ^ users.astype(np.uint64)) ^ places.astype(np.uint64))
 
 
+@lru_cache(maxsize=256)
 def stream(seed: int, stage: str) -> Words:
-    """What the words of a seed and a stage begin with, uint64 (1,)."""
+    """What the words of a seed and a stage begin with, uint64 (1,), not to be written to."""
     state = _mix(np.array([seed & 0xFFFFFFFFFFFFFFFF], dtype=np.uint64))
     for byte in stage.encode():
         state = _mix(state ^ np.uint64(byte))
+    state.flags.writeable = False
     return state
 
 

@@ -75,7 +75,7 @@ class Fused:
         self.bench, self.one = self.layout.bench(), self.layout.devices(1)
         self.published, self.batch_size = published, batch_size
         self.features, self.part = features, part
-        self.source = source_of(features)
+        self.source, self.parameters = source_of(features), dict(published.model.named_parameters())
 
     def size(self, strategy: ClientStrategy, users: Rows, length: int) -> int:
         """As many as it takes for the rest to cost little beside the kernel."""
@@ -138,7 +138,7 @@ class FusedGroup:
         if not recipe.epochs:
             yield from zip(np.flatnonzero(kept).tolist(), self._published(samples.people)[np.newaxis], strict=True)
             return
-        tuning = Tuning.of(strategy, dict(self.engine.published.model.named_parameters()), recipe.seed)
+        tuning = Tuning.of(strategy, self.engine.parameters, recipe.seed)
         training = layout.training(tuning.parameters, recipe.learning_rate)
         if goes_stepwise(strategy):
             steps = Stepwise(

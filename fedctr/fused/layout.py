@@ -13,6 +13,7 @@ from fedctr.fused.plan import (
     ARGUMENTS,
     CODE,
     LAYER,
+    OUT,
     READS_PARAMETERS,
     READS_VALUES,
     ROOM,
@@ -164,16 +165,20 @@ class Layout:
 
     def training(self, names: Collection[str], rate: float) -> Training:
         """How to move the parameters of these names along their gradients, by steps of a size."""
-        trained = np.array([name in names for name in self.shapes])
-        moved, wanted = np.zeros((2, len(self.plan.values)), dtype=bool)
-        wanted[self.plan.logits] = True
-        for operation in self.plan.operations:
-            parameters, values = (operation[list(reads[operation[0]])] for reads in (READS_PARAMETERS, READS_VALUES))
-            moved[operation[1]] |= trained[parameters[parameters >= 0]].any() or moved[values[values >= 0]].any()
-        for operation in self.plan.operations[::-1]:
-            values = operation[list(READS_VALUES[operation[0]])]
-            wanted[values[values >= 0]] |= wanted[operation[1]]
-        return Training(np.float32(-rate), trained, moved & wanted)
+        trained = [name in names for name in self.shapes]
+        moved: set[int] = set()
+        wanted = {self.plan.logits}
+        operations = self.plan.operations.tolist()
+        for operation in operations:
+            parameters = [operation[column] for column in READS_PARAMETERS[operation[CODE]]]
+            values = [operation[column] for column in READS_VALUES[operation[CODE]]]
+            if any(trained[number] for number in parameters if number >= 0) or not moved.isdisjoint(values):
+                moved.add(operation[OUT])
+        for operation in reversed(operations):
+            if operation[OUT] in wanted:
+                wanted.update(operation[column] for column in READS_VALUES[operation[CODE]])
+        needed = np.array([number in moved and number in wanted for number in range(len(self.plan.values))])
+        return Training(np.float32(-rate), np.array(trained), needed)
 
     def bench(self) -> Bench:
         """A place of work."""

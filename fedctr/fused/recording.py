@@ -32,6 +32,7 @@ from fedctr.fused.plan import (
     SECOND_ORDER,
     SHIFT,
     SUM,
+    TURN,
     USER,
 )
 from fedctr.fused.products import padded

@@ -69,9 +69,11 @@ def engine(model: str, result: Path) -> None:
         batch_size=workload.BATCH_SIZE,
     )
 
+    strategy = strategies.create(STRATEGY)
+
     def run(users: int) -> Columns:
         features = Features.build(dataset, parts, range(users), published.model.history_length)
-        return personalise(published, strategies.create(STRATEGY), features, task)
+        return personalise(published, strategy, features, task)
 
     with single_thread():
         run(WARM_UP_USERS)
