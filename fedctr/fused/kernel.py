@@ -7,12 +7,14 @@ samples alone, in shapes that are its own, so nothing can depend on who is compu
 import numpy as np
 
 from fedctr.fused.compiled import compiled, entry
+from fedctr.fused.exponential import exponential
 from fedctr.fused.passes import backward, clear, forward
-from fedctr.fused.plan import CLICK, SAMPLE, START, STEP, USER, Integers, Plan
-from fedctr.fused.products import Floats
+from fedctr.fused.plan import CLICK, SAMPLE, START, USER, Integers, Plan
+from fedctr.fused.products import PADDED, Floats
 from fedctr.fused.rows import enter, publish, row_of
 from fedctr.fused.shuffling import shuffle
 from fedctr.fused.state import Bench, Device, Devices, Flags, Numbers, People, Training, Words
+from fedctr.fused.vectors import larger, load, spread, store
 
 
 @compiled
@@ -48,13 +50,26 @@ def _at_work(devices: Devices, device: int, bench: Bench, training: Training) ->
 @compiled
 def _score(plan: Plan, people: People, bench: Bench, device: Device, user: int, found: Floats) -> None:
     """The logits of a user's samples to be scored."""
-    logits, block, count = plan.values[plan.logits], len(bench.history), people.scored[user]
+    logits, block, count = plan.values[plan.logits, START], len(bench.history), people.scored[user]
     for first in range(0, count, block):
         size = min(block, count - first)
         _gather(people, bench, user, people.asked[user], bench.plain, first, size)
         forward(plan, device)
         for row in range(size):
-            found[first + row] = bench.values[logits[START] + row * logits[STEP]]
+            found[first + row] = bench.values[logits + row]
+
+
+@compiled
+def _of_loss(bench: Bench, logits: int, count: int) -> None:
+    """The gradient of the mean log loss by the logits, in the place of the targets; 0 in the padding."""
+    share = spread(np.float32(1) / np.float32(count))
+    for row in range(0, count, PADDED):
+        # Beyond e to the power of 87 either way, a click is as good as sure.
+        falling = exponential(spread(np.float32(0)) - larger(load(bench.values, logits + row), spread(np.float32(-87))))
+        click = spread(np.float32(1)) / (spread(np.float32(1)) + falling)
+        store(bench.gradients, logits + row, (click - load(bench.gradients, logits + row)) * share)
+    for row in range(count, (count + PADDED - 1) // PADDED * PADDED):
+        bench.gradients[logits + row] = 0
 
 
 @entry
@@ -86,7 +101,7 @@ def fine_tune(
         targets: float32 (users, samples), soft labels.
         found: float32 (times of scoring, users, samples), gets the logits.
     """
-    logits, device = plan.values[plan.logits], _at_work(devices, 0, bench, training)
+    logits, device = plan.values[plan.logits, START], _at_work(devices, 0, bench, training)
     for user in range(len(people.scored)):
         enter(plan, people, rows, devices, 0, bench, user)
         publish(plan, rows, devices, 0)
@@ -101,9 +116,8 @@ def fine_tune(
                 forward(plan, device)
                 clear(plan, device)
                 for row in range(size):
-                    at = logits[START] + row * logits[STEP]
-                    click = np.float32(1) / (np.float32(1) + np.exp(-bench.values[at]))
-                    bench.gradients[at] = (click - targets[user, bench.order[first + row]]) / np.float32(size)
+                    bench.gradients[logits + row] = targets[user, bench.order[first + row]]
+                _of_loss(bench, logits, size)
                 backward(plan, device)
             if kept[epoch]:
                 _score(plan, people, bench, device, user, found[score, user])
@@ -137,12 +151,12 @@ def descend(plan: Plan, people: People, devices: Devices, bench: Bench, training
         training: what to move, and how far.
         gradients: float32 (users, samples).
     """
-    logits = plan.values[plan.logits]
+    logits = plan.values[plan.logits, START]
     for user in range(len(people.scored)):
         device = _at_work(devices, user, bench, training)
         _gather(people, bench, user, people.asked[user], bench.plain, 0, people.scored[user])
         forward(plan, device)
         clear(plan, device)
         for row in range(people.scored[user]):
-            bench.gradients[logits[START] + row * logits[STEP]] = gradients[user, row]
+            bench.gradients[logits + row] = gradients[user, row]
         backward(plan, device)

@@ -4,8 +4,9 @@ import numpy as np
 
 from fedctr.fused.compiled import compiled
 from fedctr.fused.plan import BEGIN, KIND, OUT, START, STEP, USER, WIDTH, A, B, C, Integers, Plan
+from fedctr.fused.products import PADDED
 from fedctr.fused.state import Device
-from fedctr.fused.vectors import add_row, copy_row
+from fedctr.fused.vectors import add_row, copy_row, load, store
 
 
 @compiled
@@ -35,6 +36,11 @@ def add(plan: Plan, device: Device, operation: Integers) -> None:
     kind = value[KIND]
     first_step = first[STEP] if first[KIND] == kind else 0
     second_step = second[STEP] if second[KIND] == kind else 0
+    if first_step == 1 and second_step == 1:
+        for row in range(0, device.rows[kind], PADDED):
+            one, two = load(device.values, first[START] + row), load(device.values, second[START] + row)
+            store(device.values, value[START] + row, one + two)
+        return
     for row in range(device.rows[kind]):
         to, one, two = (
             value[START] + row * value[STEP],
@@ -52,6 +58,11 @@ def add_backward(plan: Plan, device: Device, operation: Integers) -> None:
     for which in (A, B):
         part = plan.values[operation[which]]
         step = part[STEP] if part[KIND] == value[KIND] else 0
+        if step == 1:
+            for row in range(0, device.rows[value[KIND]], PADDED):
+                gradient = load(device.gradients, value[START] + row)
+                store(device.gradients, part[START] + row, load(device.gradients, part[START] + row) + gradient)
+            continue
         for row in range(device.rows[value[KIND]]):
             of, to = value[START] + row * value[STEP], part[START] + row * step
             for j in range(value[WIDTH]):
