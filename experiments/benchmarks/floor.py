@@ -26,6 +26,7 @@ and the history:
 
     ncf        M = U * H1 + n * (I * H1 + H1 * H2 + H2)
     wide-deep  M = U * H1 + n * ((I + C) * H1 + H1 * H2 + H2)
+    deepfm     M as for wide-deep: what pairs of fields make needs no matrix product, and is left out
     din        M as for wide-deep, and for the attention with T hidden units
                + n * I * T + d * C * T + p * (C * T + T + C)
     lr         M = 0
@@ -134,6 +135,7 @@ def _pooling(work: Work, part: Part, rows: Integers, kinds: tuple[str, ...]) -> 
 FORWARD: dict[str, Callable[[Work, Part, Integers], tuple[int, int]]] = {
     "ncf": ncf,
     "wide-deep": wide_deep,
+    "deepfm": wide_deep,
     "din": din,
     "lr": lr,
 }

@@ -57,6 +57,28 @@ class WideDeep(nn.Module):
         return logits
 
 
+class DeepFM(WideDeep):
+    """The same with the products of all pairs of fields beside it."""
+
+    def forward(self, user: Tensor, items: Tensor, item: Tensor, history: Tensor) -> Tensor:
+        """Logits (samples,)."""
+        vectors = _embed(self.embedding, self.item_fields, items)
+        deep = torch.cat(
+            [
+                _embed(self.embedding, self.user_fields, user).expand(len(item), -1),
+                F.embedding(item, vectors),
+                F.embedding_bag(history, vectors, mode="mean", padding_idx=0),
+            ],
+            dim=1,
+        )
+        fields = deep.unflatten(1, (-1, vectors.shape[1] // len(self.item_fields)))
+        pairs = (fields.sum(1).square() - fields.square().sum(1)).sum(1) / 2
+        wide_user = _embed(self.wide, self.user_fields, user).sum(1)
+        wide_item = _embed(self.wide, self.item_fields, items).sum(1)
+        logits: Tensor = self.mlp(deep).squeeze(1) + pairs + wide_user + wide_item[item]
+        return logits
+
+
 class DIN(nn.Module):
     """An MLP on user, item and the history, each click weighted by what an attention MLP makes of it and the item."""
 
@@ -97,7 +119,7 @@ class LR(nn.Module):
         return _embed(self.wide, self.item_fields, items).sum(1) + wide_user + self.bias
 
 
-MODELS: dict[str, type[nn.Module]] = {"ncf": NCF, "wide-deep": WideDeep, "din": DIN, "lr": LR}
+MODELS: dict[str, type[nn.Module]] = {"ncf": NCF, "wide-deep": WideDeep, "deepfm": DeepFM, "din": DIN, "lr": LR}
 
 
 def published_model(work: Work) -> nn.Module:

@@ -22,7 +22,7 @@ from fedctr.published import Published
 from fedctr.randomness import permutations
 
 DATASET = "movielens-100k"
-MODELS = ("ncf", "wide-deep", "din", "lr")  # the first is measured unless others are asked for
+MODELS = ("ncf", "wide-deep", "deepfm", "din", "lr")  # the first is measured unless others are asked for
 SEED = 0
 LEARNING_RATE = 0.03
 EPOCHS = 1
@@ -56,6 +56,8 @@ def neutral_parameters(model: Model) -> Arrays:
     renamed = (
         ("wide_user.tables.", "wide."),
         ("wide_item.tables.", "wide."),
+        ("first_user.tables.", "wide."),
+        ("first_item.tables.", "wide."),
         ("user.tables.", tables),
         ("item.tables.", tables),
         ("deep.layers.0.", "mlp.0."),

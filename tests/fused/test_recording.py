@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from fedctr.data.dataset import Schema
 from fedctr.fused.layout import Layout, Most
-from fedctr.fused.plan import LAYER, TURN
+from fedctr.fused.plan import LAYER, TURN, WRITTEN, A, G
 from fedctr.fused.recording import recording_of
 from fedctr.models.attention import attend
 from fedctr.models.batch import Batch
@@ -112,16 +112,18 @@ def layout_of(spec: str) -> Layout:
 
 
 def test_the_work_of_a_step_by_hand() -> None:
-    """Three layers, each with its weight; their inputs are turned once, and once more for the weights' gradients."""
+    """Three layers, each with its weight; what they make of each other lies across from the first to the last."""
     layout = layout_of("wide-deep[embedding=5,hidden=[130,70],history=5]")
     plan, training = layout.plan, layout.training(list(layout.shapes), 0.1)
     turns, products = (plan.operations[plan.operations[:, 0] == code] for code in (TURN, LAYER))
     widths = plan.values[:, 1]
     # Three item fields, shown and in the mean.
     assert [(int(widths[x]), int(widths[out])) for _, out, x, *_ in products] == [(30, 130), (130, 70), (70, 1)]
-    assert len(turns) == 4
-    # Backward, the input is turned and the logit is; what lies ready for the weights' gradients takes none.
-    assert [bool(training.needed[out]) for _, out, *_ in turns] == [True, False, False, True]
+    # Forward, the input is turned and the logit is; the second and the third layer turn theirs for their weights.
+    assert [(int(widths[x]), bool(training.needed[out])) for _, out, x, *_ in turns] == [(30, True), (1, True)]
+    assert products[:, G].tolist() == [0, 1, 1]
+    # All that is between is read once, and its gradient written at once.
+    assert plan.values[products[:, A], WRITTEN].tolist() == [1, 1, 1]
 
 
 def test_what_leads_to_no_tuned_parameter_takes_no_gradient() -> None:
