@@ -54,7 +54,7 @@ def beside_cloud(run: TrainingRun) -> tuple[BesideCloud, ...]:
         FedctrError: when training in the cloud diverges, or its model cannot be kept.
         StoppedError: when ``run.stop`` was set.
     """
-    best = best_rounds(run.rounds)
+    best = best_rounds(run.rounds, run.training.best_by)
     found = tuple(_beside(run, seed, number) for seed, number in best[["seed", "round"]].to_numpy().tolist())
     text = json.dumps([asdict(each) for each in found], indent=1) + "\n"
     write_whole(run.folder / "beside-cloud.json", lambda file: file.write_text(text, encoding="utf-8"))

@@ -23,7 +23,7 @@ class Checkpoint:
     Attributes:
         number: of the round; 0 before the first.
         model: the global model.
-        best: the global model of the round with the lowest validation log loss so far; empty before the first.
+        best: the global model of the best round on validation so far; empty before the first.
         moments: what the aggregation remembers.
         curve: for each round up to this one what was counted and measured.
         replied: the clients that replied in this round.

@@ -9,7 +9,7 @@ from fedctr.beside_cloud import BesideCloud, beside_cloud
 from fedctr.cost import measured
 from fedctr.messages import Failure
 from fedctr.progress import Reporter, Silent
-from fedctr.protocol import best_rounds
+from fedctr.protocol import BestBy, best_rounds
 from fedctr.registry import import_unshadowed
 from fedctr.server import StoppedError
 from fedctr.simulation import simulate
@@ -25,12 +25,14 @@ class Trained:
     Attributes:
         rounds: the content of ``rounds.csv``, a row for each seed and round.
         folder: the run folder, whose ``published`` holds the best model of every seed.
+        best_by: by what the published rounds are best.
         beside_cloud: every seed's published model beside the cloud's, if that was asked for.
         failures: what went wrong at clients in this process's rounds.
     """
 
     rounds: pd.DataFrame
     folder: Path
+    best_by: BestBy = "log-loss"
     beside_cloud: tuple[BesideCloud, ...] = ()
     failures: tuple[Failure, ...] = ()
 
@@ -44,7 +46,7 @@ class Trained:
 
     def best(self) -> pd.DataFrame:
         """The row of each seed's published round."""
-        return best_rounds(self.rounds)
+        return best_rounds(self.rounds, self.best_by)
 
 
 def train(training: Training, reporter: Reporter | None = None) -> Trained:
@@ -74,7 +76,7 @@ def train(training: Training, reporter: Reporter | None = None) -> Trained:
                 ray_address=training.ray_address,
             )
             beside = beside_cloud(run) if training.beside_cloud else ()
-        return Trained(run.rounds, run.folder, beside, tuple(run.failures))
+        return Trained(run.rounds, run.folder, training.best_by, beside, tuple(run.failures))
     except (KeyboardInterrupt, StoppedError):
         raise KeyboardInterrupt(
             f"the finished rounds are kept in {run.folder}; run it again with --out {run.folder} to go on"

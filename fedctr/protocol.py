@@ -4,12 +4,16 @@ Every strategy has the same budget: all learning rates times all numbers of epoc
 a single trial there is nothing to choose, and validation is left out.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 
 from fedctr.metrics import auc_user_mean
+
+BestBy = Literal["log-loss", "auc"]
 
 
 @dataclass(frozen=True, order=True)
@@ -52,14 +56,22 @@ def choose(curve: pd.DataFrame) -> Trial | None:
     return min(trials)[1] if trials else None
 
 
-def best_rounds(rounds: pd.DataFrame) -> pd.DataFrame:
-    """The round that each seed of federated training publishes, that of the lowest log loss on validation.
+def falls_short(measured: Mapping[str, Any], by: BestBy) -> float:
+    """What is lowest where a global model does best on validation, of its ``log_loss`` and ``auc`` there."""
+    return float(measured["log_loss"]) if by == "log-loss" else -float(measured["auc"])
+
+
+def best_rounds(rounds: pd.DataFrame, by: BestBy) -> pd.DataFrame:
+    """The round that each seed of federated training publishes, the best on validation.
 
     Args:
-        rounds: a row for each ``seed`` and ``round`` with its ``log_loss``; the untrained model of round 0 is left out.
+        rounds: for each ``seed`` and ``round`` the ``log_loss`` and ``auc``; the untrained model of round 0 is
+            left out.
+        by: which of the two is to be best.
 
     Returns:
         A row for each seed.
     """
     later = rounds[rounds["round"] > 0].reset_index(drop=True)
-    return later.loc[later.groupby("seed")["log_loss"].idxmin()].reset_index(drop=True)
+    short = later["log_loss"] if by == "log-loss" else -later["auc"]
+    return later.loc[short.groupby(later["seed"]).idxmin()].reset_index(drop=True)

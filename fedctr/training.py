@@ -12,6 +12,7 @@ from fedctr.data.reading import OnBadRow
 from fedctr.errors import FedctrError
 from fedctr.participation import Participation
 from fedctr.privacy import Privacy
+from fedctr.protocol import BestBy
 from fedctr.submodels import Averaging
 
 
@@ -40,6 +41,8 @@ class Training(OnDataset):
             users' in their place.
         alternate: whether a device first tunes its personal parameters for all epochs, and the shared ones then
             (FedRep: Collins et al., ICML 2021, arXiv 2102.07078).
+        best_by: what is best on validation in the round whose model is published: its ``log-loss``, as in the cloud, or
+            its ``auc``, which may go on rising while the probabilities grow too bold.
         beside_cloud: whether the same model is trained in the cloud too, and scored on test beside what was published.
         seeds: how many; each has its own model, samples of users and shuffles.
         partitions: simulated Flower clients, over which the users are spread.
@@ -67,6 +70,7 @@ class Training(OnDataset):
     stragglers: StrictFloat = Field(default=0.0, ge=0, le=1)
     personal: tuple[str, ...] = ()
     alternate: bool = False
+    best_by: BestBy = "log-loss"
     beside_cloud: bool = False
     seeds: StrictInt = Field(default=3, ge=1)
     partitions: StrictInt = Field(default=4, ge=1)

@@ -19,12 +19,14 @@ from fedctr.folder import write_whole
 from fedctr.messages import Failure, digest
 from fedctr.participation import Draw
 from fedctr.personal import PersonalFile
+from fedctr.protocol import falls_short
 from fedctr.published import Published
 from fedctr.randomness import words
 from fedctr.rounds import Contribution, RoundTask, pack_round, unit, unpack_contribution
 from fedctr.server import find_clients, one_line, replies
 from fedctr.submodels import mean_change
 from fedctr.threads import single_thread
+from fedctr.training import Training
 from fedctr.training_run import TrainingRun
 
 Replies = dict[int, Contribution]
@@ -89,7 +91,7 @@ class Rounds:
             self._keep(checkpoint)
             row = checkpoint.curve[-1]
             run.reporter.advance()
-            run.reporter.row(f"seed {self.seed}", _standing(checkpoint, rounds))
+            run.reporter.row(f"seed {self.seed}", _standing(checkpoint, run.training))
             run.log(
                 f"seed {self.seed}, round {checkpoint.number} of {rounds}, validation log loss {row['log_loss']:.4f}, "
                 f"AUC {row['auc']:.4f}, {row['users']:,} users, {time.monotonic() - begun:.1f} s"
@@ -130,7 +132,8 @@ class Rounds:
         new = self._merged(number, old, came, unit(draw.sampled))
         state = {name: value.new_tensor(new[name]) for name, value in before.model.items()}
         row = self._measured(state, number, draw, came, lost=len(asked) - len(came))
-        better = number == 1 or row["log_loss"] < min(float(each["log_loss"]) for each in before.curve[1:])
+        by = self.run.training.best_by
+        better = all(falls_short(row, by) < falls_short(each, by) for each in before.curve[1:])
         return Checkpoint(
             number,
             state,
@@ -253,12 +256,13 @@ class Rounds:
         }
 
 
-def _standing(checkpoint: Checkpoint, rounds: int) -> dict[str, str]:
+def _standing(checkpoint: Checkpoint, training: Training) -> dict[str, str]:
     """How far a seed is, in words."""
-    last, best = checkpoint.curve[-1], min(checkpoint.curve[1:], key=lambda row: float(row["log_loss"]))
+    last = checkpoint.curve[-1]
+    best = min(checkpoint.curve[1:], key=lambda row: falls_short(row, training.best_by))
     return {
-        "round": f"{checkpoint.number} of {rounds}",
+        "round": f"{checkpoint.number} of {training.rounds}",
         "validation log loss": f"{last['log_loss']:.4f}",
         "AUC": f"{last['auc']:.4f}",
-        "best so far": f"round {best['round']}, {best['log_loss']:.4f}",
+        "best so far": f"round {best['round']}, {abs(falls_short(best, training.best_by)):.4f}",
     }

@@ -231,11 +231,13 @@ def test_the_curve_counts_who_took_part_dropped_out_and_was_slow(tmp_path: Path)
     pd.testing.assert_frame_equal(pd.read_csv(tmp_path / "run" / "rounds.csv"), result.rounds)
 
 
-def test_the_best_round_is_published_with_facts(tmp_path: Path) -> None:
-    result = train(training(tmp_path / "run", aggregation="fedadam[eta=0.1]", rounds=6))
-    losses = result.rounds["log_loss"]
-    best = int(losses.iloc[1:].argmin()) + 1
-    assert 1 < best < 6  # the steps are too long in the end
+@pytest.mark.parametrize("best_by", ["log-loss", "auc"])
+def test_the_best_round_is_published_with_facts(best_by: str, tmp_path: Path) -> None:
+    result = train(training(tmp_path / "run", aggregation="fedadam[eta=0.1]", rounds=6, best_by=best_by))
+    losses, aucs = result.rounds["log_loss"], result.rounds["auc"]
+    best = int((losses if best_by == "log-loss" else -aucs).iloc[1:].argmin()) + 1
+    assert best < 6  # the steps are too long in the end
+    assert losses.iloc[1:].argmin() != (-aucs).iloc[1:].argmin()
     facts = json.loads((tmp_path / "run/published/seed-0/published.json").read_text())
     assert facts["best_round"] == best == result.best()["round"].item()
     assert [each["log_loss"] for each in facts["validation"]] == losses.tolist()

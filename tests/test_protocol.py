@@ -10,7 +10,7 @@ from fedctr.features import Features
 from fedctr.messages import Columns, Task
 from fedctr.models.model import models
 from fedctr.personalise import personalise
-from fedctr.protocol import Trial, choose, validation_curve
+from fedctr.protocol import Trial, best_rounds, choose, validation_curve
 from fedctr.published import Published
 from fedctr.strategy import strategies
 from fedctr.threads import single_thread
@@ -95,3 +95,12 @@ def test_selection_sees_no_test_row() -> None:
     with single_thread():
         honest, cheated = scored("test")
     assert not np.array_equal(honest["auc"], cheated["auc"], equal_nan=True)
+
+
+def test_the_best_round_is_that_of_the_lowest_log_loss_or_of_the_highest_auc() -> None:
+    """Round 0, the untrained model, is not among them, and of equals the first counts."""
+    columns = {"seed": [0] * 4 + [1] * 3, "round": [0, 1, 2, 3, 0, 1, 2]}
+    loss, auc = [0.1, 0.60, 0.62, 0.65, 0.1, 0.7, 0.5], [0.99, 0.60, 0.71, 0.71, 0.99, 0.8, 0.6]
+    rounds = pd.DataFrame(columns | {"log_loss": loss, "auc": auc})
+    assert best_rounds(rounds, "log-loss")["round"].tolist() == [1, 2]
+    assert best_rounds(rounds, "auc")["round"].tolist() == [2, 1]

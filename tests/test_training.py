@@ -26,6 +26,7 @@ dropout = 0.1
 stragglers = 0.2
 personal = ["bias"]
 alternate = true
+best_by = "auc"
 beside_cloud = true
 seeds = 2
 partitions = 8

@@ -46,6 +46,9 @@ def train(
     personal: Annotated[
         str | None, typer.Option(help="Parameters that stay on the devices, such as 'deep.*,attention.*'.")
     ] = None,
+    best_by: Annotated[
+        str | None, typer.Option(help="What is best on validation in the round that is published: log-loss or auc.")
+    ] = None,
     beside_cloud: Annotated[
         bool | None,
         typer.Option(
@@ -93,6 +96,7 @@ def train(
         "dropout": dropout,
         "stragglers": stragglers,
         "personal": personal,
+        "best_by": best_by,
         "beside_cloud": beside_cloud,
         "seeds": seeds,
         "partitions": partitions,

@@ -10,6 +10,8 @@ from fedctr.kept.run import Curve, SingleRun
 if TYPE_CHECKING:
     import pandas as pd
 
+    from fedctr.protocol import BestBy
+
 
 class FederatedRun(SingleRun):
     """What ``fedctr train`` has left."""
@@ -38,12 +40,18 @@ class FederatedRun(SingleRun):
                 raise FedctrError(f"{file}: damaged, there is no column {column!r}")
         return rounds
 
+    @property
+    def best_by(self) -> "BestBy":
+        """By what the best round is chosen; before there was a choice it was the log loss."""
+        by: BestBy = self.config.get("best_by", "log-loss")
+        return by
+
     @cached_property
     def best(self) -> "pd.DataFrame":
         """Of every seed the row of its best round on validation, which it publishes."""
         from fedctr.protocol import best_rounds
 
-        return best_rounds(self.rounds)
+        return best_rounds(self.rounds, self.best_by)
 
     def headline(self) -> str:
         """What the best round of every seed comes to on validation."""
@@ -80,5 +88,5 @@ class FederatedRun(SingleRun):
         best = self.best
         lines = [[f"{row.seed}", f"{row.round}", f"{row.log_loss:.4f}", f"{row.auc:.4f}"] for row in best.itertuples()]
         title = f"{self.model} on {self.dataset}, trained by rounds"
-        caption = f"Of {self.config['rounds']} rounds each seed's best by log loss on validation, and its AUC there."
+        caption = f"Of {self.config['rounds']} rounds each seed's best on validation, by {self.best_by}."
         return Block(title, ["seed", "round", "log loss", "AUC"], lines, left=0), caption

@@ -92,20 +92,22 @@ def _choice(run: FinishedRun) -> Figure | None:
 
 def _cloud(run: FinishedRun) -> Figure | None:
     """How the global models were trained; None where that is not kept."""
-    curves = {}
+    curves, published = {}, {}
     for seed in range(run.summary["seeds"]):
         facts = read_json(run.folder / "published" / f"seed-{seed}" / "published.json")
         if isinstance(facts, dict) and facts.get("validation"):
             first = 0 if "best_round" in facts else 1
+            published[seed] = facts["best_round" if "best_round" in facts else "best_epoch"]
             curves[seed] = [{"number": first + place, **row} for place, row in enumerate(facts["validation"])]
-    return training(curves, "round" if run.config.get("published") else "epoch") if curves else None
+    return training(curves, published, "round" if run.config.get("published") else "epoch") if curves else None
 
 
-def training(curves: Mapping[int, Curve], step: str) -> Figure:
+def training(curves: Mapping[int, Curve], published: Mapping[int, int], step: str) -> Figure:
     """Log loss and AUC of the global model on validation, epoch by epoch or round by round.
 
     Args:
         curves: by seed.
+        published: the number of each seed's epoch or round that is published.
         step: ``epoch`` or ``round``.
     """
     measures = {"log_loss": "log loss", "auc": "AUC of all samples together"}
@@ -115,7 +117,7 @@ def training(curves: Mapping[int, Curve], step: str) -> Figure:
             for place, (seed, curve) in enumerate(curves.items()):
                 colour, mark = SERIES[place % _MOST_LINES]
                 x, y = [row["number"] for row in curve], [row[key] for row in curve]
-                best = min(range(len(curve)), key=lambda row: curve[row]["log_loss"])
+                best = x.index(published[seed])
                 panel.plot(x, y, color=colour, lw=1.4, label=f"seed {seed}")
                 panel.plot(x[best], y[best], mark, color=colour, mfc=PAPER, mew=1.4, ms=5.5)
             panel.margins(y=0.1)
@@ -137,7 +139,7 @@ def training(curves: Mapping[int, Curve], step: str) -> Figure:
     return Figure(
         name="training",
         title="The global model on validation",
-        caption=f"One line for each seed; marked: the {step} with the lowest log loss, which is published.",
+        caption=f"One line for each seed; marked: the {step} whose model is published.",
         size=(NARROW, 4.0),
         draw=draw,
         numbers=Table(

@@ -7,6 +7,7 @@ from fedctr.cost import Cost
 from fedctr.errors import FedctrError
 from fedctr.folder import read_json
 from fedctr.kept.training import FederatedRun
+from fedctr.protocol import falls_short
 from fedctr.report import making
 from fedctr.report.curves import training
 from fedctr.report.page import Report, Section, Table, Text, number
@@ -31,7 +32,10 @@ def of_training(run: FederatedRun) -> Report:
         rounds = run.rounds.rename(columns={"round": "number"})
         rows = [dict(zip(rounds.columns, row, strict=True)) for row in rounds.itertuples(index=False)]
         curves = {seed: [row for row in rows if row["seed"] == seed] for seed in rounds["seed"].unique().tolist()}
-        best = {seed: min(curve[1:] or curve, key=lambda row: row["log_loss"]) for seed, curve in curves.items()}
+        best = {
+            seed: min(curve[1:] or curve, key=lambda row: falls_short(row, run.best_by))
+            for seed, curve in curves.items()
+        }
     except KeyError as error:
         raise FedctrError(f"{folder}/rounds.csv: damaged, there is no column {error}") from None
     said = " ".join(_told(seed, curves[seed], row, config["rounds"]) for seed, row in best.items())
@@ -44,7 +48,10 @@ def of_training(run: FederatedRun) -> Report:
         origin=str(folder),
         answer=said,
         sections=(
-            Section("How far did it come?", (Text(said, lead=True), training(curves, "round"))),
+            Section(
+                "How far did it come?",
+                (Text(said, lead=True), training(curves, {seed: row["number"] for seed, row in best.items()}, "round")),
+            ),
             *_beside_cloud(run),
             Section("Who took part", (_participation(curves),)),
             making.making(
