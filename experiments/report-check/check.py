@@ -32,6 +32,18 @@ epochs = [1]
 axes.dataset = ["synthetic[users=200,drift=0]", "synthetic[users=200,drift=1]", "synthetic[users=200,drift=2]"]
 """
 
+ABTEST = """
+model = "lr"
+arms = ["no-fine-tuning", "fine-tuning", "label-correction"]
+days = 4
+pre_days = 2
+warm_up_days = 2
+backend = "inline"
+[world]
+users = 1500
+items = 200
+"""
+
 
 def main(runs: list[Path]) -> int:
     """Make, open, and say what is wrong; the exit code."""
@@ -48,12 +60,14 @@ def main(runs: list[Path]) -> int:
 def _pages(folder: Path, runs: list[Path]) -> list[Path]:
     """A page for each kind of run, and for the runs named; one of a million users, and one of several runs."""
     world = ["--dataset", "synthetic[users=200]", "--model", "lr", "--backend", "inline", "--seeds", "2"]
-    (folder / "grid.toml").write_text(GRID, encoding="utf-8")
+    for name, text in (("grid", GRID), ("abtest", ABTEST)):
+        (folder / f"{name}.toml").write_text(text, encoding="utf-8")
     _fedctr("bench", *world, "--out", str(folder / "bench"))
     _fedctr("train", *world, "--rounds", "5", "--dropout", "0.2", "--out", str(folder / "train"))
     _fedctr("bench", str(folder / "grid.toml"), "--out", str(folder / "grid"))
+    _fedctr("abtest", str(folder / "abtest.toml"), "--out", str(folder / "abtest"))
     invent(folder / "million", USERS)
-    kinds = [folder / name for name in ("bench", "train", "grid")]
+    kinds = [folder / name for name in ("bench", "train", "grid", "abtest")]
     pages = [write([report_of(run)], folder / f"{run.name}.html") for run in kinds + runs]
     begun = time.monotonic()
     pages.append(write([report_of(folder / "million")], folder / "million.html"))

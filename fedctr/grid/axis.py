@@ -7,6 +7,7 @@ from typing import Any
 from fedctr.errors import FedctrError
 from fedctr.registry import parse
 
+UNNAMED = "grid"  # the sweep of a file that has axes, and no sweeps with names
 _TITLES = {
     "dataset": "data set",
     "learning_rates": "learning rate of fine-tuning",

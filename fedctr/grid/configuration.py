@@ -6,7 +6,8 @@ from typing import Any
 
 import tomli_w
 
-from fedctr.grid.plan import UNNAMED, Plan, Point, Sweep
+from fedctr.grid.axis import UNNAMED
+from fedctr.grid.plan import Plan, Point, Sweep
 
 _PLACES = ("path", "out")  # of each experiment its own
 

@@ -14,12 +14,11 @@ from fedctr.composition import ALL, strategies_of
 from fedctr.config import LOGISTICS, Experiment
 from fedctr.data.loader import loaders
 from fedctr.errors import FedctrError, did_you_mean
-from fedctr.grid.axis import Axis, label
+from fedctr.grid.axis import UNNAMED, Axis, label
 from fedctr.models.model import models
 from fedctr.registry import parse
 
 Values = dict[str, Any]
-UNNAMED = "grid"  # the sweep of a file with [axes]
 _GRID_KEYS = ("axes", "sweep", "paths")
 _NAME = re.compile("[A-Za-z0-9][A-Za-z0-9_-]*")
 

@@ -9,6 +9,7 @@ from typing import Any
 from fedctr.cost import Cost
 from fedctr.errors import FedctrError
 from fedctr.folder import read_json
+from fedctr.grid.axis import UNNAMED
 from fedctr.kept.grid import GridRun
 from fedctr.report import making
 from fedctr.report.answer import AGAINST
@@ -32,7 +33,7 @@ def of_grid(run: GridRun) -> Report:
         sweeps = {name: list(some) for name, some in groupby(rows, lambda row: row["sweep"])}
         experiments = {row["folder"]: row["status"] for row in rows}
         sections = [Section("Does it help?", tuple(_answer(rows, experiments)))]
-        sections += [Section(name, tuple(_sweep(name, some, folder))) for name, some in sweeps.items()]
+        sections += [Section(_title(name), tuple(_sweep(name, some, folder))) for name, some in sweeps.items()]
     except (ValueError, KeyError) as error:
         raise FedctrError(f"{folder}/table.csv: damaged ({' '.join(str(error).split())})") from None
     costs = [cost for cost in map(Cost.of, (found.parent for found in folder.rglob("cost.json"))) if cost]
@@ -101,9 +102,18 @@ def _sweep(name: str, rows: Sequence[Row], folder: Path) -> Iterator[Block]:
 
 def _table(name: str, rows: Sequence[Row]) -> Table:
     axes = [key for key in rows[0] if key.startswith(_AXIS) and any(row[key] for row in rows)]
+    headings = [_heading(axis.removeprefix(_AXIS)) for axis in axes]
     return Table(
-        f"{name}: every experiment and strategy",
-        ("strategy", *(axis.removeprefix(_AXIS) for axis in axes), "user AUC", *_headings(), "GAUC", "users", "seeds"),
+        f"{_title(name)}: every experiment and strategy",
+        (
+            "strategy",
+            *headings,
+            "user AUC",
+            *_headings(),
+            "GAUC",
+            "users",
+            "seeds",
+        ),
         tuple(
             (
                 *words(row["strategy"]),
@@ -120,6 +130,14 @@ def _table(name: str, rows: Sequence[Row]) -> Table:
         note="Differences are in user AUC, with 95 % intervals; * excludes 0 after correction for all comparisons of "
         "its own experiment.",
     )
+
+
+def _title(sweep: str) -> str:
+    return "Along the axes" if sweep == UNNAMED else sweep
+
+
+def _heading(axis: str) -> str:
+    return "data set" if axis == "dataset" else axis
 
 
 def _headings() -> list[str]:

@@ -59,12 +59,21 @@ def _versions(versions: Mapping[str, Any]) -> Table:
     return Table("Versions", ("package", "version"), tuple(words(*pair) for pair in versions.items()))
 
 
+def _minute(moment: str) -> str:
+    """A time as people write it."""
+    return moment[:16].replace("T", " ")
+
+
 def _time_and_memory(cost: Cost) -> Table:
     return Table(
         "Time and memory",
         ("begun", "seconds", "peak memory, GB"),
         tuple(
-            (*words(each.begun), number(each.seconds, ",.1f"), number(each.peak_bytes / 1e9, ".2f"))
+            (
+                *words(_minute(each.begun)),
+                number(each.seconds, ",.1f"),
+                number(each.peak_bytes / 1e9, ".2f"),
+            )
             for each in cost.sittings
         ),
         note="A line for each start of the run. Memory is that of all processes together.",
