@@ -11,14 +11,12 @@ from fedctr.grid.plan import is_grid, plan
 from fedctr.models.model import models
 from fedctr.online.settings import ABTest
 from fedctr.registry import parse
+from fedctr.training import Training
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 ABTESTS = [file for file in sorted(FOLDER.glob("*.toml")) if "arms" in file.read_text(encoding="utf-8")]
-BENCHES = [
-    file
-    for file in sorted(FOLDER.glob("*.toml"))
-    if "rounds" not in file.read_text(encoding="utf-8") and file not in ABTESTS
-]
+TRAININGS = [file for file in sorted(FOLDER.glob("*.toml")) if "rounds" in file.read_text(encoding="utf-8")]
+BENCHES = [file for file in sorted(FOLDER.glob("*.toml")) if file not in ABTESTS + TRAININGS]
 
 
 @pytest.mark.parametrize("file", BENCHES, ids=lambda file: file.stem)
@@ -40,6 +38,14 @@ def test_every_arm_of_it_is_known(file: Path) -> None:
     models.find(parse(settings.model).name)
     for arm in settings.arms:
         strategy_of(arm.strategy)
+
+
+@pytest.mark.parametrize("file", TRAININGS, ids=lambda file: file.stem)
+def test_every_name_of_a_training_is_known(file: Path) -> None:
+    training = Training.of(Training.read(file), str(file))
+    loaders.create(training.dataset)
+    models.find(parse(training.model).name)
+    strategy_of(training.strategy)
 
 
 def test_the_table_of_the_paper_has_its_five_models_and_three_families() -> None:
