@@ -175,7 +175,7 @@ def test_it_overrides_what_a_component_does_and_nothing_else() -> None:
 
 @pytest.mark.usefixtures("one_thread")
 def test_an_idle_companion_changes_not_one_bit() -> None:
-    """So it goes the same fast way through the engine."""
+    """So it goes the same fast way through the cohort engine, which is DIEN's."""
 
     class Allows(NotTheUser):
         name = "allows"
@@ -203,7 +203,7 @@ def test_an_idle_companion_changes_not_one_bit() -> None:
             return logits
 
     features = features_of([40, 7, 33], [5, 5, 5])
-    published = publish("din[history=5]", features.dataset.schema)
+    published = publish("dien[history=5]", features.dataset.schema)
     alone = rows(published, LabelCorrection(), features, task())
     for other in (Allows(), Trains()):
         found = rows(published, Composed.of([LabelCorrection(), other]), features, task())
