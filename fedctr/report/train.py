@@ -41,9 +41,10 @@ def of_training(run: FederatedRun) -> Report:
     said = " ".join(_told(seed, curves[seed], row, config["rounds"]) for seed, row in best.items())
     identity = read_json(folder / "identity.json") or {}
     seeds = config["seeds"]
+    over = " over the holders of a row" if config.get("averaging") == "holders" else ""
     return Report(
         title=f"{config['model']} on {config['dataset']}, trained by rounds",
-        facts=f"{config['aggregation']}, local steps by {config['strategy']}, {config['rounds']:,} rounds, "
+        facts=f"{config['aggregation']}{over}, local steps by {config['strategy']}, {config['rounds']:,} rounds, "
         f"{seeds} seed{'s' * (seeds != 1)}",
         origin=str(folder),
         answer=said,
