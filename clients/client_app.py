@@ -137,8 +137,13 @@ def _unless(stop_file: str) -> Callable[[], None]:
     return go_on
 
 
-@lru_cache(maxsize=16)
 def _strategy(spec: str) -> ClientStrategy:
+    # A module of one's own may have been changed and loaded again since it was looked up.
+    return strategy_of(spec) if ":" in spec else _installed(spec)
+
+
+@lru_cache(maxsize=16)
+def _installed(spec: str) -> ClientStrategy:
     return strategy_of(spec)  # which looks through all that is installed
 
 
