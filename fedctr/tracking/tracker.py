@@ -34,7 +34,12 @@ class Tracker:
 
 TRACKERS: Mapping[str, Tracker] = {
     "tensorboard": Tracker("fedctr.tracking.tensorboard", ("tensorboard",), "tensorboard --logdir {folder}"),
-    "mlflow": Tracker("fedctr.tracking.mlflow", ("mlflow", "sqlalchemy", "alembic"), "mlflow ui"),
+    "mlflow": Tracker(
+        "fedctr.tracking.mlflow",
+        ("mlflow", "sqlalchemy", "alembic"),
+        # The extra brings the part of MLflow that writes; all of it would hold pandas back.
+        "mlflow ui, from an environment of its own with all of MLflow: pip install mlflow",
+    ),
 }
 
 
