@@ -15,9 +15,10 @@ from fedctr.data.dataset import Schema
 from fedctr.data.split import Part
 from fedctr.engine import fine_tune, working_set
 from fedctr.features import Features, Rows
-from fedctr.fused.engine import Fused, takes
+from fedctr.fused.engine import Fused, is_ready, takes
 from fedctr.judgement import Logits
 from fedctr.messages import Columns, Device, Task
+from fedctr.models.model import Model
 from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.strategy import ClientStrategy, Local
@@ -84,6 +85,11 @@ def engine_of(published: Published, strategy: ClientStrategy, features: Features
     if takes(published.model, strategy, task.optimiser, task.device):
         return Fused(published, features, task.part, task.batch_size)
     return Stacked(published, features, task.part, task.batch_size, task.device)
+
+
+def compiles_first(model: Model, strategy: ClientStrategy, task: Task) -> bool:
+    """Whether the work begins with compiling the engine, since this machine has not kept it."""
+    return takes(model, strategy, task.optimiser, task.device) and not is_ready(strategy)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ from fedctr.config import Experiment
 from fedctr.cost import measured
 from fedctr.data.partition import partition
 from fedctr.data.split import Part
+from fedctr.engines import compiles_first
 from fedctr.errors import FedctrError
 from fedctr.folder import RunFolder, write_whole
 from fedctr.messages import Failure, Task, WeightsWanted, digest, pack_task, unpack_reply
@@ -85,6 +86,8 @@ class Server:
                     tasks.append(self._task(part, spec, seed, trial))
         what = f"{part}: {len(trials)} strategies x {len(run.seeds)} seeds"
         run.reporter.phase(what, len(tasks) * run.dataset.users, "users")
+        if any(self._compiles_first(task) for task in tasks):
+            run.reporter.say("compiling the engine for this machine, which takes about 40 seconds, and only once")
         begun = time.monotonic()
         for task, replies in self.ask(tasks):
             failures = [reply for reply in replies if isinstance(reply, Failure)]
@@ -102,6 +105,10 @@ class Server:
         run.reporter.finish()
         seconds = time.monotonic() - begun
         run.log(f"{what}: {len(tasks)} tasks of {run.dataset.users:,} users took {seconds:.1f} s")
+
+    def _compiles_first(self, task: Task) -> bool:
+        """Whether the clients, who cannot say so, are going to; those on other machines are not known."""
+        return compiles_first(self.post.published[task.seed].model, self.run.strategies[task.strategy], task)
 
     def _task(self, part: Part, spec: str, seed: int, trial: Trial | None) -> Task:
         experiment = self.run.experiment
@@ -166,7 +173,7 @@ class Post:
     def __init__(self, grid: Grid, nodes: list[int], published: list[Published]) -> None:
         self.nodes = nodes
         self._grid = grid
-        self._published = published
+        self.published = published
         self._digests = [digest(each) for each in published]
         self._sent: dict[str, tuple[Task, int]] = {}
         self._fresh = set(range(len(published)))  # seeds whose weights no worker has seen
@@ -177,7 +184,7 @@ class Post:
         """Send a task to a client, with weights if a worker asked for them, or surely none has them."""
         with_weights = bool(asked_by) or task.seed in self._fresh
         self._fresh.discard(task.seed)
-        content = pack_task(task, self._digests[task.seed], self._published[task.seed] if with_weights else None)
+        content = pack_task(task, self._digests[task.seed], self.published[task.seed] if with_weights else None)
         (message_id,) = self._grid.push_messages([Message(content, self.nodes[client], MessageType.EVALUATE)])
         self._sent[message_id] = task, client
         if with_weights:

@@ -36,6 +36,15 @@ FOLDER = _folder()
 KEPT = _can_be_written(FOLDER)  # elsewhere, every process compiles anew
 
 
+def is_kept(name: str) -> bool:
+    """Whether the machine code of an entry is kept, so that it need not be compiled.
+
+    Args:
+        name: of its module and its own, such as ``kernel.fine_tune``, as Numba begins the name of the file.
+    """
+    return KEPT and any(FOLDER.rglob(f"{name}-*.nbi"))
+
+
 def entry(function: Function) -> Function:
     """Compile a function that Python calls; like all that it calls, it allocates nothing, and gives nothing back.
 

@@ -19,6 +19,7 @@ from fedctr.cohort import Cohort, block_of, local_samples, padded_length
 from fedctr.data.split import Part
 from fedctr.features import Features, Rows
 from fedctr.fused import kernel
+from fedctr.fused.compiled import is_kept
 from fedctr.fused.layout import Layout, Most
 from fedctr.fused.people import Samples, source_of
 from fedctr.fused.recording import recording_of
@@ -46,6 +47,11 @@ def takes(model: Model, strategy: ClientStrategy, optimiser: Optimiser, device: 
 def goes_stepwise(strategy: ClientStrategy) -> bool:
     """Whether PyTorch has a part in every step."""
     return any(overrides(strategy, hook) for hook in ("loss", "logits", "penalty"))
+
+
+def is_ready(strategy: ClientStrategy) -> bool:
+    """Whether what a strategy takes is compiled and kept on this machine."""
+    return is_kept("kernel.descend" if goes_stepwise(strategy) else "kernel.fine_tune")
 
 
 class Fused:

@@ -9,9 +9,10 @@ import pytest
 from fedctr.cohort import gather
 from fedctr.composition import strategy_of
 from fedctr.data.partition import partition
-from fedctr.engines import Stacked, engine_of
+from fedctr.engines import Stacked, compiles_first, engine_of
 from fedctr.features import Features
 from fedctr.fused import kernel
+from fedctr.fused.compiled import KEPT, is_kept
 from fedctr.fused.engine import Fused
 from fedctr.fused.recording import GROUP
 from fedctr.recipe import Recipe
@@ -82,6 +83,25 @@ def test_it_takes_what_it_can_and_the_cohort_engine_all_else() -> None:
         todo = replace(task(), optimiser=optimiser, device=device)
         engine = engine_of(publish(model, features.dataset.schema), strategy_of(spec), features, todo)
         assert type(engine) is expected, (model, spec, optimiser, device)
+
+
+def test_what_is_not_kept_is_compiled_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = publish("wide-deep", features_of([3], [2]).dataset.schema).model
+    for kept, expected in (
+        ({"kernel.fine_tune", "kernel.descend"}, [False, False, False]),
+        ({"kernel.fine_tune"}, [False, True, False]),
+        (set[str](), [True, True, False]),
+    ):
+        monkeypatch.setattr("fedctr.fused.engine.is_kept", kept.__contains__)
+        found = [compiles_first(model, strategy_of(spec), task()) for spec in ("fine-tuning", "proximal", "low-rank")]
+        assert found == expected
+
+
+def test_it_is_known_what_is_kept() -> None:
+    features = features_of([3], [2])
+    rows(publish("lr", features.dataset.schema), FineTuning(), features, task())
+    assert is_kept("kernel.fine_tune") == KEPT
+    assert not is_kept("kernel.nothing")
 
 
 def test_the_kernel_is_compiled_once_whatever_the_model_and_the_task() -> None:
