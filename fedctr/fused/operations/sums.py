@@ -6,7 +6,7 @@ from fedctr.fused.compiled import compiled
 from fedctr.fused.plan import BEGIN, KIND, OUT, START, STEP, USER, WIDTH, A, B, C, Integers, Plan
 from fedctr.fused.products import PADDED
 from fedctr.fused.state import Device
-from fedctr.fused.vectors import add_row, copy_row, load, store
+from fedctr.fused.vectors import add_row, copy_row, load, multiply_add, spread, store, total
 
 
 @compiled
@@ -117,34 +117,44 @@ def shift_backward(plan: Plan, device: Device, operation: Integers) -> None:
 def second_order(plan: Plan, device: Device, operation: Integers) -> None:
     """Half of the square of the parts' sum, which is kept as C, less their squares."""
     value, x, sums = plan.values[operation[OUT]], plan.values[operation[A]], plan.values[operation[C]]
-    size = operation[B]
+    size, values = operation[B], device.values
     for row in range(device.rows[value[KIND]]):
         of, to = x[START] + row * x[STEP], sums[START] + row * sums[STEP]
-        total = device.values[to : to + size]
-        for j in range(size):
-            total[j] = 0
-        squares = np.float32(0)
-        for part in range(of, of + x[WIDTH], size):
-            vector = device.values[part : part + size]
+        square, squares = np.float32(0), np.float32(0)
+        if size % PADDED == 0:
+            squared, all_squared = spread(np.float32(0)), spread(np.float32(0))
+            for j in range(0, size, PADDED):
+                summed = spread(np.float32(0))
+                for part in range(of + j, of + x[WIDTH], size):
+                    vector = load(values, part)
+                    summed = summed + vector
+                    all_squared = multiply_add(vector, vector, all_squared)
+                store(values, to + j, summed)
+                squared = multiply_add(summed, summed, squared)
+            square, squares = total(squared), total(all_squared)
+        else:
             for j in range(size):
-                total[j] += vector[j]
-                squares += vector[j] * vector[j]
-        square = np.float32(0)
-        for j in range(size):
-            square += total[j] * total[j]
-        device.values[value[START] + row * value[STEP]] = (square - squares) / np.float32(2)
+                values[to + j] = 0
+                for part in range(of + j, of + x[WIDTH], size):
+                    values[to + j] += values[part]
+                    squares += values[part] * values[part]
+                square += values[to + j] * values[to + j]
+        values[value[START] + row * value[STEP]] = (square - squares) / np.float32(2)
 
 
 @compiled
 def second_order_backward(plan: Plan, device: Device, operation: Integers) -> None:
     """To each part the sum of the others."""
     value, x, sums = plan.values[operation[OUT]], plan.values[operation[A]], plan.values[operation[C]]
-    size = operation[B]
+    size, values, gradients = operation[B], device.values, device.gradients
     for row in range(device.rows[value[KIND]]):
-        gradient, summed = device.gradients[value[START] + row * value[STEP]], sums[START] + row * sums[STEP]
-        total = device.values[summed : summed + size]
-        of = x[START] + row * x[STEP]
+        gradient = gradients[value[START] + row * value[STEP]]
+        of, summed = x[START] + row * x[STEP], sums[START] + row * sums[STEP]
         for part in range(of, of + x[WIDTH], size):
-            vector, to = device.values[part : part + size], device.gradients[part : part + size]
-            for j in range(size):
-                to[j] += gradient * (total[j] - vector[j])
+            if size % PADDED == 0:
+                for j in range(0, size, PADDED):
+                    others = load(values, summed + j) - load(values, part + j)
+                    store(gradients, part + j, multiply_add(spread(gradient), others, load(gradients, part + j)))
+            else:
+                for j in range(size):
+                    gradients[part + j] += gradient * (values[summed + j] - values[part + j])
