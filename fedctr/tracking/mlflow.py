@@ -12,7 +12,6 @@ from fedctr.errors import FedctrError
 from fedctr.tracking.record import Record
 
 EXPERIMENT = "fedctr"
-KIND = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's pages open with traces of agents
 AT_ONCE = 100  # parameters in a request, at most; of metrics it takes more
 
 
@@ -61,7 +60,7 @@ def _show(record: Record, client: MlflowClient) -> str:
 
 def _experiment(client: MlflowClient, name: str) -> str:
     found = client.get_experiment_by_name(name)
-    return str(found.experiment_id if found else client.create_experiment(name, tags=KIND))
+    return str(found.experiment_id if found else client.create_experiment(name))
 
 
 def _name(name: str) -> str:
