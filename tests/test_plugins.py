@@ -107,7 +107,8 @@ def test_a_strangers_code_on_ray_and_inline(reference: Result, installed: Path, 
     assert ended.stdout == (tmp_path / "out" / "summary.json").read_text()
     compared = ["no-fine-tuning", "my_module:Mine", "fine-tuning", "shrunk[factor=1]"]
     assert list(json.loads(ended.stdout)["strategies"]) == compared
-    told = [line for line in ended.stderr.splitlines() if "chatter" not in line]
+    # On a slow machine a long phase says each minute how far it is.
+    told = [line for line in ended.stderr.splitlines() if "chatter" not in line and not line.endswith(" left")]
     phases = *(f"cloud: {model}, seed {seed}" for seed in (0, 1)), "clients"
     assert told[:5] == [*phases, *(f"{part}: 4 strategies x 2 seeds" for part in ("validation", "test"))]
     assert sorted(line.partition(": ")[0] for line in told[5:-1]) == sorted(compared)
