@@ -37,9 +37,11 @@ ARMS = ("no-fine-tuning", "fine-tuning", "label-correction")
 DRIFTS = (0.0, 1.0, 2.0, 3.0)
 LEARNING_RATES = (0.03, 0.1)
 SEEDS = range(3)
-# An experimenter counts clicks. The world also knows with which probability each of them came; that is the same metric
-# without the noise of the clicks themselves, before the test and in it.
-METRICS = {"expected CTR": "expected_clicks", "CTR": "clicks"}
+# An experimenter counts clicks on impressions. The world also knows with which probability each click came, and how many
+# the best ranking of the same candidates would have had. An arm changes neither candidates nor impressions, so a lift of
+# the one is a lift of the other, but for the noise of the clicks and of who came.
+METRICS = {"share of the oracle's clicks": ("expected_clicks", "oracle_clicks"), "CTR": ("clicks", "impressions")}
+TRUE, COUNTED = METRICS
 LEVEL = 0.95
 PAIRS = (
     ("fine-tuning", "no-fine-tuning"),
@@ -85,8 +87,9 @@ def rows(cell: Cell, folder: Path) -> list[dict[str, Any]]:
     """Run a test, or take it from its folder: for each metric a row for each pair of arms."""
     outcome = abtest(cell.settings(folder))
     found = []
-    for metric, column in METRICS.items():
-        users = exposure(outcome.daily.assign(clicks=outcome.daily[column]))
+    for metric, (clicks, impressions) in METRICS.items():
+        daily = outcome.daily.assign(clicks=outcome.daily[clicks], impressions=outcome.daily[impressions])
+        users = exposure(daily)
         for arm, baseline in PAIRS:
             sides = (users[users["arm"] == name] for name in (arm, baseline))
             figures = lift("ctr", *sides)
@@ -129,23 +132,24 @@ def pooled(tests: pd.DataFrame) -> pd.DataFrame:
 def render(found: pd.DataFrame) -> str:
     """The page of results."""
     keys = ["world", "learning_rate", "arm", "baseline"]
-    counted = found[found["metric"] == "CTR"].set_index(keys)
-    expected = found[found["metric"] == "expected CTR"]
+    counted = found[found["metric"] == COUNTED].set_index(keys)
+    true = found[found["metric"] == TRUE]
     lines = [
         "# Label correction in an A/B test",
         "",
         "Written by `experiments/abtest_worlds.py`: the CTR of an arm relative to that of another over two weeks of "
         f"test, with 95 % intervals over users and {found['seeds'].max()} seeds, each a world of its own, weighed by "
-        "their precision. *Expected* are the clicks by the world's own probabilities of what was shown, before the "
-        "test and in it, which leaves out the noise of the clicks; beside it is what an experimenter sees, who counts "
-        f"clicks. The verdict is on the expected CTR. {RULE} The comparisons here are the {len(expected)} rows.",
+        "their precision. An experimenter sees the lift of the *CTR*, for which clicks are counted. The world knows "
+        "more: *true* is the lift of the share that an arm has of the oracle's clicks, both by the probabilities with "
+        "which the world draws them. Arms share candidates and impressions, so it is the same lift without the noise of "
+        f"the clicks and of who came; the verdict is on it. {RULE} The comparisons here are the {len(true)} rows.",
         "",
-        "![Lifts of the expected CTR](lifts.png)",
+        "![True lifts by drift](lifts.png)",
         "",
-        "| world | learning rate | arm | against | expected CTR | | CTR | users | regret of the arm |",
+        "| world | learning rate | arm | against | true | | CTR | users | regret of the arm |",
         "| --- | ---: | --- | --- | ---: | --- | ---: | ---: | ---: |",
     ]
-    for row in expected.to_dict("records"):
+    for row in true.to_dict("records"):
         clicks = counted.loc[tuple(row[key] for key in keys)]
         cells = (
             row["world"], f"{row['learning_rate']:g}", row["arm"], row["baseline"], _lift(row), verdict(row),
@@ -156,12 +160,12 @@ def render(found: pd.DataFrame) -> str:
 
 
 def _lift(row: Mapping[str, Any]) -> str:
-    return f"{row['mean']:+.1%} [{row['low']:+.1%}, {row['high']:+.1%}]"
+    return f"{row['mean']:+.2%} [{row['low']:+.2%}, {row['high']:+.2%}]"
 
 
 def draw(found: pd.DataFrame, file: Path) -> None:
-    """The lifts of the expected CTR against drift, a panel for each step size; at the right the world of a log."""
-    found = found[found["metric"] == "expected CTR"]
+    """The true lifts against drift, a panel for each step size; at the right of it the world of a log."""
+    found = found[found["metric"] == TRUE]
     rates = list(found["learning_rate"].unique())
     figure, grid = plt.subplots(1, len(rates), figsize=(9, 3.6), sharey=True, squeeze=False, layout="constrained")
     panels = grid[0]
@@ -180,7 +184,7 @@ def draw(found: pd.DataFrame, file: Path) -> None:
         panel.set_xticks(list(places.values()), [_tick(world) for world in places])
         panel.spines[["top", "right"]].set_visible(False)
         panel.set_xlabel("spread of the users' intercepts in log-odds")
-    panels[0].set_ylabel("lift of the expected CTR in %")
+    panels[0].set_ylabel("true lift of CTR in %")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper center", ncols=3, fontsize=8)
     figure.savefig(file, dpi=150)
 
