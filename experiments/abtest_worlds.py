@@ -36,10 +36,10 @@ RESULTS = HERE / "results" / "abtest-worlds"
 ARMS = ("no-fine-tuning", "fine-tuning", "label-correction")
 DRIFTS = (0.0, 1.0, 2.0, 3.0)
 LEARNING_RATES = (0.03, 0.1)
-SEEDS = range(3)
-# An experimenter counts clicks on impressions. The world also knows with which probability each click came, and how many
-# the best ranking of the same candidates would have had. An arm changes neither candidates nor impressions, so a lift of
-# the one is a lift of the other, but for the noise of the clicks and of who came.
+SEEDS = range(2)
+# An experimenter counts clicks on impressions. The world also knows with which probability each click came, and how
+# many the best ranking of the same candidates would have had. An arm changes neither candidates nor impressions, so a
+# lift of the one is a lift of the other, but for the noise of the clicks and of who came.
 METRICS = {"share of the oracle's clicks": ("expected_clicks", "oracle_clicks"), "CTR": ("clicks", "impressions")}
 TRUE, COUNTED = METRICS
 LEVEL = 0.95
@@ -141,8 +141,8 @@ def render(found: pd.DataFrame) -> str:
         f"test, with 95 % intervals over users and {found['seeds'].max()} seeds, each a world of its own, weighed by "
         "their precision. An experimenter sees the lift of the *CTR*, for which clicks are counted. The world knows "
         "more: *true* is the lift of the share that an arm has of the oracle's clicks, both by the probabilities with "
-        "which the world draws them. Arms share candidates and impressions, so it is the same lift without the noise of "
-        f"the clicks and of who came; the verdict is on it. {RULE} The comparisons here are the {len(true)} rows.",
+        "which the world draws them. Arms share candidates and impressions, so it is the same lift without the noise "
+        f"of the clicks and of who came; the verdict is on it. {RULE} The comparisons here are the {len(true)} rows.",
         "",
         "![True lifts by drift](lifts.png)",
         "",
