@@ -118,7 +118,8 @@ def pooled(tests: pd.DataFrame) -> pd.DataFrame:
     found = groups.agg(users=("users", "sum"), seeds=("seed", "size"), regret=("regret", "mean"))
     mean = groups.apply(lambda some: float(np.average(some["log"], weights=some["weight"])), include_groups=False)
     error = groups["weight"].sum() ** -0.5
-    corrected = stats.norm.isf((1 - LEVEL) / 2 / (len(found) / len(METRICS)))
+    comparisons = len(found) / found.index.get_level_values("metric").nunique()
+    corrected = stats.norm.isf((1 - LEVEL) / 2 / comparisons)
     limits = {
         "mean": mean,
         "low": mean - normal * error,
