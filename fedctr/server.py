@@ -30,7 +30,7 @@ from fedctr.summary import conclude
 
 POLL_SECONDS = 0.02, 0.5  # between two looks for replies: the first after a reply, then twice as long each, at most
 TASKS_IN_FLIGHT = 4  # enough to keep every client busy while Flower passes messages on, which takes it 0.1 s and more
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 300  # a client of its own process loads PyTorch, which takes minutes on a machine that is busy
 
 
 class StoppedError(Exception):
@@ -261,7 +261,10 @@ def find_clients(grid: Grid, run: RunFolder) -> list[int]:
         if run.stop.is_set():
             raise StoppedError
         if time.monotonic() > deadline:
-            raise FedctrError(f"{len(holders)} of {expected or 'the'} clients answered within {PATIENCE_SECONDS} s")
+            raise FedctrError(
+                f"{len(holders)} of {expected or 'the'} clients answered within {PATIENCE_SECONDS} s; is the machine "
+                "busy with other work? Run it again to go on"
+            )
         if not replies:
             time.sleep(POLL_SECONDS[0])
     if expected > run.dataset.users:
