@@ -48,7 +48,8 @@ class Standings:
             self._aucs[spec][seed] = auc_user_mean(rows["auc"].to_numpy())
             if self.run.strategies[spec].tunes:
                 self._trials[spec] = Trial(float(rows["learning_rate"].iloc[0]), int(rows["epochs"].iloc[0]))
-        self._tell(spec)
+        for told in self.run.strategies if spec == _REFERENCE else (spec,):
+            self._tell(told)
 
     def _tell(self, spec: str) -> None:
         seeds, aucs = len(self.run.seeds), self._aucs[spec]
@@ -65,9 +66,10 @@ class Standings:
             cells["user AUC"] = _so_far(sum(aucs.values()) / len(aucs), len(aucs), seeds)
         if both := spec != _REFERENCE and aucs.keys() & self._aucs[_REFERENCE].keys():
             gain = sum(aucs[seed] - self._aucs[_REFERENCE][seed] for seed in both) / len(both)
-            cells[f"vs {_REFERENCE}"] = number(gain, "+.4f")
-        self.run.reporter.row(spec, cells, final=len(aucs) == seeds)
+            cells[f"vs {_REFERENCE}"] = _so_far(gain, len(both), seeds, "+.4f")
+        whole = _REFERENCE not in self.run.strategies or len(self._aucs[_REFERENCE]) == seeds
+        self.run.reporter.row(spec, cells, final=whole and len(aucs) == seeds)
 
 
-def _so_far(auc: float, seeds: int, of: int) -> str:
-    return number(auc) if seeds == of else f"{number(auc)} ({seeds} of {of} seeds)"
+def _so_far(value: float, seeds: int, of: int, form: str = ".4f") -> str:
+    return number(value, form) + ("" if seeds == of else f" ({seeds} of {of} seeds)")

@@ -69,6 +69,16 @@ def test_the_test_part_is_compared_over_the_seeds_that_both_have(standings: Stan
     assert heard.table["fine-tuning"] == {
         "tuned with": "0.3 x 1",
         "user AUC": "0.4500 (1 of 2 seeds)",
-        "vs no-fine-tuning": "+0.0500",
+        "vs no-fine-tuning": "+0.0500 (1 of 2 seeds)",
     }
     assert heard.final == {"no-fine-tuning"}
+
+
+def test_a_line_is_final_once_that_which_it_is_compared_with_is_whole(standings: Standings, heard: Heard) -> None:
+    standings.add("test", "fine-tuning", 0, rows((0.3, [0.6, 0.6])))
+    standings.add("test", "no-fine-tuning", 0, rows((0.0, [0.5, 0.5])))
+    standings.add("test", "fine-tuning", 1, rows((0.3, [0.6, 0.6])))
+    assert not heard.final
+    standings.add("test", "no-fine-tuning", 1, rows((0.0, [0.3, 0.3])))
+    assert heard.final == {"no-fine-tuning", "fine-tuning"}
+    assert heard.table["fine-tuning"]["vs no-fine-tuning"] == "+0.2000"
