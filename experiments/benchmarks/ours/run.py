@@ -39,7 +39,7 @@ class Replies(Silent):
     def __init__(self) -> None:
         self.times: list[float] = []
 
-    def phase(self, name: str, total: int | None = None) -> None:
+    def phase(self, name: str, total: int | None = None, unit: str = "") -> None:
         """Begin anew."""
         self.times = []
 
