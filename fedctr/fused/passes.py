@@ -1,7 +1,5 @@
 """A model forward and backward, operation by operation."""
 
-import numpy as np
-
 from fedctr.fused.compiled import compiled
 from fedctr.fused.operations.attention import attend, attend_backward
 from fedctr.fused.operations.cross import cross, cross_backward
@@ -46,9 +44,8 @@ from fedctr.fused.plan import (
     WRITTEN,
     Plan,
 )
-from fedctr.fused.products import PADDED
 from fedctr.fused.state import Device
-from fedctr.fused.vectors import spread, store
+from fedctr.fused.vectors import clear_places
 
 
 @compiled
@@ -94,8 +91,7 @@ def clear(plan: Plan, device: Device) -> None:
         value = plan.values[index]
         if device.needed[index] and not value[WRITTEN]:
             rows = value[WIDTH] if value[ACROSS] else device.rows[value[KIND]]
-            for j in range(0, rows * value[STEP], PADDED):
-                store(device.gradients, value[START] + j, spread(np.float32(0)))
+            clear_places(device.gradients, value[START], rows * value[STEP])
 
 
 @compiled

@@ -44,6 +44,23 @@ def start_of(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> 
     return builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
 
 
+def spread_over(builder: Any, value: Any, kind: Any) -> Any:
+    """A vector with the same number in every place."""
+    one = builder.insert_element(kind(ir.Undefined), value, ir.IntType(32)(0))
+    return builder.shuffle_vector(one, kind(ir.Undefined), ir.VectorType(ir.IntType(32), kind.count)(None))
+
+
+def called(builder: Any, name: str, kind: Any, *arguments: Any) -> Any:
+    """What a function of LLVM's gives."""
+    function = ir.FunctionType(kind, [argument.type for argument in arguments])
+    return builder.call(_utilities.get_or_insert_function(builder.module, function, name), arguments)
+
+
+def multiplied_and_added(builder: Any, first: Any, second: Any, third: Any) -> Any:
+    """``first * second + third`` of vectors, rounded once where the processor can."""
+    return called(builder, f"llvm.fmuladd.v{first.type.count}f32", first.type, first, second, third)
+
+
 def _tiles(
     context: Any,
     builder: Any,
@@ -95,10 +112,10 @@ def _tiles(
             column = builder.mul(loop.index, left_column)
             for row in range(rows):
                 offset = builder.add(column, builder.mul(left_row, INDEX(row % CHAINED)))
-                factor = _spread(builder, builder.load(builder.gep(lefts[row // CHAINED], [offset])))
+                factor = spread_over(builder, builder.load(builder.gep(lefts[row // CHAINED], [offset])), _VECTOR)
                 for vector in range(vectors):
                     known = sums[row, vector]
-                    builder.store(_multiply_add(builder, factor, across[vector], builder.load(known)), known)
+                    builder.store(multiplied_and_added(builder, factor, across[vector], builder.load(known)), known)
         for row, vector in places:
             target = vector_at(total, INDEX(row), total_step, starts[vector])
             builder.store(finish(target, builder.load(sums[row, vector])), target, align=4)
@@ -111,17 +128,6 @@ def _tiles(
     with builder.if_then(builder.icmp_signed("<", rest, columns)):
         add_tile(rest, 1)
     return context.get_dummy_value()
-
-
-def _spread(builder: Any, value: Any) -> Any:
-    one = builder.insert_element(_VECTOR(ir.Undefined), value, ir.IntType(32)(0))
-    return builder.shuffle_vector(one, _VECTOR(ir.Undefined), ir.VectorType(ir.IntType(32), LANES)(None))
-
-
-def _multiply_add(builder: Any, first: Any, second: Any, third: Any) -> Any:
-    kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
-    function = _utilities.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{LANES}f32")
-    return builder.call(function, [first, second, third])
 
 
 def _adding(rows: int) -> Callable[..., None]:
@@ -150,10 +156,10 @@ def _adding(rows: int) -> Callable[..., None]:
         )  # fmt: skip
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            scales = _spread(builder, arguments[12])
+            scales = spread_over(builder, arguments[12], _VECTOR)
 
             def finish(target: Any, sums: Any) -> Any:
-                return _multiply_add(builder, scales, sums, builder.load(target, align=4))
+                return multiplied_and_added(builder, scales, sums, builder.load(target, align=4))
 
             def begin(row: int) -> Any:
                 return _VECTOR([0.0] * LANES)
@@ -195,10 +201,10 @@ def _writing(rows: int) -> Callable[..., None]:
 
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             first = start_of(context, builder, signature.args[12], arguments[12], arguments[13])
-            step, least = arguments[14], _spread(builder, arguments[15])
+            step, least = arguments[14], spread_over(builder, arguments[15], _VECTOR)
 
             def begin(row: int) -> Any:
-                return _spread(builder, builder.load(builder.gep(first, [builder.mul(step, INDEX(row))])))
+                return spread_over(builder, builder.load(builder.gep(first, [builder.mul(step, INDEX(row))])), _VECTOR)
 
             def finish(target: Any, sums: Any) -> Any:
                 return builder.select(builder.fcmp_ordered("<", sums, least), least, sums)

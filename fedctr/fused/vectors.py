@@ -13,13 +13,11 @@ import numba.extending
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.core.datamodel import models
 
 from fedctr.fused.compiled import compiled
-from fedctr.fused.products import PADDED, Floats
+from fedctr.fused.products import PADDED, Floats, called, multiplied_and_added, spread_over, start_of
 
-_utilities: Any = cgutils  # is without types
 _KIND = ir.VectorType(ir.FloatType(), PADDED)
 _NUMBERS = ir.VectorType(ir.IntType(32), PADDED)
 
@@ -45,18 +43,7 @@ def _intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _address(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
-    start = builder.gep(context.make_array(kind)(context, builder, array).data, [offset])
-    return builder.bitcast(start, _KIND.as_pointer())
-
-
-def _spread(builder: Any, value: Any, kind: Any) -> Any:
-    one = builder.insert_element(kind(ir.Undefined), value, ir.IntType(32)(0))
-    return builder.shuffle_vector(one, kind(ir.Undefined), _NUMBERS(None))
-
-
-def _call(builder: Any, name: str, kind: Any, *arguments: Any) -> Any:
-    function = ir.FunctionType(kind, [argument.type for argument in arguments])
-    return builder.call(_utilities.get_or_insert_function(builder.module, function, name), arguments)
+    return builder.bitcast(start_of(context, builder, kind, array, offset), _KIND.as_pointer())
 
 
 @_intrinsic
@@ -75,7 +62,7 @@ def load_some(typing: Any, array: Any, at: Any, count: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         address = _address(context, builder, signature.args[0], *arguments[:2])
-        number = _spread(builder, builder.trunc(arguments[2], ir.IntType(32)), _NUMBERS)
+        number = spread_over(builder, builder.trunc(arguments[2], ir.IntType(32)), _NUMBERS)
         wanted = builder.icmp_signed("<", _NUMBERS(list(range(PADDED))), number)
         found = builder.load(address, align=4)
         return builder.select(wanted, found, _KIND([0.0] * PADDED))
@@ -99,7 +86,7 @@ def spread(typing: Any, value: Any) -> Any:
     """The same number in every place."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _spread(builder, arguments[0], _KIND)
+        return spread_over(builder, arguments[0], _KIND)
 
     return _VECTOR(types.float32), generate
 
@@ -109,7 +96,7 @@ def multiply_add(typing: Any, first: Any, second: Any, added: Any) -> Any:
     """``first * second + added``, rounded once where the processor can."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _call(builder, f"llvm.fmuladd.v{PADDED}f32", _KIND, *arguments)
+        return multiplied_and_added(builder, *arguments)
 
     return _VECTOR(first, second, added), generate
 
@@ -140,7 +127,7 @@ def nearest(typing: Any, vector: Any) -> Any:
     """The nearest whole numbers."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return _call(builder, f"llvm.rint.v{PADDED}f32", _KIND, *arguments)
+        return called(builder, f"llvm.rint.v{PADDED}f32", _KIND, *arguments)
 
     return _VECTOR(vector), generate
 
@@ -194,6 +181,13 @@ numba.extending.overload(operator.add)(_operator("fadd"))
 numba.extending.overload(operator.sub)(_operator("fsub"))
 numba.extending.overload(operator.mul)(_operator("fmul"))
 numba.extending.overload(operator.truediv)(_operator("fdiv"))
+
+
+@compiled
+def clear_places(target: Floats, at: int, count: int) -> None:
+    """Write zeros to so many places, in whole vectors."""
+    for j in range(0, count, PADDED):
+        store(target, at + j, spread(np.float32(0)))
 
 
 @compiled

@@ -34,7 +34,7 @@ from fedctr.fused.plan import (
 )
 from fedctr.fused.products import PADDED, add_product
 from fedctr.fused.state import Device
-from fedctr.fused.vectors import load, load_some, multiply_add, spread, store, total, where_positive
+from fedctr.fused.vectors import clear_places, load, load_some, multiply_add, spread, store, total, where_positive
 
 
 class _Places(NamedTuple):
@@ -125,8 +125,7 @@ def attend(plan: Plan, device: Device, operation: Integers) -> None:
         _weigh(plan, device, operation, at, pair, pairs)
         for row in range(sample, stop):
             first, clicks, found = device.history[row, 0], _clicks(device, row), at.found + row * at.step
-            for j in range(0, at.width, PADDED):
-                store(device.values, found + j, spread(np.float32(0)))
+            clear_places(device.values, found, at.width)
             add_product(
                 device.values, found, at.step,
                 device.values, at.weights + pair, 0, 1,
@@ -206,16 +205,14 @@ def attend_backward(plan: Plan, device: Device, operation: Integers) -> None:
     The gradients of the parameters are summed beside them, since each group reads them as they were.
     """
     at, weight = _places(plan, operation), plan.parameters[operation[E]]
-    for j in range(0, (at.width + 1) * at.hidden_step, PADDED):
-        store(device.gradients, at.turned + j, spread(np.float32(0)))
+    clear_places(device.gradients, at.turned, (at.width + 1) * at.hidden_step)
     sample, pair, of_bias = 0, 0, np.float32(0)
     while sample < device.rows[SAMPLE]:
         stop, pairs = _group(device, sample, at.group)
         _multiply(device, at, sample, stop)
         of_bias += _weigh_backward(device, at, sample, stop)
         _hidden_backward(plan, device, operation, at, sample, stop, pair)
-        for j in range(0, pairs * at.step, PADDED):
-            store(device.gradients, at.products + j, spread(np.float32(0)))
+        clear_places(device.gradients, at.products, pairs * at.step)
         add_product(
             device.gradients, at.products, at.step,
             device.gradients, at.hidden, at.hidden_step, 1,
@@ -240,8 +237,7 @@ def _weigh_backward(device: Device, at: _Places, sample: int, stop: int) -> np.f
     here, summed = at.weights, np.float32(0)
     for row in range(sample, stop):
         clicks = _clicks(device, row)
-        for j in range(0, clicks, PADDED):
-            store(device.gradients, here + j, spread(np.float32(0)))
+        clear_places(device.gradients, here, clicks)
         add_product(
             device.gradients, here, 0,
             device.gradients, at.found + row * at.step, 0, 1,

@@ -14,7 +14,7 @@ from fedctr.fused.exponential import exponential
 from fedctr.fused.plan import BEGIN, KIND, OUT, START, STEP, STRIDE, WIDTH, A, B, C, D, E, F, G, Integers, Plan
 from fedctr.fused.products import PADDED, add_product
 from fedctr.fused.state import Device
-from fedctr.fused.vectors import larger, load, multiply_add, spread, store, where_positive
+from fedctr.fused.vectors import clear_places, larger, load, multiply_add, spread, store, where_positive
 
 
 class _Places(NamedTuple):
@@ -64,8 +64,7 @@ def attend_fields(plan: Plan, device: Device, operation: Integers) -> None:
     value, x, parts = plan.values[operation[OUT]], plan.values[operation[A]], plan.values[operation[F]]
     weight, fields, samples = plan.parameters[operation[C]], operation[D], device.rows[value[KIND]]
     inputs, outputs = x[WIDTH] // fields, parts[WIDTH] // fields
-    for j in range(0, parts[WIDTH] * parts[STEP], PADDED):
-        store(device.values, parts[START] + j, spread(np.float32(0)))
+    clear_places(device.values, parts[START], parts[WIDTH] * parts[STEP])
     for field in range(fields):
         add_product(
             device.values, parts[START] + field * outputs * parts[STEP], parts[STEP],
@@ -121,8 +120,7 @@ def attend_fields_backward(plan: Plan, device: Device, operation: Integers) -> N
     parts, weight = plan.values[operation[F]], plan.parameters[operation[C]]
     fields, samples = operation[D], device.rows[value[KIND]]
     inputs, outputs = x[WIDTH] // fields, parts[WIDTH] // fields
-    for j in range(0, parts[WIDTH] * parts[STEP], PADDED):
-        store(device.gradients, parts[START] + j, spread(np.float32(0)))
+    clear_places(device.gradients, parts[START], parts[WIDTH] * parts[STEP])
     for sample in range(0, samples, PADDED):
         for head in range(operation[E]):
             for field in range(fields):
