@@ -53,30 +53,22 @@ class WideDeep(nn.Module):
         )
         wide_user = _embed(self.wide, self.user_fields, user).sum(1)
         wide_item = _embed(self.wide, self.item_fields, items).sum(1)
-        logits: Tensor = self.mlp(deep).squeeze(1) + wide_user + wide_item[item]
+        logits: Tensor = self.top(deep) + wide_user + wide_item[item]
         return logits
+
+    def top(self, deep: Tensor) -> Tensor:
+        """What is made of all embeddings side by side."""
+        found: Tensor = self.mlp(deep).squeeze(1)
+        return found
 
 
 class DeepFM(WideDeep):
     """The same with the products of all pairs of fields beside it."""
 
-    def forward(self, user: Tensor, items: Tensor, item: Tensor, history: Tensor) -> Tensor:
-        """Logits (samples,)."""
-        vectors = _embed(self.embedding, self.item_fields, items)
-        deep = torch.cat(
-            [
-                _embed(self.embedding, self.user_fields, user).expand(len(item), -1),
-                F.embedding(item, vectors),
-                F.embedding_bag(history, vectors, mode="mean", padding_idx=0),
-            ],
-            dim=1,
-        )
-        fields = deep.unflatten(1, (-1, vectors.shape[1] // len(self.item_fields)))
-        pairs = (fields.sum(1).square() - fields.square().sum(1)).sum(1) / 2
-        wide_user = _embed(self.wide, self.user_fields, user).sum(1)
-        wide_item = _embed(self.wide, self.item_fields, items).sum(1)
-        logits: Tensor = self.mlp(deep).squeeze(1) + pairs + wide_user + wide_item[item]
-        return logits
+    def top(self, deep: Tensor) -> Tensor:
+        """What is made of all embeddings side by side."""
+        fields = deep.unflatten(1, (-1, deep.shape[1] // (len(self.user_fields) + 2 * len(self.item_fields))))
+        return super().top(deep) + (fields.sum(1).square() - fields.square().sum(1)).sum(1) / 2
 
 
 class DIN(nn.Module):
