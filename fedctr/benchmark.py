@@ -2,10 +2,11 @@
 
 from fedctr.config import Experiment
 from fedctr.cost import measured
+from fedctr.interruption import interruptible
 from fedctr.progress import Reporter, Silent
 from fedctr.registry import import_unshadowed
 from fedctr.run import Run
-from fedctr.server import StoppedError, serve
+from fedctr.server import serve
 from fedctr.simulation import simulate
 from fedctr.summary import Result, conclude, kept_result
 
@@ -29,22 +30,18 @@ def bench(experiment: Experiment, reporter: Reporter | None = None) -> Result:
     run = Run.open(experiment, reporter or Silent())
     if kept := kept_result(run):
         return kept
-    try:
-        with measured(run.folder):
-            simulate(
-                lambda grid: serve(grid, run),
-                client.app,
-                experiment.partitions,
-                experiment.backend,
-                run.stop,
-                ray_address=experiment.ray_address,
-                gpu=experiment.device == "cuda",
-            )
-            return conclude(run)
-    except (KeyboardInterrupt, StoppedError):
-        finished = len(list((run.folder / "cells").glob("*.parquet")))
-        raise KeyboardInterrupt(
-            f"{finished} finished parts are kept in {run.folder}; run it again with --out {run.folder} to go on"
-        ) from None
-    finally:
-        run.stop_file.unlink(missing_ok=True)
+
+    def kept_parts() -> str:
+        return f"{len(list((run.folder / 'cells').glob('*.parquet')))} finished parts"
+
+    with interruptible(run, kept_parts), measured(run.folder):
+        simulate(
+            lambda grid: serve(grid, run),
+            client.app,
+            experiment.partitions,
+            experiment.backend,
+            run.stop,
+            ray_address=experiment.ray_address,
+            gpu=experiment.device == "cuda",
+        )
+        return conclude(run)

@@ -8,9 +8,9 @@ from fedctr.data.split import Part
 from fedctr.errors import FedctrError
 from fedctr.features import Features
 from fedctr.folder import write_whole
+from fedctr.interruption import after_each_epoch
 from fedctr.models.model import Model
 from fedctr.protocol import best_rounds
-from fedctr.server import StoppedError
 from fedctr.training_run import TrainingRun
 
 NEAR = 0.01  # of AUC
@@ -83,13 +83,7 @@ def _cloud(run: TrainingRun, seed: int) -> Model:
     """What the cloud trains with the hyperparameters that a benchmark has by default."""
     training, settings = run.training, CloudTraining()
     run.reporter.phase(f"cloud: {training.model}, seed {seed}", settings.epochs, "epochs")
-
-    def progress(epoch: int, log_loss: float) -> None:
-        run.reporter.advance(1, f"validation log loss {log_loss:.4f}")
-        if run.stop.is_set():
-            raise StoppedError
-
-    published, _ = publish(training.model, run.dataset, training.rule, settings, seed, progress)
+    published, _ = publish(training.model, run.dataset, training.rule, settings, seed, after_each_epoch(run))
     run.reporter.finish()
     return published.model
 

@@ -7,11 +7,11 @@ import pandas as pd
 
 from fedctr.beside_cloud import BesideCloud, beside_cloud
 from fedctr.cost import measured
+from fedctr.interruption import interruptible
 from fedctr.messages import Failure
 from fedctr.progress import Reporter, Silent
 from fedctr.protocol import BestBy, best_rounds
 from fedctr.registry import import_unshadowed
-from fedctr.server import StoppedError
 from fedctr.simulation import simulate
 from fedctr.training import Training
 from fedctr.training_run import TrainingRun
@@ -65,7 +65,7 @@ def train(training: Training, reporter: Reporter | None = None) -> Trained:
     """
     client = import_unshadowed("clients.client_app")
     run = TrainingRun.open(training, reporter or Silent())
-    try:
+    with interruptible(run, lambda: "the finished rounds"):
         with measured(run.folder):
             simulate(
                 lambda grid: serve(grid, run),
@@ -77,9 +77,3 @@ def train(training: Training, reporter: Reporter | None = None) -> Trained:
             )
             beside = beside_cloud(run) if training.beside_cloud else ()
         return Trained(run.rounds, run.folder, training.best_by, beside, tuple(run.failures))
-    except (KeyboardInterrupt, StoppedError):
-        raise KeyboardInterrupt(
-            f"the finished rounds are kept in {run.folder}; run it again with --out {run.folder} to go on"
-        ) from None
-    finally:
-        run.stop_file.unlink(missing_ok=True)

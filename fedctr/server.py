@@ -20,6 +20,7 @@ from fedctr.data.split import Part
 from fedctr.engines import compiles_first
 from fedctr.errors import FedctrError
 from fedctr.folder import RunFolder, write_whole
+from fedctr.interruption import StoppedError, after_each_epoch
 from fedctr.messages import Failure, Task, WeightsWanted, digest, pack_task, unpack_reply
 from fedctr.progress import Terminal
 from fedctr.protocol import Trial, choose, validation_curve
@@ -31,10 +32,6 @@ from fedctr.summary import conclude
 POLL_SECONDS = 0.02, 0.5  # between two looks for replies: the first after a reply, then twice as long each, at most
 TASKS_IN_FLIGHT = 4  # enough to keep every client busy while Flower passes messages on, which takes it 0.1 s and more
 PATIENCE_SECONDS = 300  # a client of its own process loads PyTorch, which takes minutes on a machine that is busy
-
-
-class StoppedError(Exception):
-    """Somebody asked the run to stop."""
 
 
 def serve(grid: Grid, run: Run) -> None:
@@ -221,13 +218,9 @@ def _publish(run: Run, seed: int) -> Published:
         return published
     experiment = run.experiment
     run.reporter.phase(f"cloud: {experiment.model}, seed {seed}", experiment.cloud.epochs, "epochs")
-
-    def progress(epoch: int, log_loss: float) -> None:
-        run.reporter.advance(1, f"validation log loss {log_loss:.4f}")
-        if run.stop.is_set():
-            raise StoppedError
-
-    published, facts = publish(experiment.model, run.dataset, experiment.rule, experiment.cloud, seed, progress)
+    published, facts = publish(
+        experiment.model, run.dataset, experiment.rule, experiment.cloud, seed, after_each_epoch(run)
+    )
     run.reporter.finish()
     run.keep_published(published, facts, seed)
     return published

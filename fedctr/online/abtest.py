@@ -5,6 +5,7 @@ from contextlib import contextmanager
 
 from fedctr.cost import measured
 from fedctr.errors import FedctrError
+from fedctr.interruption import interruptible
 from fedctr.online.forecast import Forecast, forecast
 from fedctr.online.outcome import Outcome, conclude
 from fedctr.online.plan import FEWEST_DAYS
@@ -13,7 +14,6 @@ from fedctr.online.server import serve
 from fedctr.online.settings import ABTest
 from fedctr.progress import Reporter, Silent
 from fedctr.registry import import_unshadowed
-from fedctr.server import StoppedError
 from fedctr.simulation import simulate
 
 
@@ -62,7 +62,7 @@ def plan(settings: ABTest, reporter: Reporter | None = None) -> Forecast:
 def _simulated(run: OnlineRun, until: int) -> Iterator[None]:
     """Have the days before ``until`` simulated that are not finished yet, and make sense of an interrupt."""
     client, settings = import_unshadowed("clients.client_app"), run.settings
-    try:
+    with interruptible(run, lambda: f"{len(run.shown)} finished days"):
         if run.next_day >= until:
             yield
             return
@@ -76,9 +76,3 @@ def _simulated(run: OnlineRun, until: int) -> Iterator[None]:
                 ray_address=settings.ray_address,
             )
             yield
-    except (KeyboardInterrupt, StoppedError):
-        raise KeyboardInterrupt(
-            f"{len(run.shown)} finished days are kept in {run.folder}; run it again with --out {run.folder} to go on"
-        ) from None
-    finally:
-        run.stop_file.unlink(missing_ok=True)

@@ -8,6 +8,7 @@ from flwr.serverapp import Grid
 
 from fedctr.cloud import train
 from fedctr.errors import FedctrError
+from fedctr.interruption import after_each_epoch
 from fedctr.messages import Failure
 from fedctr.online.analysis import figures
 from fedctr.online.day import Day
@@ -15,7 +16,7 @@ from fedctr.online.log import for_cloud
 from fedctr.online.messages import RANK, DayTask, pack_day_task, unpack_day
 from fedctr.online.run import OnlineRun
 from fedctr.published import Published
-from fedctr.server import StoppedError, find_clients, one_line, replies
+from fedctr.server import find_clients, one_line, replies
 from fedctr.threads import single_thread
 
 
@@ -65,17 +66,13 @@ def _publish(run: OnlineRun, day: int) -> Published:
     """Have the cloud train on all logs, and publish the model before a day."""
     settings = run.settings
     run.reporter.phase(f"cloud: {settings.model}, before day {day}", settings.cloud.epochs)
-
-    def progress(epoch: int, log_loss: float) -> None:
-        run.reporter.advance(1, f"validation log loss {log_loss:.4f}")
-        if run.stop.is_set():
-            raise StoppedError
-
     log = run.samples()
     if not log.samples:
         raise FedctrError(f"world: nobody has come before day {day}; raise arrival or users")
     with single_thread():
-        published, facts = train(settings.model, log, for_cloud(log), settings.cloud, settings.seed, progress)
+        published, facts = train(
+            settings.model, log, for_cloud(log), settings.cloud, settings.seed, after_each_epoch(run)
+        )
     run.reporter.finish()
     run.keep_published_before(day, published, facts)
     return published
