@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fedctr.aggregation import Arrays
 from fedctr.errors import FedctrError
+from fedctr.protocol import BestBy, falls_short
 
 State = dict[str, Tensor]
 
@@ -35,6 +36,10 @@ class Checkpoint:
     moments: Arrays
     curve: tuple[dict[str, Any], ...]
     replied: tuple[int, ...] = ()
+
+    def best_row(self, by: BestBy) -> dict[str, Any]:
+        """The row of the curve whose round gave ``best``, at least one round having been done."""
+        return min(self.curve[1:], key=lambda row: falls_short(row, by))
 
     def save(self, folder: Path) -> None:
         """Write it into a folder that does not exist yet."""

@@ -16,7 +16,7 @@ from fedctr.data.cache import cache_folder, store
 from fedctr.data.dataset import Dataset, Schema
 from fedctr.data.split import Part, Split, SplitRule, split
 from fedctr.errors import FedctrError
-from fedctr.features import Features, Rows
+from fedctr.features import Features
 from fedctr.models.model import Model, models
 from fedctr.published import Published
 from fedctr.randomness import permutations
@@ -107,7 +107,7 @@ def train(
     model = initial_model(spec, dataset.schema, seed)
     features = Features.build(dataset, parts, range(dataset.users), model.history_length)
     owner = np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))
-    train = _part_rows(parts, "train")
+    train = parts.rows("train")
     labels = torch.from_numpy(dataset.label.astype(np.float32))
     global_ctr = checked_global_ctr(dataset, parts)
 
@@ -150,14 +150,14 @@ def checked_global_ctr(dataset: Dataset, parts: Split) -> float:
     Raises:
         FedctrError: when no model can be trained, because these are of one class, or nothing is there to validate it.
     """
-    train = _part_rows(parts, "train")
+    train = parts.rows("train")
     global_ctr = float(dataset.label[train].mean(dtype=np.float64)) if len(train) else 0.0
     if global_ctr in (0.0, 1.0):
         raise FedctrError(
             f"data set {dataset.name}: the {len(train):,} training samples hold one class only; "
             "a model needs positives and negatives"
         )
-    if not len(_part_rows(parts, "validation")):
+    if not len(parts.rows("validation")):
         raise FedctrError(
             f"data set {dataset.name}: no user has a sample in the validation part, which training needs to know when "
             "to stop; raise split.validation"
@@ -175,7 +175,7 @@ def evaluate(model: Model, features: Features, part: Part) -> dict[str, float] |
         part: which samples.
     """
     model.eval()
-    rows = _part_rows(features.split, part)
+    rows = features.split.rows(part)
     owner = np.repeat(np.arange(features.dataset.users), np.diff(features.dataset.offsets))
     logits = np.concatenate(
         [
@@ -191,9 +191,3 @@ def evaluate(model: Model, features: Features, part: Part) -> dict[str, float] |
         "log_loss": float(np.mean(np.logaddexp(0, exact) - labels * exact)),
         "auc": metrics.auc(logits, features.dataset.label[rows]),
     }
-
-
-def _part_rows(parts: Split, part: Part) -> Rows:
-    starts, stops = parts.bounds(part)
-    counts = stops - starts
-    return np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(int(counts.sum()))

@@ -22,21 +22,15 @@ from fedctr.privacy import Privacy
 from fedctr.recipe import Optimiser
 from fedctr.registry import split_specs
 from fedctr.retention import EVERYTHING, Retention
-from fedctr.settings import Settings
+from fedctr.settings import Settings, form_by
 
 # Keys that change where and how fast a run happens, but not one bit of its results; of published the content counts.
 LOGISTICS = {"path", "partitions", "backend", "ray_address", "out", "published"}
 
 
-def _unit(split: object) -> str:
-    """Which form a [split] table has; without a unit it gives shares."""
-    unit = split.get("unit", "shares") if isinstance(split, Mapping) else getattr(split, "unit", "shares")
-    return str(unit)
-
-
 SplitTable = Annotated[
     Annotated[Fractions, Tag("shares")] | Annotated[Days, Tag("days")],
-    Discriminator(_unit, "split_unit", "unit should be 'shares' or 'days'"),
+    Discriminator(form_by("unit", "shares"), "split_unit", "unit should be 'shares' or 'days'"),
 ]
 
 

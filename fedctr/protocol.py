@@ -14,6 +14,7 @@ import pandas as pd
 from fedctr.metrics import auc_user_mean
 
 BestBy = Literal["log-loss", "auc"]
+_BEST: dict[BestBy, tuple[str, int]] = {"log-loss": ("log_loss", 1), "auc": ("auc", -1)}  # column, and its sign
 
 
 @dataclass(frozen=True, order=True)
@@ -58,7 +59,8 @@ def choose(curve: pd.DataFrame) -> Trial | None:
 
 def falls_short(measured: Mapping[str, Any], by: BestBy) -> float:
     """What is lowest where a global model does best on validation, of its ``log_loss`` and ``auc`` there."""
-    return float(measured["log_loss"]) if by == "log-loss" else -float(measured["auc"])
+    column, sign = _BEST[by]
+    return sign * float(measured[column])
 
 
 def best_rounds(rounds: pd.DataFrame, by: BestBy) -> pd.DataFrame:
@@ -73,5 +75,5 @@ def best_rounds(rounds: pd.DataFrame, by: BestBy) -> pd.DataFrame:
         A row for each seed.
     """
     later = rounds[rounds["round"] > 0].reset_index(drop=True)
-    short = later["log_loss"] if by == "log-loss" else -later["auc"]
-    return later.loc[short.groupby(later["seed"]).idxmin()].reset_index(drop=True)
+    column, sign = _BEST[by]
+    return later.loc[(sign * later[column]).groupby(later["seed"]).idxmin()].reset_index(drop=True)

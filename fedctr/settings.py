@@ -2,7 +2,7 @@
 
 import dataclasses
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -63,6 +63,15 @@ class Settings(BaseModel):
 
     def _resolved(self) -> Self:
         return self
+
+
+def form_by(key: str, usual: str) -> Callable[[object], str]:
+    """Tells which form a table has by one of its keys, which may be left out of the usual form."""
+
+    def form(table: object) -> str:
+        return str(table.get(key, usual) if isinstance(table, Mapping) else getattr(table, key, usual))
+
+    return form
 
 
 def first_fault(error: ValidationError, settings: type[Settings]) -> str:

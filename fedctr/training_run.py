@@ -23,7 +23,6 @@ from fedctr.messages import Failure
 from fedctr.models.model import models
 from fedctr.personal import personal_of
 from fedctr.progress import Reporter
-from fedctr.protocol import falls_short
 from fedctr.published import Published
 from fedctr.registry import fingerprint, parse
 from fedctr.strategy import ClientStrategy, code_of, overrides
@@ -129,7 +128,7 @@ class TrainingRun(RunFolder):
 
     def publish(self, checkpoint: Checkpoint, seed: int) -> None:
         """Put the best model of a seed where ``fedctr bench --published`` finds it."""
-        best = min(checkpoint.curve[1:], key=lambda row: falls_short(row, self.training.best_by))
+        best = checkpoint.best_row(self.training.best_by)
         published = Published.from_state(
             self.training.model, self.dataset.schema, self.global_ctr, dict(checkpoint.best)
         )

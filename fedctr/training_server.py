@@ -258,8 +258,7 @@ class Rounds:
 
 def _standing(checkpoint: Checkpoint, training: Training) -> dict[str, str]:
     """How far a seed is, in words."""
-    last = checkpoint.curve[-1]
-    best = min(checkpoint.curve[1:], key=lambda row: falls_short(row, training.best_by))
+    last, best = checkpoint.curve[-1], checkpoint.best_row(training.best_by)
     return {
         "round": f"{checkpoint.number} of {training.rounds}",
         "validation log loss": f"{last['log_loss']:.4f}",

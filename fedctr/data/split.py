@@ -95,6 +95,12 @@ class Split:
         first = ("train", "validation", "test").index(part)
         return edges[first], edges[first + 1]
 
+    def rows(self, part: Part) -> Rows:
+        """All rows of one part, user after user."""
+        starts, stops = self.bounds(part)
+        counts = stops - starts
+        return np.repeat(starts - (np.cumsum(counts) - counts), counts) + np.arange(int(counts.sum()))
+
     def inner(self, share: float) -> "Split":
         """The training parts cut once more: their last samples, rounded down, are for validation, and none for test."""
         train_end = self.train_end - _share(self.train_end - self.start, share)

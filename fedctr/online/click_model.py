@@ -32,6 +32,7 @@ EPOCHS, PATIENCE = 200, 5
 STEPS = 50  # of an epoch
 
 Floats = npt.NDArray[np.float64]
+Samples = tuple[Tensor, Tensor, Tensor]  # users, items and labels
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ class ClickModel:
         taste: float64 (users, factors).
         factors: float64 (items, factors).
         fit: on the test part, which was not fitted: ``samples``, ``auc``, ``log_loss``, ``log_loss_of_ctr`` (by the
-            global CTR alone) and ``calibration`` (predicted clicks for each observed one).
+            CTR of these samples alone) and ``calibration`` (predicted clicks for each observed one).
     """
 
     intercept: Floats
@@ -118,6 +119,7 @@ def _fit(dataset: Dataset, parts: Split, factors: int, seed: int) -> ClickModel:
         torch.manual_seed(seed)
         model = _Factorisation(dataset, factors, ctr)
     users, items, labels = _samples(dataset, parts, "train")
+    validation = _samples(dataset, parts, "validation")
     optimiser = torch.optim.Adam(model.parameters(), lr=LEARNING_RATE)
     best, best_state, waited = float("inf"), model.state_dict(), 0
     whole = np.ones((1, len(labels)), dtype=bool)
@@ -129,7 +131,7 @@ def _fit(dataset: Dataset, parts: Split, factors: int, seed: int) -> ClickModel:
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
-        found = _measured(model, dataset, parts, "validation")["log_loss"]
+        found = _measured(model, validation)["log_loss"]
         waited += 1
         if found < best:
             best, best_state, waited = found, copy.deepcopy(model.state_dict()), 0
@@ -137,23 +139,22 @@ def _fit(dataset: Dataset, parts: Split, factors: int, seed: int) -> ClickModel:
             break
     model.load_state_dict(best_state)
     user, item = (table.weight.detach().double().numpy() for table in (model.user, model.item))
-    fit = _measured(model, dataset, parts, "test")
+    fit = _measured(model, _samples(dataset, parts, "test"))
     # What all users have in common goes to the items, so that a user without samples is an average one.
     return ClickModel(user[:, 0], item[:, 0] + model.base.item(), user[:, 1:], item[:, 1:], fit)
 
 
-def _samples(dataset: Dataset, parts: Split, part: Part) -> tuple[Tensor, Tensor, Tensor]:
+def _samples(dataset: Dataset, parts: Split, part: Part) -> Samples:
     """Users, items and labels of a part, (samples,) each."""
-    starts, stops = parts.bounds(part)
+    (starts, stops), rows = parts.bounds(part), parts.rows(part)
     owner = np.repeat(np.arange(dataset.users), stops - starts)
-    rows = np.concatenate([np.arange(start, stop) for start, stop in zip(starts, stops, strict=True)])
     users, items = torch.from_numpy(owner), torch.from_numpy(dataset.item[rows].astype(np.int64))
     return users, items, torch.from_numpy(dataset.label[rows].astype(np.float32))
 
 
 @torch.no_grad()
-def _measured(model: nn.Module, dataset: Dataset, parts: Split, part: Part) -> dict[str, Any]:
-    users, items, labels = _samples(dataset, parts, part)
+def _measured(model: nn.Module, samples: Samples) -> dict[str, Any]:
+    users, items, labels = samples
     logits = model(users, items)[0].double()
     ctr = labels.double().mean()
     entropy = -(ctr * ctr.log() + (1 - ctr) * (1 - ctr).log())

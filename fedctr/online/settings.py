@@ -13,7 +13,7 @@ from fedctr.cloud import CloudTraining
 from fedctr.config import LOGISTICS
 from fedctr.errors import FedctrError
 from fedctr.recipe import Optimiser, Recipe
-from fedctr.settings import Settings
+from fedctr.settings import Settings, form_by
 
 CONTROL = "no-fine-tuning"
 FINE_TUNING = "fine-tuning"
@@ -102,15 +102,9 @@ class ReplayTable(WorldTable):
                 raise ValueError(f"{name} {getattr(self, name)} must be at least 1")
 
 
-def _kind(world: object) -> str:
-    """Which form a [world] table has."""
-    kind = world.get("kind", "synthetic") if isinstance(world, Mapping) else getattr(world, "kind", "synthetic")
-    return str(kind)
-
-
 AnyWorld = Annotated[
     Annotated[SyntheticTable, Tag("synthetic")] | Annotated[ReplayTable, Tag("replay")],
-    Discriminator(_kind, "world_kind", "kind should be 'synthetic' or 'replay'"),
+    Discriminator(form_by("kind", "synthetic"), "world_kind", "kind should be 'synthetic' or 'replay'"),
 ]
 
 

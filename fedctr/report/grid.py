@@ -105,15 +105,7 @@ def _table(name: str, rows: Sequence[Row]) -> Table:
     headings = [_heading(axis.removeprefix(_AXIS)) for axis in axes]
     return Table(
         f"{_title(name)}: every experiment and strategy",
-        (
-            "strategy",
-            *headings,
-            "user AUC",
-            *_headings(),
-            "GAUC",
-            "users",
-            "seeds",
-        ),
+        ("strategy", *headings, "user AUC", *_headings(), "GAUC", "users", "seeds"),
         tuple(
             (
                 *words(row["strategy"]),

@@ -69,11 +69,7 @@ def _time_and_memory(cost: Cost) -> Table:
         "Time and memory",
         ("begun", "seconds", "peak memory, GB"),
         tuple(
-            (
-                *words(_minute(each.begun)),
-                number(each.seconds, ",.1f"),
-                number(each.peak_bytes / 1e9, ".2f"),
-            )
+            (*words(_minute(each.begun)), number(each.seconds, ",.1f"), number(each.peak_bytes / 1e9, ".2f"))
             for each in cost.sittings
         ),
         note="A line for each start of the run. Memory is that of all processes together.",
