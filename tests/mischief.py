@@ -102,7 +102,7 @@ def interrupt(folder: Path, arguments: Sequence[str], began: Path, *, times: int
     with (folder / "stdout").open("w") as out, (folder / "stderr").open("w") as err:
         process = subprocess.Popen([FEDCTR, *arguments], cwd=folder, stdout=out, stderr=err, start_new_session=True)
         try:
-            deadline = time.monotonic() + 100
+            deadline = time.monotonic() + 400
             while not began.exists() and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.02)
             start = time.monotonic()
@@ -147,7 +147,7 @@ def kill(folder: Path, arguments: Sequence[str], began: Path) -> str:
             [FEDCTR, *arguments], cwd=folder, stdout=subprocess.DEVNULL, stderr=err, start_new_session=True
         )
         try:
-            deadline = time.monotonic() + 100
+            deadline = time.monotonic() + 400
             while not began.exists() and process.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.02)
         finally:

@@ -336,7 +336,7 @@ def test_ctrl_c_leaves_what_is_finished(tmp_path: Path) -> None:
     (tmp_path / "training.toml").write_text(training(Path("out"), rounds=100_000, partitions=1).to_toml())
     process = subprocess.Popen([FEDCTR, "train", "training.toml"], cwd=tmp_path, stderr=subprocess.PIPE, text=True)
     try:
-        deadline = time.monotonic() + 100
+        deadline = time.monotonic() + 400
         while process.poll() is None and time.monotonic() < deadline and not (tmp_path / "out/log.txt").exists():
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)

@@ -99,8 +99,7 @@ class Layout:
         rooms = [most.room(side, field) for side, field, _ in fields]
         counts = [field.values for _, field, _ in fields]
         cardinalities = [field.cardinality for _, field, _ in fields]
-        pairs = most.samples * min(model.history_length, most.clicks)
-        counts_of_rows = 1, padded(most.samples), padded(most.clicks), padded(pairs)
+        counts_of_rows = 1, padded(most.samples), padded(most.clicks)
         values, size = [], PADDED
         written = _written(recording)
         for number, value in enumerate(recording.values):
@@ -148,7 +147,9 @@ class Layout:
                 7,
             ),
             recording.logits,
-            np.concatenate([*published, np.zeros(0, dtype=np.float32)]),
+            np.concatenate(
+                [*published, np.zeros(PADDED, dtype=np.float32)]
+            ),  # room for a vector that begins in the last
             end_of_dense,
         )
 
@@ -227,9 +228,12 @@ class Layout:
 
 
 def aligned_zeros(rows: int, columns: int) -> Floats:
-    """Zeros float32 (rows, at least columns), each row of which begins at a multiple of 64 bytes."""
+    """Zeros float32 (rows, at least columns), each row of which begins at a multiple of 64 bytes.
+
+    Behind them there is room for a vector that begins in the last one.
+    """
     width = padded(columns)
-    room = np.zeros(rows * width + PADDED, dtype=np.float32)
+    room = np.zeros(rows * width + 2 * PADDED, dtype=np.float32)
     first = -room.ctypes.data // room.itemsize % PADDED
     return room[first : first + rows * width].reshape(rows, width)
 

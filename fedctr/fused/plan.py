@@ -7,9 +7,8 @@ import numpy.typing as npt
 
 Integers = npt.NDArray[np.int64]
 
-# What a value has rows for: the user, the samples of a step, the clicks that these read, or the pairs of both: each
-# sample with the clicks before it.
-USER, SAMPLE, CLICK, PAIR = range(4)
+# What a value has rows for: the user, the samples of a step, or the clicks that these read.
+USER, SAMPLE, CLICK = range(3)
 
 # Columns of Plan.values: what it has rows for, how many columns, where it begins, how far it is from row to row, and
 # whether it lies across, with a row for each of its columns instead, and whether the one operation that reads it writes

@@ -26,7 +26,6 @@ from fedctr.fused.plan import (
     INNER,
     LOOK_UP,
     MEAN,
-    PAIR,
     READS_PARAMETERS,
     SAMPLE,
     SECOND_ORDER,
@@ -35,7 +34,7 @@ from fedctr.fused.plan import (
     TURN,
     USER,
 )
-from fedctr.fused.products import padded
+from fedctr.fused.products import FEW, padded
 from fedctr.fused.recorder import Found, Recorder, Recording, UnrecordableError, Value
 from fedctr.models import layers
 from fedctr.models.attention import attend, attend_fields
@@ -55,7 +54,6 @@ def recording_of(model: Model) -> Recording | None:
 
 _recordings: WeakKeyDictionary[Model, Recording | None] = WeakKeyDictionary()
 
-GROUP = 64  # pairs of attention that are worked through at a time, if histories are no longer
 PLACES = {"user": USER, "item": SAMPLE, "clicks": CLICK}
 
 
@@ -222,11 +220,11 @@ class _Follower(Recorder):
         if by_product.bias is not None:
             of_item = self.do(SHIFT, Value(SAMPLE, size), of_item, self.parameter(by_product.bias))
         parameters = map(self.parameter, (by_product.weight, weigh.weight, weigh.bias))
-        pairs = max(GROUP, self.model.history_length) * padded(value.width)
+        places = -(-self.model.history_length // FEW) * FEW
         rooms = (
-            self.room(PAIR, size),
-            self.room(PAIR, 1, across=True),
-            self.room(USER, (value.width + 1) * padded(size) + pairs),
+            self.room(SAMPLE, places * padded(size)),
+            self.room(SAMPLE, places),
+            self.room(USER, (2 * padded(value.width) + 1) * padded(size)),
         )
         gives = Value(SAMPLE, value.width)
         return self.do(ATTEND, gives, item, clicks, of_item, of_click, *parameters, *rooms, self.across(clicks))

@@ -46,6 +46,12 @@ def _address(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> 
     return builder.bitcast(start_of(context, builder, kind, array, offset), _KIND.as_pointer())
 
 
+def _first(builder: Any, count: Any) -> Any:
+    """True in so many places, from the first on."""
+    number = spread_over(builder, builder.trunc(count, ir.IntType(32)), _NUMBERS)
+    return builder.icmp_signed("<", _NUMBERS(list(range(PADDED))), number)
+
+
 @_intrinsic
 def load(typing: Any, array: Any, at: Any) -> Any:
     """The vector that begins at an element of an array."""
@@ -62,10 +68,8 @@ def load_some(typing: Any, array: Any, at: Any, count: Any) -> Any:
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         address = _address(context, builder, signature.args[0], *arguments[:2])
-        number = spread_over(builder, builder.trunc(arguments[2], ir.IntType(32)), _NUMBERS)
-        wanted = builder.icmp_signed("<", _NUMBERS(list(range(PADDED))), number)
         found = builder.load(address, align=4)
-        return builder.select(wanted, found, _KIND([0.0] * PADDED))
+        return builder.select(_first(builder, arguments[2]), found, _KIND([0.0] * PADDED))
 
     return _VECTOR(array, at, types.int64), generate
 
@@ -79,6 +83,19 @@ def store(typing: Any, array: Any, at: Any, vector: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, at, vector), generate
+
+
+@_intrinsic
+def store_some(typing: Any, array: Any, at: Any, vector: Any, count: Any) -> Any:
+    """The same with the first ``count`` elements alone; what stands behind them remains, and must exist."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = _address(context, builder, signature.args[0], *arguments[:2])
+        known = builder.load(address, align=4)
+        builder.store(builder.select(_first(builder, arguments[3]), arguments[2], known), address, align=4)
+        return context.get_dummy_value()
+
+    return types.void(array, at, vector, types.int64), generate
 
 
 @_intrinsic
@@ -192,15 +209,15 @@ def clear_places(target: Floats, at: int, count: int) -> None:
 
 @compiled
 def copy_row(target: Floats, to: int, source: Floats, of: int, size: int) -> None:
-    """Write a row; beside it other columns may stand, unless it is of whole vectors."""
+    """Write a row; beside it other columns may stand."""
     if size == 1:
         target[to] = source[of]
-    elif size % PADDED == 0:
-        for j in range(0, size, PADDED):
-            store(target, to + j, load(source, of + j))
-    else:
-        for j in range(size):
-            target[to + j] = source[of + j]
+        return
+    whole = size // PADDED * PADDED
+    for j in range(0, whole, PADDED):
+        store(target, to + j, load(source, of + j))
+    if whole < size:
+        store_some(target, to + whole, load(source, of + whole), size - whole)
 
 
 @compiled
@@ -208,9 +225,10 @@ def add_row(target: Floats, to: int, source: Floats, of: int, size: int, share: 
     """Add a share of a row, likewise."""
     if size == 1:
         target[to] += share * source[of]
-    elif size % PADDED == 0:
-        for j in range(0, size, PADDED):
-            store(target, to + j, multiply_add(spread(share), load(source, of + j), load(target, to + j)))
-    else:
-        for j in range(size):
-            target[to + j] += share * source[of + j]
+        return
+    whole = size // PADDED * PADDED
+    for j in range(0, whole, PADDED):
+        store(target, to + j, multiply_add(spread(share), load(source, of + j), load(target, to + j)))
+    if whole < size:
+        some = multiply_add(spread(share), load(source, of + whole), load(target, to + whole))
+        store_some(target, to + whole, some, size - whole)

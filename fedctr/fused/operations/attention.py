@@ -1,8 +1,8 @@
 """Attention of a sample's item to each of the clicks before it.
 
 A click weighs what a linear layer makes of ``relu(W (item * click) + of_item + of_click)``; the clicks are summed by
-their weights. Pairs of a sample and a click are many and each is small, so they are worked through in groups that stay
-in the nearest cache: whole samples, one after the other, whose clicks are neighbours.
+their weights. The clicks of a sample are neighbours, and the item is the same for all of them: so ``W`` times the item
+is made once for each sample, and what is left are products with the clicks as they lie.
 """
 
 from typing import NamedTuple
@@ -32,27 +32,39 @@ from fedctr.fused.plan import (
     L,
     Plan,
 )
-from fedctr.fused.products import PADDED, add_product
+from fedctr.fused.products import FEW, PADDED, add_product, write_product
 from fedctr.fused.state import Device
-from fedctr.fused.vectors import clear_places, load, load_some, multiply_add, spread, store, total, where_positive
+from fedctr.fused.turning import turned
+from fedctr.fused.vectors import (
+    clear_places,
+    load,
+    load_some,
+    multiply_add,
+    spread,
+    store,
+    store_some,
+    total,
+    where_positive,
+)
 
 
 class _Places(NamedTuple):
     """Where an operation finds what it works on, in ``device.values``; gradients are at the same places.
 
     Attributes:
-        width: of item and click; ``step`` of either, and of their products, from row to row.
+        width: of item and click; ``step`` of either from row to row.
         item: the samples' items.
         click: the clicks.
         size: width of the hidden layer; ``hidden_step`` from row to row.
         of_item: what the hidden layer gets of the item.
         of_click: what it gets of the click.
-        hidden: the hidden layer, of every pair.
-        weights: the pairs' weights, side by side.
-        turned: the weight, turned so that it has a row for each column of the item; behind it a row for the gradient
-            of the second layer's.
-        products: item times click, of the pairs of a group.
-        group: for how many pairs there is room.
+        hidden: the hidden layer, a row for each click of each sample; ``hidden_of_sample`` from sample to sample.
+        weights: the clicks' weights, likewise.
+        weights_of_sample: from sample to sample.
+        room: a matrix; in the values the weight, turned so that it has a row for each column of the item; in the
+            gradients the sums of its gradients.
+        other: a matrix: in the values the weight times the item, in the gradients that of one sample.
+        second: in the gradients, a row for the sums of those of the second layer's weight.
         found: the weighted sums.
         across: the clicks, which lie across; ``across_step`` from row to row.
     """
@@ -66,10 +78,12 @@ class _Places(NamedTuple):
     of_item: int
     of_click: int
     hidden: int
+    hidden_of_sample: int
     weights: int
-    turned: int
-    products: int
-    group: int
+    weights_of_sample: int
+    room: int
+    other: int
+    second: int
     found: int
     across: int
     across_step: int
@@ -78,62 +92,48 @@ class _Places(NamedTuple):
 @compiled
 def _places(plan: Plan, operation: Integers) -> _Places:
     item, of_item = plan.values[operation[A]], plan.values[operation[C]]
-    room, across = plan.values[operation[K]], plan.values[operation[L]]
-    turned = (item[WIDTH] + 1) * of_item[STEP]
+    hidden, weights = plan.values[operation[H]], plan.values[operation[J]]
+    room, across = plan.values[operation[K], START], plan.values[operation[L]]
+    matrix = item[STEP] * of_item[STEP]
     return _Places(
         item[WIDTH], item[STEP], item[START], plan.values[operation[B], START],
         of_item[WIDTH], of_item[STEP], of_item[START], plan.values[operation[D], START],
-        plan.values[operation[H], START], plan.values[operation[J], START],
-        room[START], room[START] + turned, (room[WIDTH] - turned) // item[STEP], plan.values[operation[OUT], START],
+        hidden[START], hidden[STEP], weights[START], weights[STEP],
+        room, room + matrix, room + 2 * matrix, plan.values[operation[OUT], START],
         across[START], across[STEP],
     )  # fmt: skip
 
 
 @compiled
-def _group(device: Device, first: int, room: int) -> tuple[int, int]:
-    """The end of the samples, from the first on, that make up a group, and how many pairs it has."""
-    stop, pairs = first, 0
-    while stop < device.rows[SAMPLE]:
-        more = device.history[stop, 1] - device.history[stop, 0]
-        if pairs + more > room:
-            break
-        pairs += more
-        stop += 1
-    return stop, pairs
-
-
-@compiled
 def attend(plan: Plan, device: Device, operation: Integers) -> None:
     """The sums of the clicks, by their weights."""
-    at, weight = _places(plan, operation), plan.parameters[operation[E]]
-    for row in range(at.size):
-        for column in range(at.width):
-            value = device.weights[weight[BEGIN] + row * weight[STRIDE] + column]
-            device.values[at.turned + column * at.hidden_step + row] = value
-    sample, pair = 0, 0
-    while sample < device.rows[SAMPLE]:
-        stop, pairs = _group(device, sample, at.group)
-        _multiply(device, at, sample, stop)
-        _add_parts(device, at, sample, stop, pair)
-        hidden = at.hidden + pair * at.hidden_step
+    at, weight, values = _places(plan, operation), plan.parameters[operation[E]], device.values
+    turned(values, at.room, at.hidden_step, device.weights, weight[BEGIN], weight[STRIDE], at.size, at.width, False)
+    for sample in range(device.rows[SAMPLE]):
+        first, clicks = device.history[sample, 0], _clicks(device, sample)
+        click, hidden = at.click + first * at.step, at.hidden + sample * at.hidden_of_sample
+        for j in range(0, at.size, PADDED):
+            of_item = load(values, at.of_item + sample * at.hidden_step + j)
+            for each in range(clicks):
+                of_click = load(values, at.of_click + (first + each) * at.hidden_step + j)
+                store(values, hidden + each * at.hidden_step + j, of_item + of_click)
+            for column in range(at.width):
+                factor, row = spread(values[at.item + sample * at.step + column]), column * at.hidden_step + j
+                store(values, at.other + row, factor * load(values, at.room + row))
         add_product(
-            device.values, hidden, at.hidden_step,
-            device.values, at.products, at.step, 1,
-            device.values, at.turned, at.hidden_step,
-            pairs, at.size, at.width, np.float32(1),
+            values, hidden, at.hidden_step,
+            values, click, at.step, 1,
+            values, at.other, at.hidden_step,
+            _whole(clicks), at.size, at.width, np.float32(1),
         )  # fmt: skip
-        _weigh(plan, device, operation, at, pair, pairs)
-        for row in range(sample, stop):
-            first, clicks, found = device.history[row, 0], _clicks(device, row), at.found + row * at.step
-            clear_places(device.values, found, at.width)
-            add_product(
-                device.values, found, at.step,
-                device.values, at.weights + pair, 0, 1,
-                device.values, at.click + first * at.step, at.step,
-                1, at.width, clicks, np.float32(1),
-            )  # fmt: skip
-            pair += clicks
-        sample = stop
+        _weigh(plan, device, operation, at, sample, clicks)
+        write_product(
+            values, at.found + sample * at.step, at.step,
+            values, at.weights + sample * at.weights_of_sample, 0, 1,
+            values, click, at.step,
+            1, at.width, clicks,
+            values, 0, 0, np.float32(-np.inf),
+        )  # fmt: skip
 
 
 @compiled
@@ -142,174 +142,133 @@ def _clicks(device: Device, sample: int) -> int:
 
 
 @compiled
-def _first(device: Device, sample: int, start: int, step: int) -> int:
-    """Where the first of a sample's clicks is, among rows that begin at a place."""
-    return int(start + device.history[sample, 0] * step)
+def _whole(rows: int) -> int:
+    """Up to so many rows, of a product of which the last ones do not count; fewer at a time take as long."""
+    return (rows + FEW - 1) // FEW * FEW
 
 
 @compiled
-def _multiply(device: Device, at: _Places, sample: int, stop: int) -> None:
-    """Item times click, for the pairs of a group."""
-    values, here = device.values, at.products
-    for row in range(sample, stop):
-        clicks = _clicks(device, row)
-        for j in range(0, at.width, PADDED):
-            item, click, to = (
-                load(values, at.item + row * at.step + j),
-                _first(device, row, at.click + j, at.step),
-                here + j,
-            )
-            for _ in range(clicks):
-                store(values, to, item * load(values, click))
-                click, to = click + at.step, to + at.step
-        here += clicks * at.step
-
-
-@compiled
-def _add_parts(device: Device, at: _Places, sample: int, stop: int, pair: int) -> None:
-    """What the hidden layer gets of item and click alone."""
-    values, step, here = device.values, at.hidden_step, at.hidden + pair * at.hidden_step
-    for row in range(sample, stop):
-        clicks = _clicks(device, row)
-        for j in range(0, at.size, PADDED):
-            item, click, to = (
-                load(values, at.of_item + row * step + j),
-                _first(device, row, at.of_click + j, step),
-                here + j,
-            )
-            for _ in range(clicks):
-                store(values, to, item + load(values, click))
-                click, to = click + step, to + step
-        here += clicks * step
-
-
-@compiled
-def _weigh(plan: Plan, device: Device, operation: Integers, at: _Places, pair: int, pairs: int) -> None:
+def _weigh(plan: Plan, device: Device, operation: Integers, at: _Places, sample: int, clicks: int) -> None:
     """ReLU, then the second layer."""
     values, begin = device.values, plan.parameters[operation[F], BEGIN]
     bias = device.weights[plan.parameters[operation[G], BEGIN]] if operation[G] >= 0 else np.float32(0)
-    for each in range(pair, pair + pairs):
-        hidden, sums = at.hidden + each * at.hidden_step, spread(np.float32(0))
+    for each in range(clicks):
+        hidden, sums = at.hidden + sample * at.hidden_of_sample + each * at.hidden_step, spread(np.float32(0))
         for j in range(0, at.size, PADDED):
             vector = load(values, hidden + j)
             vector = where_positive(vector, vector)
             store(values, hidden + j, vector)
             sums = multiply_add(vector, load_some(device.weights, begin + j, at.size - j), sums)
-        values[at.weights + each] = total(sums) + bias
+        values[at.weights + sample * at.weights_of_sample + each] = total(sums) + bias
 
 
 @compiled
 def attend_backward(plan: Plan, device: Device, operation: Integers) -> None:
     """To items and clicks, directly and through both layers, then to the parameters.
 
-    The gradients of the parameters are summed beside them, since each group reads them as they were.
+    The gradients of the parameters are summed beside them, since each sample reads them as they were.
     """
-    at, weight = _places(plan, operation), plan.parameters[operation[E]]
-    clear_places(device.gradients, at.turned, (at.width + 1) * at.hidden_step)
-    sample, pair, of_bias = 0, 0, np.float32(0)
-    while sample < device.rows[SAMPLE]:
-        stop, pairs = _group(device, sample, at.group)
-        _multiply(device, at, sample, stop)
-        of_bias += _weigh_backward(device, at, sample, stop)
-        _hidden_backward(plan, device, operation, at, sample, stop, pair)
-        clear_places(device.gradients, at.products, pairs * at.step)
-        add_product(
-            device.gradients, at.products, at.step,
-            device.gradients, at.hidden, at.hidden_step, 1,
-            device.weights, weight[BEGIN], weight[STRIDE],
-            pairs, at.width, at.size, np.float32(1),
+    at, weight, gradients = _places(plan, operation), plan.parameters[operation[E]], device.gradients
+    clear_places(gradients, at.room, at.size * at.step)
+    clear_places(gradients, at.second, at.hidden_step)
+    of_bias = np.float32(0)
+    for sample in range(device.rows[SAMPLE]):
+        first, clicks = device.history[sample, 0], _clicks(device, sample)
+        of_bias += _weigh_backward(device, at, sample, clicks)
+        _hidden_backward(plan, device, operation, at, sample, clicks)
+        hidden, click = at.hidden + sample * at.hidden_of_sample, at.click + first * at.step
+        write_product(
+            gradients, at.other, at.step,
+            gradients, hidden, 1, at.hidden_step,
+            device.values, click, at.step,
+            at.size, at.width, clicks,
+            device.values, 0, 0, np.float32(-np.inf),
         )  # fmt: skip
-        if device.trained[operation[E]]:
-            add_product(
-                device.gradients, at.turned, at.hidden_step,
-                device.values, at.products, 1, at.step,
-                device.gradients, at.hidden, at.hidden_step,
-                at.width, at.size, pairs, np.float32(1),
-            )  # fmt: skip
-        _multiply_backward(device, at, sample, stop, pair)
-        sample, pair = stop, pair + pairs
+        _item_backward(device, at, weight, sample)
+        add_product(
+            gradients, click, at.step,
+            gradients, hidden, at.hidden_step, 1,
+            device.values, at.other, at.step,
+            clicks, at.width, at.size, np.float32(1),
+        )  # fmt: skip
+        add_product(
+            gradients, click, at.step,
+            device.values, at.weights + sample * at.weights_of_sample, 1, 0,
+            gradients, at.found + sample * at.step, at.step,
+            clicks, at.width, 1, np.float32(1),
+        )  # fmt: skip
     _move(plan, device, operation, at, of_bias)
 
 
 @compiled
-def _weigh_backward(device: Device, at: _Places, sample: int, stop: int) -> np.float32:
-    """To the pairs' weights; gives the sum."""
-    here, summed = at.weights, np.float32(0)
-    for row in range(sample, stop):
-        clicks = _clicks(device, row)
-        clear_places(device.gradients, here, clicks)
-        add_product(
-            device.gradients, here, 0,
-            device.gradients, at.found + row * at.step, 0, 1,
-            device.values, _first(device, row, at.across, 1), at.across_step,
-            1, clicks, at.width, np.float32(1),
-        )  # fmt: skip
-        for j in range(0, clicks, PADDED):
-            summed += total(load_some(device.gradients, here + j, clicks - j))
-        here += clicks
+def _weigh_backward(device: Device, at: _Places, sample: int, clicks: int) -> np.float32:
+    """To the clicks' weights; gives the sum."""
+    gradients, summed = device.gradients, np.float32(0)
+    found, weights = at.found + sample * at.step, at.weights + sample * at.weights_of_sample
+    for j in range(0, clicks, PADDED):
+        click, sums = at.across + device.history[sample, 0] + j, spread(np.float32(0))
+        for column in range(at.width):
+            factor = spread(gradients[found + column])
+            sums = multiply_add(factor, load(device.values, click + column * at.across_step), sums)
+        store(gradients, weights + j, sums)
+        summed += total(load_some(gradients, weights + j, clicks - j))
     return summed
 
 
 @compiled
-def _hidden_backward(
-    plan: Plan, device: Device, operation: Integers, at: _Places, sample: int, stop: int, pair: int
-) -> None:
+def _hidden_backward(plan: Plan, device: Device, operation: Integers, at: _Places, sample: int, clicks: int) -> None:
     """To the hidden layer, to what it gets of item and click, and to the second layer's weight."""
     values, gradients, begin = device.values, device.gradients, plan.parameters[operation[F], BEGIN]
-    of_weight, here = at.turned + at.width * at.hidden_step, 0
-    for row in range(sample, stop):
-        clicks, item = _clicks(device, row), at.of_item + row * at.hidden_step
-        for j in range(0, at.size, PADDED):
-            weight = load(device.weights, begin + j)
-            to_item, to_weight = load(gradients, item + j), load(gradients, of_weight + j)
-            click = at.of_click + device.history[row, 0] * at.hidden_step + j
-            for each in range(clicks):
-                hidden = load(values, at.hidden + (pair + each) * at.hidden_step + j)
-                gradient = spread(gradients[at.weights + here + each])
-                to_weight = multiply_add(gradient, hidden, to_weight)
-                gradient = where_positive(hidden, gradient * weight)
-                store(gradients, at.hidden + (here + each) * at.hidden_step + j, gradient)
-                to_item = to_item + gradient
-                store(gradients, click, load(gradients, click) + gradient)
-                click += at.hidden_step
-            store(gradients, item + j, to_item)
-            store(gradients, of_weight + j, to_weight)
-        pair, here = pair + clicks, here + clicks
+    item, weights = at.of_item + sample * at.hidden_step, at.weights + sample * at.weights_of_sample
+    for j in range(0, at.size, PADDED):
+        weight = load(device.weights, begin + j)
+        to_item, to_weight = load(gradients, item + j), load(gradients, at.second + j)
+        click = at.of_click + device.history[sample, 0] * at.hidden_step + j
+        hidden = at.hidden + sample * at.hidden_of_sample + j
+        for each in range(clicks):
+            vector, gradient = load(values, hidden), spread(gradients[weights + each])
+            to_weight = multiply_add(gradient, vector, to_weight)
+            gradient = where_positive(vector, gradient * weight)
+            store(gradients, hidden, gradient)
+            to_item = to_item + gradient
+            store(gradients, click, load(gradients, click) + gradient)
+            click, hidden = click + at.hidden_step, hidden + at.hidden_step
+        store(gradients, item + j, to_item)
+        store(gradients, at.second + j, to_weight)
 
 
 @compiled
-def _multiply_backward(device: Device, at: _Places, sample: int, stop: int, pair: int) -> None:
-    """To item and click, of their products and of the weighted sum."""
-    values, gradients, here = device.values, device.gradients, 0
-    for row in range(sample, stop):
-        clicks, item, found = _clicks(device, row), at.item + row * at.step, at.found + row * at.step
-        for j in range(0, at.width, PADDED):
-            factor, of_found = load(values, item + j), load(gradients, found + j)
-            to_item = load(gradients, item + j)
-            click = at.click + device.history[row, 0] * at.step + j
-            for each in range(clicks):
-                gradient = load(gradients, at.products + (here + each) * at.step + j)
-                to_item = multiply_add(gradient, load(values, click), to_item)
-                to_click = multiply_add(gradient, factor, load(gradients, click))
-                weight = spread(values[at.weights + pair + each])
-                store(gradients, click, multiply_add(weight, of_found, to_click))
-                click += at.step
-            store(gradients, item + j, to_item)
-        pair, here = pair + clicks, here + clicks
+def _item_backward(device: Device, at: _Places, weight: Integers, sample: int) -> None:
+    """To the item and the weight, of their product; and the product itself."""
+    values, gradients = device.values, device.gradients
+    for j in range(0, at.width, PADDED):
+        item = load(values, at.item + sample * at.step + j)
+        to_item = load(gradients, at.item + sample * at.step + j)
+        for row in range(at.size):
+            here = row * at.step + j
+            gradient, factor = (
+                load(gradients, at.other + here),
+                load(device.weights, weight[BEGIN] + row * weight[STRIDE] + j),
+            )
+            to_item = multiply_add(gradient, factor, to_item)
+            store(gradients, at.room + here, multiply_add(gradient, item, load(gradients, at.room + here)))
+            store(values, at.other + here, factor * item)
+        store(gradients, at.item + sample * at.step + j, to_item)
 
 
 @compiled
 def _move(plan: Plan, device: Device, operation: Integers, at: _Places, of_bias: np.float32) -> None:
     """Move the parameters along the sums of their gradients."""
+    gradients, moved, scale = device.gradients, device.moved, spread(device.scale)
     if device.trained[operation[E]]:
         weight = plan.parameters[operation[E]]
         for row in range(at.size):
-            for column in range(at.width):
-                gradient = device.gradients[at.turned + column * at.hidden_step + row]
-                device.moved[weight[BEGIN] + row * weight[STRIDE] + column] += device.scale * gradient
+            for j in range(0, at.width, PADDED):
+                to, gradient = weight[BEGIN] + row * weight[STRIDE] + j, load(gradients, at.room + row * at.step + j)
+                store_some(moved, to, multiply_add(scale, gradient, load(moved, to)), at.width - j)
     if device.trained[operation[F]]:
-        begin, of = plan.parameters[operation[F], BEGIN], at.turned + at.width * at.hidden_step
-        for j in range(at.size):
-            device.moved[begin + j] += device.scale * device.gradients[of + j]
+        for j in range(0, at.size, PADDED):
+            to, gradient = plan.parameters[operation[F], BEGIN] + j, load(gradients, at.second + j)
+            store_some(moved, to, multiply_add(scale, gradient, load(moved, to)), at.size - j)
     if operation[G] >= 0 and device.trained[operation[G]]:
-        device.moved[plan.parameters[operation[G], BEGIN]] += device.scale * of_bias
+        moved[plan.parameters[operation[G], BEGIN]] += device.scale * of_bias

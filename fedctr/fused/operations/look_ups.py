@@ -6,7 +6,7 @@ from fedctr.fused.compiled import compiled
 from fedctr.fused.plan import BEGIN, FIELD, FIRST, KIND, LENGTH, OUT, START, STEP, WIDTH, A, B, Integers, Plan
 from fedctr.fused.products import PADDED
 from fedctr.fused.state import Device
-from fedctr.fused.vectors import add_row, load, spread, store
+from fedctr.fused.vectors import add_row, load, spread, store, store_some
 
 
 @compiled
@@ -19,18 +19,17 @@ def look_up(plan: Plan, device: Device, operation: Integers) -> None:
         place, to = device.at[kind, row], start + row * value[STEP]
         present = device.present[place, field]
         share = np.float32(1) / np.float32(max(present, 1))
-        if size % PADDED == 0:
-            for j in range(0, size, PADDED):
-                found = spread(np.float32(0))
-                for each in range(column, column + present):
-                    found = found + load(device.weights, table[BEGIN] + device.slots[place, each] * size + j)
-                store(device.values, to + j, found * spread(share))
-        else:  # beside it other columns may stand
-            for j in range(size):
-                total = np.float32(0)
-                for each in range(column, column + present):
-                    total += device.weights[table[BEGIN] + device.slots[place, each] * size + j]
-                device.values[to + j] = total * share
+        if size == 1:
+            total = np.float32(0)
+            for each in range(column, column + present):
+                total += device.weights[table[BEGIN] + device.slots[place, each]]
+            device.values[to] = total * share
+            continue
+        for j in range(0, size, PADDED):
+            found = spread(np.float32(0))
+            for each in range(column, column + present):
+                found = found + load(device.weights, table[BEGIN] + device.slots[place, each] * size + j)
+            store_some(device.values, to + j, found * spread(share), size - j)  # beside it other columns may stand
 
 
 @compiled

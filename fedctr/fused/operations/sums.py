@@ -6,7 +6,7 @@ from fedctr.fused.compiled import compiled
 from fedctr.fused.plan import BEGIN, KIND, OUT, START, STEP, USER, WIDTH, A, B, C, Integers, Plan
 from fedctr.fused.products import PADDED
 from fedctr.fused.state import Device
-from fedctr.fused.vectors import add_row, copy_row, load, multiply_add, spread, store, total
+from fedctr.fused.vectors import add_row, copy_row, load, load_some, multiply_add, spread, store, store_some, total
 
 
 @compiled
@@ -95,22 +95,40 @@ def add_up_backward(plan: Plan, device: Device, operation: Integers) -> None:
 def shift(plan: Plan, device: Device, operation: Integers) -> None:
     """Add a parameter."""
     value, x, parameter = plan.values[operation[OUT]], plan.values[operation[A]], plan.parameters[operation[B]]
+    if value[STEP] == 1:
+        weight = spread(device.weights[parameter[BEGIN]])
+        for row in range(0, device.rows[value[KIND]], PADDED):
+            store(device.values, value[START] + row, load(device.values, x[START] + row) + weight)
+        return
     for row in range(device.rows[value[KIND]]):
         to, of = value[START] + row * value[STEP], x[START] + row * x[STEP]
-        for j in range(value[WIDTH]):
-            device.values[to + j] = device.values[of + j] + device.weights[parameter[BEGIN] + j]
+        for j in range(0, value[WIDTH], PADDED):
+            store(device.values, to + j, load(device.values, of + j) + load(device.weights, parameter[BEGIN] + j))
 
 
 @compiled
 def shift_backward(plan: Plan, device: Device, operation: Integers) -> None:
     """To the value, and to the parameter."""
     value, x, parameter = plan.values[operation[OUT]], plan.values[operation[A]], plan.parameters[operation[B]]
-    part = device.scale if device.trained[operation[B]] else np.float32(0)
-    for row in range(device.rows[value[KIND]]):
-        of, to = value[START] + row * value[STEP], x[START] + row * x[STEP]
-        for j in range(value[WIDTH]):
-            device.gradients[to + j] += device.gradients[of + j]
-            device.moved[parameter[BEGIN] + j] += part * device.gradients[of + j]
+    gradients, rows, part = device.gradients, device.rows[value[KIND]], np.float32(0)
+    if device.trained[operation[B]]:
+        part = device.scale
+    if value[STEP] == 1:
+        sums = spread(np.float32(0))
+        for row in range(0, rows, PADDED):
+            gradient = load_some(gradients, value[START] + row, rows - row)
+            store(gradients, x[START] + row, load(gradients, x[START] + row) + gradient)
+            sums = sums + gradient
+        device.moved[parameter[BEGIN]] += part * total(sums)
+        return
+    for j in range(0, value[WIDTH], PADDED):
+        sums = spread(np.float32(0))
+        for row in range(rows):
+            gradient, to = load(gradients, value[START] + row * value[STEP] + j), x[START] + row * x[STEP] + j
+            store(gradients, to, load(gradients, to) + gradient)
+            sums = sums + gradient
+        moved = multiply_add(spread(part), sums, load(device.moved, parameter[BEGIN] + j))
+        store_some(device.moved, parameter[BEGIN] + j, moved, value[WIDTH] - j)
 
 
 @compiled
