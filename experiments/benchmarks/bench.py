@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 import workload
 from competitors import COMPETITORS, HERE, Aucs, Competitor, users_per_second
-from floor import operations_per_user, sgemm_rate
+from floor import sgemm_rate
+from operations import operations_per_user
 from report import Measured, facts, headline, page
 from work import Work
 

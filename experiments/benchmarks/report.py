@@ -9,7 +9,7 @@ from statistics import median
 from typing import Any
 
 from competitors import COMPETITORS, Competitor, Result, users_per_second
-from floor import Operations
+from operations import Operations
 
 HEADER = (
     "| | cores | rounds | seconds | CPU seconds | users/s | per core | of the floor | fedctr is faster | per core |\n"

@@ -54,8 +54,12 @@ class Work:
             positions in its training part.
         parameters: of the published model. Tables are ``embedding.FIELD.weight``, and ``wide.FIELD.weight`` where a
             value has a single weight; row 0 of a table is zero and must remain so. Layers are ``mlp.N.weight`` and
-            ``mlp.N.bias``, and for ``din`` also those of ``attend_item``, ``attend_click``, ``attend_product`` and
-            ``attention``. ``lr`` has a ``bias``.
+            ``mlp.N.bias``. Their first one reads the fields of the user, the item and, if the model has one, the
+            history; for ``pnn`` the products of pairs of these then, of the first with all others, and so on. Further
+            layers are ``cross.N`` and ``crossed`` for ``dcn-v2``, ``attend.N`` for ``autoint``, with queries, keys,
+            values and residuals of all heads one below the other, and ``attend_item``, ``attend_click``,
+            ``attend_product`` and ``attention`` for ``din``. ``lr`` and ``fm`` have a ``bias``.
+        heads: of the layers ``attend.N``; 0 for a model without.
         batch_size: samples in a step.
         learning_rate: step size of plain SGD on the mean log loss of a batch.
     """
@@ -69,6 +73,7 @@ class Work:
     test: Part
     orders: list[Integers]
     parameters: dict[str, Floats]
+    heads: int
     batch_size: int
     learning_rate: float
 
@@ -107,6 +112,7 @@ class Work:
             test=part("test"),
             orders=[arrays[f"order_{epoch}"] for epoch in range(1, facts["epochs"] + 1)],
             parameters=parameters,
+            heads=facts["heads"],
             batch_size=facts["batch_size"],
             learning_rate=facts["learning_rate"],
         )

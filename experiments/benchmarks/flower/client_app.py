@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 from flwr.app import Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
-from plain import MODELS, fine_tune, measure, test_batch, training_batches
+from plain import fine_tune, measure, test_batch, training_batches
+from plain_models import MODELS
 from work import Work
 
 app = ClientApp()

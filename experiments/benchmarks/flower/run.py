@@ -18,7 +18,7 @@ from flwr.simulation import run_simulation
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 from client_app import app as client_app
-from plain import published_model
+from plain_models import published_model
 from work import WARM_UP_USERS, Work, write_result
 
 CORES = 2

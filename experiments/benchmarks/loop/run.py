@@ -9,7 +9,8 @@ from pathlib import Path
 import torch
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from plain import fine_tune, measure, published_model, test_batch, training_batches
+from plain import fine_tune, measure, test_batch, training_batches
+from plain_models import published_model
 from work import WARM_UP_USERS, Clock, Work, write_result
 
 

@@ -29,7 +29,8 @@ from pfl.model.pytorch import PyTorchModel
 from pfl.postprocessor.base import Postprocessor
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
-from plain import MODELS, Batch, measure, published_model, test_batch, training_batches
+from plain import Batch, measure, test_batch, training_batches
+from plain_models import MODELS, published_model
 from work import WARM_UP_USERS, Clock, Work, write_result
 
 AUC = StringMetricName("AUC")

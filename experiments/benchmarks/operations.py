@@ -1,0 +1,206 @@
+"""How many floating-point operations of matrix products a user cannot do without.
+
+F is the mean over users, from their actual numbers of samples and clicks, without any padding:
+
+    F = sum over training batches of (3 * 2 * M + 2 * A)  +  (2 * M + A) of the scored samples
+
+M are the multiply-adds of all matrix products of one forward pass, at 2 operations each. What is the same for all
+samples of a user counts once for the pass, not once for each sample, such as the part of the first layer that reads the
+user. In training there is, besides the forward pass, a product for the gradient of the weights and one for that of the
+inputs; of the latter none can be spared, because the first layer's inputs are embeddings, which are tuned too. Where
+embeddings are multiplied with each other, each of both has a gradient. A are the additions that pool embeddings (of a
+history, of a field with several values), at 1 operation each; in training the gradient is spread over as many again.
+
+Left out are activations, loss, biases, the optimiser's step, copying the published weights, the metric, products
+element by element, and all traffic with memory: a program cannot do without them, so it cannot reach the floor.
+
+M of a batch of n samples, with H1 and H2 hidden units, and with U, I and C numbers that embed the user, the item and
+the history:
+
+    ncf        U * H1 + n * (I * H1 + H1 * H2 + H2)
+    wide-deep  U * H1 + n * ((I + C) * H1 + H1 * H2 + H2)
+    deepfm     as for wide-deep: the sum over all pairs of fields needs no matrix product, and is left out
+    fm         0: the same sum and nothing else
+    pnn        as for wide-deep, + V * (E + H1) + n * (P - V) * (E + H1)
+               with P pairs of fields, V of them both of the user, and E numbers that embed a field
+    dcn-v2     as for wide-deep, + U * W + n * (I + C) * W + n * (L - 1) * W * W + n * W
+               with L cross layers that make W = U + I + C numbers, of which only the first reads what embeds the user,
+               and one that reads what they make
+    autoint    (G + n * (K - G)) * E * 4 * D + (G * G + n * (K * K - G * G)) * D + n * K * K * D for each layer,
+               + n * K * D
+               with K fields, G of them the same for all samples (the user's, in the first layer), E numbers of a field
+               that a layer reads and D that it gives: queries, keys, values and residuals, then what queries make of
+               keys, then the values weighted; at the end a layer that reads everything
+    din        as for wide-deep, + n * I * T + d * C * T + p * (C * T + T + C)
+               with T hidden units of the attention, d distinct clicks in the batch's histories, and p clicks when the
+               lengths of the histories are added up: what reads only the click is due once for each distinct one; what
+               reads its product with the item, the click's weight, and the weighted sum of the clicks are due for each
+               click of each sample
+    lr         0
+
+For ``lr``, A are its look-ups: one addition for each value that describes the user, once, and the item, for each
+sample. ``lr`` and ``fm`` multiply no matrices, so a floor that is the rate of matrix products means nothing for them.
+
+Another model needs a function in ``FORWARD``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import comb
+
+import numpy as np
+from work import Integers, Part, Work
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Floating-point operations per user.
+
+    Attributes:
+        products: those of matrix products.
+        additions: those that pool embeddings.
+    """
+
+    products: float
+    additions: float
+
+    def users_per_second(self, rate: float) -> float | None:
+        """The floor at so many operations a second; None for a model without matrix products, which has none."""
+        return rate / (self.products + self.additions) if self.products else None
+
+
+def operations_per_user(work: Work) -> Operations:
+    """F, the mean over users."""
+    forward = FORWARD[work.model]
+    products = additions = 0
+    for user in range(work.users):
+        for rows in work.training_rows(user):
+            multiply_adds, added = forward(work, work.train, rows)
+            products, additions = products + 3 * 2 * multiply_adds, additions + 2 * added
+        scored = work.test.of(user)
+        multiply_adds, added = forward(work, work.test, np.arange(scored.start, scored.stop))
+        products, additions = products + 2 * multiply_adds, additions + added
+    return Operations(products / work.users, additions / work.users)
+
+
+# Each of these gives M and A of one forward pass over some samples of one user.
+
+
+def ncf(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+    """An MLP alone."""
+    return _mlp(work, len(rows), _user_width(work)), 0
+
+
+def wide_deep(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+    """An MLP, and what is pooled of wide and deep tables."""
+    return _mlp(work, len(rows), _user_width(work)), _mean_history(work, part, rows, ("wide", "embedding"))
+
+
+def fm(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+    """No products."""
+    return 0, _mean_history(work, part, rows, ("wide", "embedding"))
+
+
+def pnn(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+    """Inner products, and an MLP that reads them as well."""
+    pairs, constant = (comb(fields, 2) for fields in _fields(work))
+    products = (constant + len(rows) * (pairs - constant)) * _size(work)
+    layers = _mlp(work, len(rows), _user_width(work) + constant)
+    return layers + products, _mean_history(work, part, rows, ("embedding",))
+
+
+def dcn_v2(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+    """Cross layers, of which only the first one's input is in part the same for all samples, and an MLP."""
+    user, (_, width) = _user_width(work), work.parameters["crossed.weight"].shape
+    later = sum(name.startswith("cross.") and name.endswith(".weight") for name in work.parameters) - 1
+    per_sample = (width - user) * width + later * width**2 + width
+    crossed = user * width + len(rows) * per_sample
+    return crossed + _mlp(work, len(rows), user), _mean_history(work, part, rows, ("embedding",))
+
+
+def autoint(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+    """Layers of attention, and one that reads what they give."""
+    (fields, constant), samples, total = _fields(work), len(rows), 0
+    layers = [values for name, values in work.parameters.items() if name.startswith("attend.")]
+    for index, weight in enumerate(layers):
+        outputs, inputs = weight.shape
+        same = 0 if index else constant
+        total += (same + samples * (fields - same)) * inputs * outputs
+        total += (same**2 + samples * (fields**2 - same**2) + samples * fields**2) * (outputs // 4)
+    return total + _mlp(work, samples, 0), _mean_history(work, part, rows, ("embedding",))
+
+
+def din(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+    """Attention to the history, and an MLP."""
+    history = part.history[rows]
+    width = _width(work, "embedding", work.item_fields)
+    attention = len(work.parameters["attend_click.weight"])
+    distinct = int((np.unique(history) > 0).sum())
+    layers = (len(rows) + distinct) * width * attention
+    pairs = int((history > 0).sum()) * (width * attention + attention + width)
+    additions = _pooling(work, part, rows, ("embedding",))
+    return _mlp(work, len(rows), _user_width(work)) + layers + pairs, additions
+
+
+def lr(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+    """No products; look-ups are its additions."""
+    user = int(part.offsets.searchsorted(rows[0], "right")) - 1 if len(rows) else 0
+    look_ups = (work.item_codes[part.item[rows]] > 0).sum() + (work.user_codes[user] > 0).sum()
+    return 0, int(look_ups)
+
+
+def _mlp(work: Work, samples: int, constant: int) -> int:
+    """Multiply-adds of the MLP, of whose inputs so many are the same for all samples."""
+    layers = [values for name, values in work.parameters.items() if name.startswith("mlp.") and values.ndim == 2]
+    (hidden, inputs), *others = (weight.shape for weight in layers)
+    per_sample = (inputs - constant) * hidden + sum(before * after for after, before in others)
+    total: int = constant * hidden + samples * per_sample
+    return total
+
+
+def _fields(work: Work) -> tuple[int, int]:
+    """How many fields there are in all, of user, item and mean history, and how many of the user."""
+    return len(work.user_fields) + 2 * len(work.item_fields), len(work.user_fields)
+
+
+def _size(work: Work) -> int:
+    """Numbers that embed one field, which are as many for each."""
+    return _user_width(work) // len(work.user_fields)
+
+
+def _user_width(work: Work) -> int:
+    return _width(work, "embedding", work.user_fields)
+
+
+def _width(work: Work, kind: str, fields: dict[str, tuple[int, int]]) -> int:
+    return sum(work.parameters[f"{kind}.{name}.weight"].shape[1] for name in fields)
+
+
+def _mean_history(work: Work, part: Part, rows: Integers, kinds: tuple[str, ...]) -> int:
+    """Additions for the mean of each history, and for the fields with several values."""
+    clicks = int((part.history[rows] > 0).sum())
+    return clicks * _width(work, "embedding", work.item_fields) + _pooling(work, part, rows, kinds)
+
+
+def _pooling(work: Work, part: Part, rows: Integers, kinds: tuple[str, ...]) -> int:
+    """Additions for the fields with several values, of each distinct item once."""
+    additions = 0
+    shown = np.unique(np.append(part.history[rows], part.item[rows]))
+    for name, (first, stop) in work.item_fields.items():
+        if stop - first > 1:
+            width = sum(_width(work, kind, {name: (first, stop)}) for kind in kinds)
+            additions += int((work.item_codes[shown, first:stop] > 0).sum()) * width
+    return additions
+
+
+FORWARD: dict[str, Callable[[Work, Part, Integers], tuple[int, int]]] = {
+    "ncf": ncf,
+    "wide-deep": wide_deep,
+    "deepfm": wide_deep,
+    "fm": fm,
+    "pnn": pnn,
+    "dcn-v2": dcn_v2,
+    "autoint": autoint,
+    "din": din,
+    "lr": lr,
+}

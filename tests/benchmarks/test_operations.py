@@ -1,0 +1,80 @@
+"""``experiments/benchmarks/operations.py``, counted by hand."""
+
+import numpy as np
+import pytest
+from operations import FORWARD, Operations, operations_per_user
+from work import Part, Work
+
+# Two fields of the user and two of the item, embedded by two numbers each: U = I = C = 4; six fields, 15 pairs.
+USER_FIELDS, ITEM_FIELDS = {"age": (0, 1), "gender": (1, 2)}, {"item": (0, 1), "genres": (1, 3)}
+SIZES = {"age": 4, "gender": 3, "item": 4, "genres": 3}
+MLP = {"mlp.0": (3, 12), "mlp.2": (2, 3), "mlp.4": (1, 2)}
+LAYERS: dict[str, dict[str, tuple[int, int]]] = {
+    "ncf": MLP | {"mlp.0": (3, 8)},
+    "wide-deep": MLP,
+    "deepfm": MLP,
+    "fm": {},
+    "pnn": MLP | {"mlp.0": (3, 12 + 15)},
+    "dcn-v2": MLP | {"cross.0": (12, 12), "cross.1": (12, 12), "crossed": (1, 12)},
+    "autoint": {"attend.0": (16, 2), "attend.1": (16, 4), "mlp.0": (1, 24)},
+    "din": MLP | {"attend_item": (5, 4), "attend_click": (5, 4), "attend_product": (5, 4), "attention": (1, 5)},
+    "lr": {},
+}
+
+
+def part(items: list[int], history: list[list[int]]) -> Part:
+    labels = np.zeros(len(items), dtype=np.float32)
+    return Part(np.array([0, len(items)]), np.array(items), np.array(history), labels)
+
+
+def work(model: str) -> Work:
+    """One user, with three samples to fine-tune on, in steps of two, and one to rank."""
+    layers = {f"{name}.weight": shape for name, shape in LAYERS[model].items()}
+    biases = {f"{name}.bias": shape[:1] for name, shape in LAYERS[model].items() if name.startswith("mlp")}
+    tables = {f"{kind}.{name}.weight": (SIZES[name], size) for name in SIZES for kind, size in KINDS}
+    return Work(
+        model=model,
+        user_codes=np.array([[1, 2]]),
+        item_codes=np.array([[0, 0, 0], [1, 1, 0], [2, 1, 2], [3, 2, 0]]),
+        user_fields=USER_FIELDS,
+        item_fields=ITEM_FIELDS,
+        train=part([1, 2, 3], [[0, 0], [1, 0], [2, 1]]),
+        test=part([2], [[3, 1]]),
+        orders=[np.array([0, 1, 2])],
+        parameters={name: np.zeros(shape, dtype=np.float32) for name, shape in (tables | layers | biases).items()},
+        heads=2,
+        batch_size=2,
+        learning_rate=0.1,
+    )
+
+
+KINDS = (("embedding", 2), ("wide", 1))
+# Three samples, with three clicks before them, of two different items; four genres of the three items shown or clicked.
+POOLED = 3 * 4 + 4 * 2
+DEEP = 4 * 3 + 3 * ((4 + 4) * 3 + 3 * 2 + 2)
+FIRST_ATTENTION = (2 + 3 * 4) * 2 * 16 + (2 * 2 + 3 * (36 - 4)) * 4 + 3 * 36 * 4
+SECOND_ATTENTION = 3 * 6 * 4 * 16 + 3 * 36 * 4 + 3 * 36 * 4
+EXPECTED = {
+    "ncf": (4 * 3 + 3 * (4 * 3 + 3 * 2 + 2), 0),
+    "wide-deep": (DEEP, POOLED + 4),
+    "deepfm": (DEEP, POOLED + 4),
+    "fm": (0, POOLED + 4),
+    "pnn": (DEEP + 1 * (2 + 3) + 3 * 14 * (2 + 3), POOLED),
+    "dcn-v2": (DEEP + 4 * 12 + 3 * 8 * 12 + 3 * 12 * 12 + 3 * 12, POOLED),
+    "autoint": (FIRST_ATTENTION + SECOND_ATTENTION + 3 * 6 * 4, POOLED),
+    "din": (DEEP + 3 * 4 * 5 + 2 * 4 * 5 + 3 * (4 * 5 + 5 + 4), 4 * 2),
+    "lr": (0, 2 + (2 + 3 + 2)),
+}
+
+
+@pytest.mark.parametrize("model", FORWARD)
+def test_of_one_forward_pass(model: str) -> None:
+    here = work(model)
+    assert FORWARD[model](here, here.train, np.arange(3)) == EXPECTED[model]
+
+
+def test_of_a_user_in_all() -> None:
+    """Two steps, of two samples and of one, and a sample to rank."""
+    multiply_adds = 6 * (4 * 3 + 2 * 32) + 6 * (4 * 3 + 32) + 2 * (4 * 3 + 32)
+    additions = 2 * (1 * 4 + 3 * 3) + 2 * (2 * 4 + 4 * 3) + (2 * 4 + 4 * 3)
+    assert operations_per_user(work("wide-deep")) == Operations(multiply_adds, additions)
