@@ -18,7 +18,6 @@ from fedctr.features import Features, Rows
 from fedctr.fused.engine import Fused, is_ready, takes
 from fedctr.judgement import Logits
 from fedctr.messages import Columns, Device, Task
-from fedctr.models.model import Model
 from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.strategy import ClientStrategy, Local
@@ -82,14 +81,14 @@ def engine_of(published: Published, strategy: ClientStrategy, features: Features
         features: the users and their samples.
         task: part to score, batch size, optimiser and device.
     """
-    if takes(published.model, strategy, task.optimiser, task.device):
+    if takes(published, strategy, task.optimiser, task.device):
         return Fused(published, features, task.part, task.batch_size)
     return Stacked(published, features, task.part, task.batch_size, task.device)
 
 
-def compiles_first(model: Model, strategy: ClientStrategy, task: Task) -> bool:
+def compiles_first(published: Published, strategy: ClientStrategy, task: Task) -> bool:
     """Whether the work begins with compiling the engine, since this machine has not kept it."""
-    return takes(model, strategy, task.optimiser, task.device) and not is_ready(strategy)
+    return takes(published, strategy, task.optimiser, task.device) and not is_ready(strategy)
 
 
 @dataclass(frozen=True, eq=False)

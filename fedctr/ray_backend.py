@@ -1,15 +1,21 @@
-"""Flower's Ray backend, made to survive the death of a worker or of a whole node of a cluster."""
+"""Flower's Ray backend, made to survive the death of a worker or of a whole node, and the way of messages to it."""
 
 from collections.abc import Callable
+from queue import Queue
+from threading import Event
 
 import ray
 from flwr.app import Context, Message, MessageType, RecordDict
 from flwr.clientapp import ClientApp
 from flwr.clientapp.client_app import ClientAppException
+from flwr.server.superlink.fleet.vce import vce_api
 from flwr.server.superlink.fleet.vce.backend import raybackend
+from flwr.server.superlink.linkstate import LinkState
 from flwr.simulation.ray_transport.ray_actor import pool_size_from_resources
 
 from fedctr.messages import name_of_published, share_of_published, wants_weights
+
+PASS_ON_SECONDS = 0.01  # between two looks for messages to pass on, while workers have none to take
 
 
 class TaskBackend(raybackend.RayBackend):
@@ -73,6 +79,27 @@ def _answer(
         raise ClientAppException(str(error)) from error
 
 
-def use_retried_tasks() -> None:
-    """Put this backend in the place of Flower's, which offers no way to choose another one."""
+def pass_on(state: LinkState, queue: "Queue[Message]", nodes_mapping: dict[int, int], f_stop: Event) -> None:
+    """Put the next message for each node where workers take it from, once these have taken all before.
+
+    Flower's own sleeps a tenth of a second in between, so no more than ten tasks a second get through, however small;
+    and it searches all messages that are on their way while the workers have more than enough to do.
+
+    Args:
+        state: where messages wait.
+        queue: where workers take them from.
+        nodes_mapping: the partition of each node.
+        f_stop: set when the simulation is over.
+    """
+    while not f_stop.is_set():
+        if queue.empty():
+            for node in nodes_mapping:
+                for message in state.get_message_ins(node, limit=1):
+                    queue.put(message)
+        f_stop.wait(PASS_ON_SECONDS)
+
+
+def replace_flowers() -> None:
+    """Put both in the place of Flower's, which offers no way to choose others."""
     raybackend.RayBackend = TaskBackend  # type: ignore[misc]
+    vce_api.add_messages_to_queue = pass_on

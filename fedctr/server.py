@@ -5,10 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from math import inf
 
 import pandas as pd
-from flwr.app import Context, Message, MessageType, RecordDict
+from flwr.app import Context
 from flwr.serverapp import Grid, ServerApp
 
 from fedctr.cloud import publish
@@ -19,9 +18,10 @@ from fedctr.data.partition import partition
 from fedctr.data.split import Part
 from fedctr.engines import compiles_first
 from fedctr.errors import FedctrError
-from fedctr.folder import RunFolder, write_whole
-from fedctr.interruption import StoppedError, after_each_epoch
-from fedctr.messages import Failure, Task, WeightsWanted, digest, pack_task, unpack_reply
+from fedctr.folder import write_whole
+from fedctr.interruption import after_each_epoch
+from fedctr.messages import Failure, Task
+from fedctr.post import Post, find_clients, looks
 from fedctr.progress import Terminal
 from fedctr.protocol import Trial, choose, validation_curve
 from fedctr.published import Published
@@ -29,9 +29,7 @@ from fedctr.run import Run
 from fedctr.standings import COLUMNS, Standings
 from fedctr.summary import conclude
 
-POLL_SECONDS = 0.02, 0.5  # between two looks for replies: the first after a reply, then twice as long each, at most
-TASKS_IN_FLIGHT = 4  # enough to keep every client busy while Flower passes messages on, which takes it 0.1 s and more
-PATIENCE_SECONDS = 300  # a client of its own process loads PyTorch, which takes minutes on a machine that is busy
+TASKS_IN_FLIGHT = 4  # enough to keep every client busy while messages are on their way
 
 
 def serve(grid: Grid, run: Run) -> None:
@@ -65,7 +63,7 @@ class Server:
     """
 
     run: Run
-    post: "Post"
+    post: Post
     standings: Standings
 
     def collect(self, part: Part, trials: dict[str, Trial | None]) -> None:
@@ -105,7 +103,7 @@ class Server:
 
     def _compiles_first(self, task: Task) -> bool:
         """Whether the clients, who cannot say so, are going to; those on other machines are not known."""
-        return compiles_first(self.post.published[task.seed].model, self.run.strategies[task.strategy], task)
+        return compiles_first(self.post.published[task.seed], self.run.strategies[task.strategy], task)
 
     def _task(self, part: Part, spec: str, seed: int, trial: Trial | None) -> Task:
         experiment = self.run.experiment
@@ -136,9 +134,7 @@ class Server:
                     self.post.send(task, client)
 
         send()
-        pause, longest = POLL_SECONDS
-        while replies:
-            answers = list(self.post.receive())
+        for answers in looks(lambda: list(self.post.receive()), self.run):
             for task, client, reply in answers:
                 replies[task].append(reply)
                 users = partition(self.run.dataset.users, client, len(self.post.nodes))
@@ -146,66 +142,8 @@ class Server:
                 if len(replies[task]) == len(self.post.nodes):
                     yield task, replies.pop(task)
                     send()
-            if self.run.stop.is_set():
-                self.run.stop_file.touch()
-                raise StoppedError
-            # Flower searches all messages at every look, which takes time that the clients could use.
-            pause = POLL_SECONDS[0] if answers else min(2 * pause, longest)
-            if not answers:
-                time.sleep(pause)
-
-
-class Post:
-    """Tasks on their way to the clients, with weights only where a worker has asked for them.
-
-    Any worker may serve any client, so the weights for one worker can end up at another one. Until they have arrived
-    somewhere, further tasks that this worker cannot start without them are held back, not sent again and again.
-
-    Args:
-        grid: Flower's way to the clients.
-        nodes: the node of each client.
-        published: where the tasks start, by seed.
-    """
-
-    def __init__(self, grid: Grid, nodes: list[int], published: list[Published]) -> None:
-        self.nodes = nodes
-        self._grid = grid
-        self.published = published
-        self._digests = [digest(each) for each in published]
-        self._sent: dict[str, tuple[Task, int]] = {}
-        self._fresh = set(range(len(published)))  # seeds whose weights no worker has seen
-        self._carrying: dict[str, tuple[int, str]] = {}  # messages with weights: their seed, and who asked for them
-        self._held: list[tuple[Task, int]] = []
-
-    def send(self, task: Task, client: int, asked_by: str = "") -> None:
-        """Send a task to a client, with weights if a worker asked for them, or surely none has them."""
-        with_weights = bool(asked_by) or task.seed in self._fresh
-        self._fresh.discard(task.seed)
-        content = pack_task(task, self._digests[task.seed], self.published[task.seed] if with_weights else None)
-        (message_id,) = self._grid.push_messages([Message(content, self.nodes[client], MessageType.EVALUATE)])
-        self._sent[message_id] = task, client
-        if with_weights:
-            self._carrying[message_id] = task.seed, asked_by
-
-    def receive(self) -> Iterator[tuple[Task, int, pd.DataFrame | Failure]]:
-        """The replies that have come in, each to its task from a client; empty when there are none yet."""
-        for message in self._grid.pull_messages(list(self._sent)):
-            message_id = message.metadata.reply_to_message_id
-            task, client = self._sent.pop(message_id)
-            arrived = self._carrying.pop(message_id, None)
-            if message.has_error():
-                yield task, client, Failure(client, task.strategy, "", one_line(message.error.reason))
-            elif not isinstance(reply := unpack_reply(message.content), WeightsWanted):
-                yield task, client, reply
-            elif (task.seed, reply.worker) in self._carrying.values():
-                self._held.append((task, client))
-            else:
-                self.send(task, client, reply.worker)
-            if arrived:
-                free = [held for held in self._held if held[0].seed == task.seed]
-                self._held = [held for held in self._held if held[0].seed != task.seed]
-                for held in free:
-                    self.send(*held)
+            if not replies:
+                return
 
 
 def _publish(run: Run, seed: int) -> Published:
@@ -226,45 +164,6 @@ def _publish(run: Run, seed: int) -> Published:
     return published
 
 
-def find_clients(grid: Grid, run: RunFolder) -> list[int]:
-    """Ask who holds which partition, until every partition has its client: the node of each.
-
-    Raises:
-        FedctrError: when they do not come up in time, or are more than there are users.
-        StoppedError: when ``run.stop`` was set.
-    """
-    run.reporter.phase("clients")
-    asked: set[int] = set()
-    pending: list[str] = []
-    holders: dict[int, int] = {}
-    expected = 0
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not expected or len(holders) < expected:
-        fresh = set(grid.get_node_ids()) - asked
-        asked |= fresh
-        pending += grid.push_messages([Message(RecordDict(), node, MessageType.QUERY) for node in fresh])
-        replies = list(grid.pull_messages(pending))
-        for message in replies:
-            if message.has_error():
-                raise FedctrError(f"a client could not start: {one_line(message.error.reason)}")
-            pending.remove(message.metadata.reply_to_message_id)
-            facts = message.content.config_records["client"]
-            holders[int(str(facts["partition"]))] = message.metadata.src_node_id
-            expected = int(str(facts["partitions"]))
-        if run.stop.is_set():
-            raise StoppedError
-        if time.monotonic() > deadline:
-            raise FedctrError(
-                f"{len(holders)} of {expected or 'the'} clients answered within {PATIENCE_SECONDS} s; is the machine "
-                "busy with other work? Run it again to go on"
-            )
-        if not replies:
-            time.sleep(POLL_SECONDS[0])
-    if expected > run.dataset.users:
-        raise FedctrError(f"{expected:,} clients for {run.dataset.users:,} users; start fewer")
-    return [holders[partition] for partition in range(expected)]
-
-
 def _choose(run: Run, spec: str) -> Trial | None:
     """The trial that validation chooses; None for a strategy that does not tune."""
     if not run.strategies[spec].tunes:
@@ -280,40 +179,6 @@ def _choose(run: Run, spec: str) -> Trial | None:
         )
     run.log(f"{spec}: learning rate {trial.learning_rate:g}, {trial.epochs} epochs")
     return trial
-
-
-def replies(grid: Grid, run: RunFolder, sent: dict[str, int], seconds: float = inf) -> Iterator[tuple[int, Message]]:
-    """Replies to messages as they come in, each with its client.
-
-    Args:
-        grid: Flower's way to the clients.
-        run: whose stop is heeded.
-        sent: the client of each message that was pushed; those that have not replied in time are left there.
-        seconds: how long to wait.
-
-    Raises:
-        StoppedError: when ``run.stop`` was set.
-    """
-    deadline = time.monotonic() + seconds
-    pause, longest = POLL_SECONDS
-    while sent:
-        answers = list(grid.pull_messages(list(sent)))
-        for message in answers:
-            yield sent.pop(message.metadata.reply_to_message_id), message
-        if run.stop.is_set():
-            run.stop_file.touch()
-            raise StoppedError
-        if not answers and time.monotonic() > deadline:
-            return
-        pause = POLL_SECONDS[0] if answers else min(2 * pause, longest)
-        if not answers:
-            time.sleep(pause)
-
-
-def one_line(text: str | None) -> str:
-    """The last line of an error's text, which is what it comes down to."""
-    lines = [line.strip() for line in (text or "no reason given").splitlines() if line.strip()]
-    return lines[-1] if lines else "no reason given"
 
 
 app = ServerApp()

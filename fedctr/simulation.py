@@ -62,9 +62,9 @@ def simulate(
     from flwr.simulation import run_simulation
     from ray import cloudpickle
 
-    from fedctr.ray_backend import use_retried_tasks
+    from fedctr.ray_backend import replace_flowers
 
-    use_retried_tasks()
+    replace_flowers()
 
     app = ServerApp()
     raised: list[BaseException] = []

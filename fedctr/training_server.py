@@ -19,11 +19,11 @@ from fedctr.folder import write_whole
 from fedctr.messages import Failure, digest
 from fedctr.participation import Draw
 from fedctr.personal import PersonalFile
+from fedctr.post import find_clients, one_line, replies
 from fedctr.protocol import falls_short
 from fedctr.published import Published
 from fedctr.randomness import words
 from fedctr.rounds import Contribution, RoundTask, pack_round, unit, unpack_contribution
-from fedctr.server import find_clients, one_line, replies
 from fedctr.submodels import mean_change
 from fedctr.threads import single_thread
 from fedctr.training import Training

@@ -174,7 +174,7 @@ def test_only_the_last_cohort_of_a_padded_length_is_not_full_and_the_size_is_ask
 def engines_of(published: Published, strategy: ClientStrategy, features: Features, recipe: Recipe) -> Iterator[Engine]:
     """The cohort engine, and the compiled one if it takes the model."""
     yield Stacked(published, features, "test", recipe.batch_size, "cpu")
-    if takes(published.model, strategy, recipe.optimiser, "cpu"):
+    if takes(published, strategy, recipe.optimiser, "cpu"):
         yield Fused(published, features, "test", recipe.batch_size)
 
 

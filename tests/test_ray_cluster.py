@@ -24,15 +24,15 @@ pytestmark = [
 COUNT = """
 import sys
 from pathlib import Path
-from fedctr import Experiment, bench, server
+from fedctr import Experiment, bench, post
 
-pack, sent = server.pack_task, [0, 0]
+pack, sent = post.pack_task, [0, 0]
 
 def counting(task, digest, published=None):
     sent[task.seed] += published is not None
     return pack(task, digest, published)
 
-server.pack_task = counting
+post.pack_task = counting
 bench(Experiment.of(Experiment.read(Path("experiment.toml")) | {"ray_address": sys.argv[1]}))
 print(*sent)
 """

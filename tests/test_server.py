@@ -11,13 +11,17 @@ import pytest
 from flwr.app import Message, RecordDict
 from flwr.clientapp import ClientApp
 
-from fedctr import server
+from fedctr import post, server
 from fedctr.benchmark import bench
 from fedctr.data.cache import open_dataset
 from fedctr.data.split import Fractions, split
 from fedctr.errors import FedctrError
+from fedctr.fused import recording
+from fedctr.fused.recorder import Recording
+from fedctr.fused.recording import record
+from fedctr.interruption import StoppedError
 from fedctr.messages import Task, WeightsWanted, digest, pack_rows, pack_weights_wanted, unpack_task
-from fedctr.models.model import models
+from fedctr.models.model import Model, models
 from fedctr.progress import Silent
 from fedctr.published import Published
 from fedctr.run import Run
@@ -105,7 +109,8 @@ class Workers(InlineGrid):
 def test_weights_travel_once_for_each_seed_to_each_of_several_workers(
     workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "POLL_SECONDS", (0, 0))
+    monkeypatch.setattr(post, "POLL_SECONDS", 0)
+    monkeypatch.setattr(post, "POLL_TIMES", 0)
     run = Run.open(experiment(tmp_path / "run"), Silent())
     schema = run.dataset.schema
     published = [Published(MODEL, schema, models.create(MODEL, schema), ctr) for ctr in (0.1, 0.2)]
@@ -113,12 +118,55 @@ def test_weights_travel_once_for_each_seed_to_each_of_several_workers(
     tasks = [Task(DATASET, Fractions(), "test", name, seed, (0.1,), (1,), 32) for seed in (0, 1) for name in "abcde"]
     answered = {
         task: len(replies)
-        for task, replies in server.Server(run, server.Post(grid, [1, 2, 3, 4], published), Standings(run)).ask(tasks)
+        for task, replies in server.Server(run, post.Post(grid, [1, 2, 3, 4], published), Standings(run)).ask(tasks)
     }
     assert answered == dict.fromkeys(tasks, 4)
     assert sorted(grid.received) == sorted((name, digest(each)) for name in grid.busy for each in published)
     counts = [grid.served.count(name) for name in grid.busy]
     assert max(counts) - min(counts) <= 4
+
+
+# ------------------------------------------------------------------------------------ what clients do once
+
+
+def test_a_models_forward_pass_is_followed_once_whatever_its_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed: list[str] = []
+    monkeypatch.setattr(recording, "_recordings", {})
+
+    def counted(model: Model) -> Recording | None:
+        followed.append(model.name)
+        return record(model)
+
+    monkeypatch.setattr(recording, "record", counted)
+    bench(experiment(tmp_path / "run", strategies=("fine-tuning", "label-correction"), seeds=3))
+    assert followed == [MODEL.partition("[")[0]]
+
+
+# ---------------------------------------------------------------------------------------- looks for replies
+
+
+@pytest.mark.parametrize(("takes", "pause"), [(0.0, 0.01), (0.1, 5.0)])
+def test_to_look_for_replies_takes_little_of_the_time(
+    takes: float, pause: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, slept = [0.0], list[float]()
+    monkeypatch.setattr("time.thread_time", lambda: now[0])
+    monkeypatch.setattr("time.sleep", slept.append)
+    coming = iter([[], ["reply"], []])
+
+    def look() -> list[str]:
+        now[0] += takes
+        return next(coming)
+
+    run = Run.open(experiment(tmp_path / "run"), Silent())
+    found = post.looks(look, run)
+    assert [next(found) for _ in range(3)] == [[], ["reply"], []]
+    assert slept == pytest.approx([pause])  # one that finds something is followed by another at once
+    run.stop.set()
+    with pytest.raises(StoppedError):
+        next(found)
 
 
 # ------------------------------------------------------------------------------------------ failing clients

@@ -27,7 +27,6 @@ from fedctr.fused.state import Flags, Labels, People, Training, Words
 from fedctr.fused.stepwise import Stepwise
 from fedctr.judgement import Logits
 from fedctr.messages import Columns, Device
-from fedctr.models.model import Model
 from fedctr.published import Published
 from fedctr.randomness import stream
 from fedctr.recipe import Optimiser, Recipe
@@ -38,10 +37,10 @@ TOGETHER = 1 << 16  # places for the samples of users that are collected at once
 STEPWISE = 64  # users at most whose steps go side by side
 
 
-def takes(model: Model, strategy: ClientStrategy, optimiser: Optimiser, device: Device) -> bool:
+def takes(published: Published, strategy: ClientStrategy, optimiser: Optimiser, device: Device) -> bool:
     """Whether the compiled engine does the work."""
     common = device == "cpu" and optimiser == "sgd" and not overrides(strategy, "adapter")
-    return common and recording_of(model) is not None
+    return common and recording_of(published) is not None
 
 
 def goes_stepwise(strategy: ClientStrategy) -> bool:
@@ -65,7 +64,7 @@ class Fused:
     """
 
     def __init__(self, published: Published, features: Features, part: Part, batch_size: int) -> None:
-        recording, block = recording_of(published.model), block_of(batch_size)
+        recording, block = recording_of(published), block_of(batch_size)
         assert recording is not None
         train, scored = (
             [bound[features.users.start : features.users.stop] for bound in features.split.bounds(which)]

@@ -10,12 +10,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import torch
 import torch.fx
 from torch import nn
 
+from fedctr.data.dataset import Schema
 from fedctr.fused.plan import (
     ADD,
     ATTEND,
@@ -40,19 +40,30 @@ from fedctr.models import layers
 from fedctr.models.attention import attend, attend_fields
 from fedctr.models.layers import MLP, Embeddings, Linear
 from fedctr.models.model import Model
+from fedctr.published import Published
 
 
-def recording_of(model: Model) -> Recording | None:
-    """The recording of a model, made when it is asked for first; None if it has none."""
-    if model not in _recordings:
-        try:
-            _recordings[model] = _Follower(model).record()
-        except UnrecordableError:
-            _recordings[model] = None
-    return _recordings[model]
+def recording_of(published: Published) -> Recording | None:
+    """The recording of a published model; None if it has none.
+
+    It is made once for all models that differ in their parameters alone.
+    """
+    kind = type(published.model), published.spec, published.schema
+    if kind not in _recordings:
+        _recordings[kind] = record(published.model)
+    return _recordings[kind]
 
 
-_recordings: WeakKeyDictionary[Model, Recording | None] = WeakKeyDictionary()
+_recordings: dict[tuple[type[Model], str, Schema], Recording | None] = {}
+
+
+def record(model: Model) -> Recording | None:
+    """Record a model; None if that cannot be done."""
+    try:
+        return _Follower(model).record()
+    except UnrecordableError:
+        return None
+
 
 PLACES = {"user": USER, "item": SAMPLE, "clicks": CLICK}
 

@@ -15,8 +15,8 @@ from fedctr.online.day import Day
 from fedctr.online.log import for_cloud
 from fedctr.online.messages import RANK, DayTask, pack_day_task, unpack_day
 from fedctr.online.run import OnlineRun
+from fedctr.post import find_clients, one_line, replies
 from fedctr.published import Published
-from fedctr.server import find_clients, one_line, replies
 from fedctr.threads import single_thread
 
 

@@ -85,14 +85,16 @@ def test_it_takes_what_it_can_and_the_cohort_engine_all_else() -> None:
 
 
 def test_what_is_not_kept_is_compiled_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = publish("wide-deep", features_of([3], [2]).dataset.schema).model
+    published = publish("wide-deep", features_of([3], [2]).dataset.schema)
     for kept, expected in (
         ({"kernel.fine_tune", "kernel.descend"}, [False, False, False]),
         ({"kernel.fine_tune"}, [False, True, False]),
         (set[str](), [True, True, False]),
     ):
         monkeypatch.setattr("fedctr.fused.engine.is_kept", kept.__contains__)
-        found = [compiles_first(model, strategy_of(spec), task()) for spec in ("fine-tuning", "proximal", "low-rank")]
+        found = [
+            compiles_first(published, strategy_of(spec), task()) for spec in ("fine-tuning", "proximal", "low-rank")
+        ]
         assert found == expected
 
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from fedctr.data.dataset import Schema
 from fedctr.fused.layout import Layout, Most
 from fedctr.fused.plan import LAYER, TURN, WRITTEN, A, G
-from fedctr.fused.recording import recording_of
+from fedctr.fused.recording import record
 from fedctr.models.attention import attend
 from fedctr.models.batch import Batch
 from fedctr.models.layers import MLP, Embeddings, Linear
@@ -20,12 +20,12 @@ SCHEMA = world([3, 2]).schema
 
 @pytest.mark.parametrize("name", ["lr", "ncf", "wide-deep", "deepfm", "fm", "dcn-v2", "din", "pnn", "autoint"])
 def test_these_models_have_a_recording(name: str) -> None:
-    assert recording_of(publish(name, SCHEMA).model) is not None
+    assert record(publish(name, SCHEMA).model) is not None
 
 
 @pytest.mark.parametrize("name", ["dien"])
 def test_these_have_none(name: str) -> None:
-    assert recording_of(publish(name, SCHEMA).model) is None
+    assert record(publish(name, SCHEMA).model) is None
 
 
 class Odd(Model):
@@ -101,12 +101,12 @@ class Cubed(Odd):
 
 @pytest.mark.parametrize("model", [Sigmoid, Twice, Branching, Vectors, User, Broadcast, Backwards, Shifted, Cubed])
 def test_a_strangers_model_that_does_something_else_has_none(model: type[Odd]) -> None:
-    assert recording_of(model(SCHEMA)) is None
+    assert record(model(SCHEMA)) is None
 
 
 def layout_of(spec: str) -> Layout:
     model = publish(spec, SCHEMA).model
-    recording = recording_of(model)
+    recording = record(model)
     assert recording is not None
     return Layout.of(model, SCHEMA, recording, Most(32, 10, 64, 32))
 

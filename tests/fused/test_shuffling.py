@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedctr.fused.layout import Layout, Most
-from fedctr.fused.recording import recording_of
+from fedctr.fused.recording import record
 from fedctr.fused.shuffling import shuffle
 from fedctr.fused.state import Bench
 from fedctr.randomness import permutations, stream
@@ -17,7 +17,7 @@ MOST = 3000
 def place_of_work() -> Bench:
     schema = world([3, 2]).schema
     model = publish("lr", schema).model
-    recording = recording_of(model)
+    recording = record(model)
     assert recording is not None
     return Layout.of(model, schema, recording, Most(32, 1, MOST, 1)).bench()
 
