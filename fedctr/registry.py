@@ -6,8 +6,10 @@ import importlib.metadata
 import inspect
 import pkgutil
 import re
+import sys
 import tomllib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Generic, TypeVar
@@ -166,7 +168,7 @@ class Registry(Generic[T]):
 
     def _from_entry_points(self) -> list[tuple[type[T], str]]:
         found = []
-        for point in importlib.metadata.entry_points(group=self.group):
+        for point in announced(self.group):
             try:
                 cls = point.load()
             except (Exception, SystemExit) as error:  # a stranger's module may fail in any way while it is imported
@@ -200,6 +202,25 @@ class Registry(Generic[T]):
         if not isinstance(getattr(cls, "name", None), str):
             raise FedctrError(f"{where}: give the class a name, such as name = 'my-{self.kind}'")
         return cls
+
+
+def announced(group: str) -> tuple[importlib.metadata.EntryPoint, ...]:
+    """The entry points of a group."""
+    return _announced(group, tuple((folder, _changed(folder)) for folder in sys.path))
+
+
+@lru_cache(maxsize=16)
+def _announced(group: str, path: tuple[tuple[str, int], ...]) -> tuple[importlib.metadata.EntryPoint, ...]:
+    # Which reads the facts of every installed distribution, so it is done once for each state of the import path.
+    return tuple(importlib.metadata.entry_points(group=group))
+
+
+def _changed(folder: str) -> int:
+    """When something was last put into a folder or taken out, in nanoseconds; 0 if it is not there."""
+    try:
+        return Path(folder).stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def import_unshadowed(name: str) -> ModuleType:

@@ -2,7 +2,7 @@ import importlib.metadata
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint
+from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
 from typing import ClassVar
 
@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedctr import registry
 from fedctr.errors import FedctrError
-from fedctr.registry import Registry, Spec, parse, split_specs
+from fedctr.registry import Registry, Spec, announced, parse, split_specs
 
 
 class Shape:
@@ -69,7 +70,7 @@ def shapes(shelf: Path) -> Registry[Shape]:
 
 def announce(monkeypatch: pytest.MonkeyPatch, *values: str) -> None:
     points = [EntryPoint(value.rpartition(":")[2], value, "fedctr.test_shapes") for value in values]
-    monkeypatch.setattr(importlib.metadata, "entry_points", lambda group: points)
+    monkeypatch.setattr(registry, "announced", lambda group: points)
 
 
 class TestSpecs:
@@ -110,6 +111,24 @@ class TestFinding:
     def test_entry_points_are_found(self, shapes: Registry[Shape], monkeypatch: pytest.MonkeyPatch) -> None:
         announce(monkeypatch, "tests.test_registry:Circle")
         assert list(shapes.classes()) == ["circle", "square"]
+
+    def test_what_is_installed_is_read_once_until_something_else_is(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read, entry_points = list[str](), importlib.metadata.entry_points
+
+        def counted(group: str) -> EntryPoints:
+            read.append(group)
+            return entry_points(group=group)
+
+        monkeypatch.setattr(importlib.metadata, "entry_points", counted)
+        monkeypatch.syspath_prepend(str(tmp_path))
+        assert [announced("fedctr.shapes"), announced("fedctr.shapes")] == [(), ()]
+        assert read == ["fedctr.shapes"]
+        facts = tmp_path / "rounds-1.0.dist-info"
+        facts.mkdir()
+        (facts / "entry_points.txt").write_text("[fedctr.shapes]\nround = rounds:Round\n")
+        assert [point.value for point in announced("fedctr.shapes")] == ["rounds:Round"]
 
     def test_module_and_class_need_no_registration(self, shapes: Registry[Shape]) -> None:
         assert shapes.find("tests.test_registry:Circle") is Circle

@@ -140,7 +140,9 @@ def test_a_models_forward_pass_is_followed_once_whatever_its_weights(
         return record(model)
 
     monkeypatch.setattr(recording, "record", counted)
-    bench(experiment(tmp_path / "run", strategies=("fine-tuning", "label-correction"), seeds=3))
+    bench(
+        experiment(tmp_path / "run", strategies=("fine-tuning", "label-correction"), learning_rates=(0.1,), epochs=(1,))
+    )
     assert followed == [MODEL.partition("[")[0]]
 
 
