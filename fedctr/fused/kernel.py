@@ -10,10 +10,10 @@ from fedctr.fused.compiled import compiled, entry
 from fedctr.fused.exponential import exponential
 from fedctr.fused.passes import backward, clear, forward
 from fedctr.fused.plan import CLICK, SAMPLE, START, USER, Integers, Plan
-from fedctr.fused.products import PADDED, Floats
 from fedctr.fused.rows import enter, publish, row_of
 from fedctr.fused.shuffling import shuffle
 from fedctr.fused.state import Bench, Device, Devices, Flags, Numbers, People, Training, Words
+from fedctr.fused.tiles import PADDED, Floats
 from fedctr.fused.vectors import larger, load, spread, store
 
 

@@ -24,9 +24,9 @@ from fedctr.fused.plan import (
     Integers,
     Plan,
 )
-from fedctr.fused.products import PADDED, Floats, padded
 from fedctr.fused.recorder import Recording
 from fedctr.fused.state import Bench, Devices, Training
+from fedctr.fused.tiles import PADDED, Floats, padded
 from fedctr.models.layers import Side
 from fedctr.models.model import Model
 from fedctr.stacking import Parameters

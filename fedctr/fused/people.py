@@ -11,8 +11,8 @@ from fedctr.data.split import Part
 from fedctr.features import Features, Rows
 from fedctr.fused.compiled import entry
 from fedctr.fused.plan import Integers
-from fedctr.fused.products import Floats
 from fedctr.fused.state import Flags, Labels, People, Source
+from fedctr.fused.tiles import Floats
 
 
 def source_of(features: Features) -> Source:

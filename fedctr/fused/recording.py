@@ -34,8 +34,8 @@ from fedctr.fused.plan import (
     TURN,
     USER,
 )
-from fedctr.fused.products import FEW, padded
 from fedctr.fused.recorder import Found, Recorder, Recording, UnrecordableError, Value
+from fedctr.fused.tiles import FEW, padded
 from fedctr.models import layers
 from fedctr.models.attention import attend, attend_fields
 from fedctr.models.layers import MLP, Embeddings, Linear
@@ -235,7 +235,7 @@ class _Follower(Recorder):
         rooms = (
             self.room(SAMPLE, places * padded(size)),
             self.room(SAMPLE, places),
-            self.room(USER, (2 * padded(value.width) + 1) * padded(size)),
+            self.room(USER, (padded(value.width) + 1) * padded(size)),
         )
         gives = Value(SAMPLE, value.width)
         return self.do(ATTEND, gives, item, clicks, of_item, of_click, *parameters, *rooms, self.across(clicks))

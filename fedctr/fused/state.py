@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedctr.fused.plan import Integers
-from fedctr.fused.products import Floats
+from fedctr.fused.tiles import Floats
 
 Flags = npt.NDArray[np.bool_]
 Numbers = npt.NDArray[np.int32]

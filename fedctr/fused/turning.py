@@ -8,7 +8,7 @@ from llvmlite import ir
 from numba import types
 
 from fedctr.fused.compiled import entry
-from fedctr.fused.products import FLOAT, INDEX, PADDED, Floats, start_of
+from fedctr.fused.tiles import FLOAT, INDEX, PADDED, Floats, start_of
 
 
 def _turning(*, adding: bool) -> Callable[..., None]:

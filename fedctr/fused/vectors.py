@@ -16,7 +16,7 @@ from numba import types
 from numba.core.datamodel import models
 
 from fedctr.fused.compiled import compiled
-from fedctr.fused.products import PADDED, Floats, called, multiplied_and_added, spread_over, start_of
+from fedctr.fused.tiles import PADDED, Floats, called, multiplied_and_added, spread_over, start_of
 
 _KIND = ir.VectorType(ir.FloatType(), PADDED)
 _NUMBERS = ir.VectorType(ir.IntType(32), PADDED)

@@ -4,7 +4,7 @@ import numpy as np
 
 from fedctr.fused.compiled import entry
 from fedctr.fused.exponential import exponential
-from fedctr.fused.products import PADDED, Floats
+from fedctr.fused.tiles import PADDED, Floats
 from fedctr.fused.vectors import load, store
 
 

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fedctr.fused.layout import aligned_zeros
-from fedctr.fused.products import PADDED, add_product, write_product
+from fedctr.fused.products import add_product, write_product
+from fedctr.fused.tiles import PADDED
 from fedctr.fused.turning import turned
 
 sizes = st.integers(1, 40)

@@ -12,8 +12,9 @@ import numpy as np
 from fedctr.fused.compiled import compiled
 from fedctr.fused.exponential import exponential
 from fedctr.fused.plan import BEGIN, KIND, OUT, START, STEP, STRIDE, WIDTH, A, B, C, D, E, F, G, Integers, Plan
-from fedctr.fused.products import PADDED, add_product
+from fedctr.fused.products import add_product
 from fedctr.fused.state import Device
+from fedctr.fused.tiles import PADDED
 from fedctr.fused.vectors import clear_places, larger, load, multiply_add, spread, store, where_positive
 
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from fedctr.fused.compiled import compiled
 from fedctr.fused.plan import KIND, OUT, START, STEP, WIDTH, A, B, Integers, Plan
-from fedctr.fused.products import PADDED
 from fedctr.fused.state import Device
+from fedctr.fused.tiles import PADDED
 from fedctr.fused.vectors import load, multiply_add, spread, store
 
 

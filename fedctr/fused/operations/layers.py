@@ -23,8 +23,9 @@ from fedctr.fused.plan import (
     Integers,
     Plan,
 )
-from fedctr.fused.products import PADDED, add_product, write_product
+from fedctr.fused.products import add_product, write_product
 from fedctr.fused.state import Device
+from fedctr.fused.tiles import PADDED
 from fedctr.fused.turning import turned
 from fedctr.fused.vectors import load, load_some, multiply_add, spread, store, total, where_positive
 

@@ -4,8 +4,8 @@ import numpy as np
 
 from fedctr.fused.compiled import compiled
 from fedctr.fused.plan import BEGIN, FIELD, FIRST, KIND, LENGTH, OUT, START, STEP, WIDTH, A, B, Integers, Plan
-from fedctr.fused.products import PADDED
 from fedctr.fused.state import Device
+from fedctr.fused.tiles import PADDED
 from fedctr.fused.vectors import add_row, load, spread, store, store_some
 
 
