@@ -5,7 +5,6 @@ Columns come in groups of ``PADDED``: whoever asks for fewer has room for the gr
 
 from typing import Any
 
-import numba.extending
 import numpy as np
 from numba import types
 
@@ -19,13 +18,14 @@ from fedctr.fused.tiles import (
     Product,
     Sums,
     compute,
+    intrinsic,
     multiplied_and_added,
     spread_over,
     start_of,
 )
 
 
-@numba.extending.intrinsic
+@intrinsic
 def _add(
     typing: Any,
     total: Any,
@@ -70,7 +70,7 @@ def _add(
     return signature, generate
 
 
-@numba.extending.intrinsic
+@intrinsic
 def _write(
     typing: Any,
     total: Any,

@@ -6,9 +6,10 @@ number of rows and columns.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import llvmlite.binding
+import numba.extending
 import numpy as np
 import numpy.typing as npt
 from llvmlite import ir
@@ -28,6 +29,11 @@ _utilities: Any = cgutils  # is without types
 FLOAT, INDEX = ir.FloatType(), ir.IntType(64)
 VECTOR = ir.VectorType(FLOAT, LANES)
 ZEROS = VECTOR([0.0] * LANES)
+
+
+def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
+    """What generates LLVM's code for a call; the call has the arguments behind the first one."""
+    return cast(Callable[..., Any], numba.extending.intrinsic(function))
 
 
 def padded(size: int) -> int:

@@ -3,18 +3,17 @@
 from collections.abc import Callable
 from typing import Any
 
-import numba.extending
 from llvmlite import ir
 from numba import types
 
 from fedctr.fused.compiled import entry
-from fedctr.fused.tiles import FLOAT, INDEX, PADDED, Floats, start_of
+from fedctr.fused.tiles import FLOAT, INDEX, PADDED, Floats, intrinsic, start_of
 
 
 def _turning(*, adding: bool) -> Callable[..., None]:
     """A function that writes a square of ``PADDED`` rows turned, rows becoming columns, or adds it to what is there."""
 
-    @numba.extending.intrinsic
+    @intrinsic
     def turn_square(
         typing: Any, target: Any, target_at: Any, target_step: Any, source: Any, source_at: Any, source_step: Any
     ) -> Any:

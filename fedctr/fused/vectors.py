@@ -7,7 +7,7 @@ lies behind their last column is anything, so a sum over columns begins with :fu
 
 import operator
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import numba.extending
 import numpy as np
@@ -16,7 +16,7 @@ from numba import types
 from numba.core.datamodel import models
 
 from fedctr.fused.compiled import compiled
-from fedctr.fused.tiles import PADDED, Floats, called, multiplied_and_added, spread_over, start_of
+from fedctr.fused.tiles import PADDED, Floats, called, intrinsic, multiplied_and_added, spread_over, start_of
 
 _KIND = ir.VectorType(ir.FloatType(), PADDED)
 _NUMBERS = ir.VectorType(ir.IntType(32), PADDED)
@@ -37,11 +37,6 @@ _VECTOR: Any = _Vector()
 Vector = Any  # what Python sees of it
 
 
-def _intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
-    """To be called with the arguments behind the first one."""
-    return cast(Callable[..., Any], numba.extending.intrinsic(function))
-
-
 def _address(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
     return builder.bitcast(start_of(context, builder, kind, array, offset), _KIND.as_pointer())
 
@@ -52,7 +47,7 @@ def _first(builder: Any, count: Any) -> Any:
     return builder.icmp_signed("<", _NUMBERS(list(range(PADDED))), number)
 
 
-@_intrinsic
+@intrinsic
 def load(typing: Any, array: Any, at: Any) -> Any:
     """The vector that begins at an element of an array."""
 
@@ -62,7 +57,7 @@ def load(typing: Any, array: Any, at: Any) -> Any:
     return _VECTOR(array, at), generate
 
 
-@_intrinsic
+@intrinsic
 def load_some(typing: Any, array: Any, at: Any, count: Any) -> Any:
     """The same of the first ``count`` elements alone, zeros behind them."""
 
@@ -74,7 +69,7 @@ def load_some(typing: Any, array: Any, at: Any, count: Any) -> Any:
     return _VECTOR(array, at, types.int64), generate
 
 
-@_intrinsic
+@intrinsic
 def store(typing: Any, array: Any, at: Any, vector: Any) -> Any:
     """Write a vector to where it shall begin."""
 
@@ -85,7 +80,7 @@ def store(typing: Any, array: Any, at: Any, vector: Any) -> Any:
     return types.void(array, at, vector), generate
 
 
-@_intrinsic
+@intrinsic
 def store_some(typing: Any, array: Any, at: Any, vector: Any, count: Any) -> Any:
     """The same with the first ``count`` elements alone; what stands behind them remains, and must exist."""
 
@@ -98,7 +93,7 @@ def store_some(typing: Any, array: Any, at: Any, vector: Any, count: Any) -> Any
     return types.void(array, at, vector, types.int64), generate
 
 
-@_intrinsic
+@intrinsic
 def spread(typing: Any, value: Any) -> Any:
     """The same number in every place."""
 
@@ -108,7 +103,7 @@ def spread(typing: Any, value: Any) -> Any:
     return _VECTOR(types.float32), generate
 
 
-@_intrinsic
+@intrinsic
 def multiply_add(typing: Any, first: Any, second: Any, added: Any) -> Any:
     """``first * second + added``, rounded once where the processor can."""
 
@@ -118,7 +113,7 @@ def multiply_add(typing: Any, first: Any, second: Any, added: Any) -> Any:
     return _VECTOR(first, second, added), generate
 
 
-@_intrinsic
+@intrinsic
 def where_positive(typing: Any, sign: Any, vector: Any) -> Any:
     """The vector where ``sign`` is positive or NaN, zeros elsewhere."""
 
@@ -129,7 +124,7 @@ def where_positive(typing: Any, sign: Any, vector: Any) -> Any:
     return _VECTOR(sign, vector), generate
 
 
-@_intrinsic
+@intrinsic
 def larger(typing: Any, first: Any, second: Any) -> Any:
     """The larger of two numbers in every place; NaN where the first one is."""
 
@@ -139,7 +134,7 @@ def larger(typing: Any, first: Any, second: Any) -> Any:
     return _VECTOR(first, second), generate
 
 
-@_intrinsic
+@intrinsic
 def nearest(typing: Any, vector: Any) -> Any:
     """The nearest whole numbers."""
 
@@ -149,7 +144,7 @@ def nearest(typing: Any, vector: Any) -> Any:
     return _VECTOR(vector), generate
 
 
-@_intrinsic
+@intrinsic
 def power_of_two(typing: Any, exponent: Any) -> Any:
     """2 to the power of whole numbers from -126 to 127, which become the exponents of floats."""
 
@@ -160,7 +155,7 @@ def power_of_two(typing: Any, exponent: Any) -> Any:
     return _VECTOR(exponent), generate
 
 
-@_intrinsic
+@intrinsic
 def total(typing: Any, vector: Any) -> Any:
     """The sum of a vector's elements: half of them added to the other half, until one is left."""
 
@@ -178,7 +173,7 @@ def total(typing: Any, vector: Any) -> Any:
 def _operator(name: str) -> Callable[[Any, Any], Any]:
     """Two vectors' sum or product, to Numba: an implementation where both are vectors."""
 
-    @_intrinsic
+    @intrinsic
     def both(typing: Any, first: Any, second: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             return getattr(builder, name)(*arguments)

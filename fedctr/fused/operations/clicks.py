@@ -6,7 +6,6 @@ clicks are read where they lie.
 
 from typing import Any
 
-import numba.extending
 from llvmlite import ir
 from numba import types
 
@@ -19,6 +18,7 @@ from fedctr.fused.tiles import (
     Product,
     Sums,
     compute,
+    intrinsic,
     multiplied_and_added,
     start_of,
 )
@@ -26,7 +26,7 @@ from fedctr.fused.tiles import (
 ZERO = INDEX(0)
 
 
-@numba.extending.intrinsic
+@intrinsic
 def weigh(
     typing: Any,
     values: Any,
@@ -104,7 +104,7 @@ def weigh(
     return signature, generate
 
 
-@numba.extending.intrinsic
+@intrinsic
 def to_item(
     typing: Any,
     values: Any,
@@ -171,7 +171,7 @@ def to_item(
     return signature, generate
 
 
-@numba.extending.intrinsic
+@intrinsic
 def to_clicks(
     typing: Any,
     values: Any,
@@ -261,13 +261,15 @@ def _totals(builder: Any, vectors: list[Any]) -> Any:
         if len(vectors) > 1:  # the halves of two fill one
             low = [first + lane for first in range(0, 2 * LANES, size) for lane in range(half)]
             high = [lane + half for lane in low]
-            pairs = zip(vectors[::2], vectors[1::2], strict=True)
-            vectors = [builder.fadd(_picked(builder, *pair, low), _picked(builder, *pair, high)) for pair in pairs]
+            vectors = [
+                builder.fadd(_picked(builder, one, other, low), _picked(builder, one, other, high))
+                for one, other in zip(vectors[::2], vectors[1::2], strict=True)
+            ]
         else:
-            swapped = _picked(builder, *vectors, *vectors, [lane ^ half for lane in range(LANES)])
-            vectors = [builder.fadd(*vectors, swapped)]
+            swapped = _picked(builder, vectors[0], vectors[0], [lane ^ half for lane in range(LANES)])
+            vectors = [builder.fadd(vectors[0], swapped)]
         size = half
-    return _picked(builder, *vectors, *vectors, list(range(0, LANES, LANES // count)))
+    return _picked(builder, vectors[0], vectors[0], list(range(0, LANES, LANES // count)))
 
 
 def _picked(builder: Any, first: Any, second: Any, lanes: list[int]) -> Any:
