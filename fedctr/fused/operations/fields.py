@@ -12,51 +12,64 @@ import numpy as np
 from fedctr.fused.compiled import compiled
 from fedctr.fused.exponential import exponential
 from fedctr.fused.plan import BEGIN, KIND, OUT, START, STEP, STRIDE, WIDTH, A, B, C, D, E, F, G, Integers, Plan
-from fedctr.fused.products import add_product
+from fedctr.fused.products import add_product, write_product
+from fedctr.fused.sample_products import Matrices, write_products
 from fedctr.fused.state import Device
-from fedctr.fused.tiles import PADDED
-from fedctr.fused.vectors import clear_places, larger, load, multiply_add, spread, store, where_positive
+from fedctr.fused.tiles import PADDED, Floats
+from fedctr.fused.vectors import larger, load, multiply_add, spread, store, where_positive
+
+_NO_LEAST = np.float32(-np.inf)
 
 
 class _Places(NamedTuple):
-    """Where some samples have what a head makes of a field, in ``device.values``; gradients are at the same places.
+    """Where some samples have what a head makes of the first field, among values; gradients are at the same places.
 
-    Each is the first of ``width`` rows, which are ``step`` apart; of another field it is ``apart`` further on.
+    Of each but ``attention`` there are ``width`` rows, which are ``step`` apart.
 
     Attributes:
-        query: of the field.
-        residual: of the field.
-        found: what it becomes.
-        key: of the first field.
-        value: of the first field.
-        attention: a row for each field, how much of its value is taken.
+        query: ``apart`` further on is that of the next field.
+        key: likewise.
+        value: likewise.
+        residual: likewise.
+        found: what the field becomes; that of the next field is ``own`` further on.
+        attention: a row for each field, how much of its value is taken; of the next field, ``fields`` rows further on.
+        fields: how many there are.
+        width: of a head.
+        step: from row to row.
+        apart: from field to field of what the layer gives.
+        own: from field to field of what they become.
     """
 
     query: int
-    residual: int
-    found: int
     key: int
     value: int
+    residual: int
+    found: int
     attention: int
     fields: int
     width: int
     step: int
     apart: int
+    own: int
 
 
 @compiled
-def _places(plan: Plan, operation: Integers, sample: int, head: int, field: int) -> _Places:
+def _places(plan: Plan, operation: Integers, sample: int, head: int) -> _Places:
     value, parts, attention = plan.values[operation[OUT]], plan.values[operation[F]], plan.values[operation[G]]
     fields, heads, step = operation[D], operation[E], value[STEP]
-    size = value[WIDTH] // fields
-    width, apart = size // heads, 4 * size * step
+    own = value[WIDTH] // fields * step
+    width = value[WIDTH] // fields // heads
     first = parts[START] + sample + head * width * step
-    own = first + field * apart
     return _Places(
-        own, own + 3 * size * step, value[START] + sample + (field * size + head * width) * step,
-        first + size * step, first + 2 * size * step,
-        attention[START] + sample + (head * fields + field) * fields * step, fields, width, step, apart,
+        first, first + own, first + 2 * own, first + 3 * own, value[START] + sample + head * width * step,
+        attention[START] + sample + head * fields * fields * step, fields, width, step, 4 * own, own,
     )  # fmt: skip
+
+
+@compiled
+def _zeros(values: Floats) -> Matrices:
+    """At the beginning there is a vector of them."""
+    return Matrices(values, 0, 0, 0)
 
 
 @compiled
@@ -65,53 +78,44 @@ def attend_fields(plan: Plan, device: Device, operation: Integers) -> None:
     value, x, parts = plan.values[operation[OUT]], plan.values[operation[A]], plan.values[operation[F]]
     weight, fields, samples = plan.parameters[operation[C]], operation[D], device.rows[value[KIND]]
     inputs, outputs = x[WIDTH] // fields, parts[WIDTH] // fields
-    clear_places(device.values, parts[START], parts[WIDTH] * parts[STEP])
     for field in range(fields):
-        add_product(
+        write_product(
             device.values, parts[START] + field * outputs * parts[STEP], parts[STEP],
             device.weights, weight[BEGIN], weight[STRIDE], 1,
             device.values, x[START] + field * inputs * x[STEP], x[STEP],
-            outputs, samples, inputs, np.float32(1),
+            outputs, samples, inputs, device.values, 0, 0, _NO_LEAST,
         )  # fmt: skip
     for sample in range(0, samples, PADDED):
         for head in range(operation[E]):
-            for field in range(fields):
-                at = _places(plan, operation, sample, head, field)
-                _softmax(device, at)
-                _take(device, at)
+            at = _places(plan, operation, sample, head)
+            _attend(device.values, at)
 
 
 @compiled
-def _softmax(device: Device, at: _Places) -> None:
-    values, most, sums = device.values, spread(np.float32(-np.inf)), spread(np.float32(0))
-    for field in range(at.fields):
-        product, key, query = spread(np.float32(0)), at.key + field * at.apart, at.query
-        for _ in range(at.width):
-            product = multiply_add(load(values, query), load(values, key), product)
-            query, key = query + at.step, key + at.step
-        store(values, at.attention + field * at.step, product)
-        most = larger(product, most)
-    for field in range(at.fields):
-        place = at.attention + field * at.step
+def _attend(values: Floats, at: _Places) -> None:
+    fields, width, step = at.fields, at.width, at.step
+    attention = Matrices(values, at.attention, fields * step, step)
+    query, key = Matrices(values, at.query, at.apart, step), Matrices(values, at.key, step, at.apart)
+    write_products(attention, _zeros(values), query, key, fields, fields, width, _NO_LEAST)
+    for field in range(fields):
+        _softmax(values, at.attention + field * fields * step, fields, step)
+    found, residual = Matrices(values, at.found, at.own, step), Matrices(values, at.residual, at.apart, step)
+    value = Matrices(values, at.value, at.apart, step)
+    write_products(found, residual, attention, value, fields, width, fields, np.float32(0))
+
+
+@compiled
+def _softmax(values: Floats, first: int, rows: int, step: int) -> None:
+    most, sums = spread(np.float32(-np.inf)), spread(np.float32(0))
+    for place in range(first, first + rows * step, step):
+        most = larger(load(values, place), most)
+    for place in range(first, first + rows * step, step):
         part = exponential(load(values, place) - most)
         store(values, place, part)
         sums = sums + part
     share = spread(np.float32(1)) / sums
-    for field in range(at.fields):
-        place = at.attention + field * at.step
+    for place in range(first, first + rows * step, step):
         store(values, place, load(values, place) * share)
-
-
-@compiled
-def _take(device: Device, at: _Places) -> None:
-    """Residual and values, by their weights."""
-    values = device.values
-    for row in range(0, at.width * at.step, at.step):
-        found = load(values, at.residual + row)
-        for field in range(at.fields):
-            taken = load(values, at.value + field * at.apart + row)
-            found = multiply_add(load(values, at.attention + field * at.step), taken, found)
-        store(values, at.found + row, where_positive(found, found))
 
 
 @compiled
@@ -121,13 +125,9 @@ def attend_fields_backward(plan: Plan, device: Device, operation: Integers) -> N
     parts, weight = plan.values[operation[F]], plan.parameters[operation[C]]
     fields, samples = operation[D], device.rows[value[KIND]]
     inputs, outputs = x[WIDTH] // fields, parts[WIDTH] // fields
-    clear_places(device.gradients, parts[START], parts[WIDTH] * parts[STEP])
     for sample in range(0, samples, PADDED):
         for head in range(operation[E]):
-            for field in range(fields):
-                at = _places(plan, operation, sample, head, field)
-                _take_backward(device, at)
-                _softmax_backward(device, at)
+            _attend_backward(device.values, device.gradients, _places(plan, operation, sample, head))
     if device.needed[operation[A]]:
         for field in range(fields):
             add_product(
@@ -147,37 +147,34 @@ def attend_fields_backward(plan: Plan, device: Device, operation: Integers) -> N
 
 
 @compiled
-def _take_backward(device: Device, at: _Places) -> None:
-    """To the residual, and to values and weights."""
-    values, gradients = device.values, device.gradients
-    for row in range(0, at.width * at.step, at.step):
-        gradient = where_positive(load(values, at.found + row), load(gradients, at.found + row))
-        store(gradients, at.residual + row, gradient)
-        for field in range(at.fields):
-            to = at.value + field * at.apart + row
-            weight = load(values, at.attention + field * at.step)
-            store(gradients, to, multiply_add(weight, gradient, load(gradients, to)))
-    for field in range(at.fields):
-        product = spread(np.float32(0))
-        for row in range(0, at.width * at.step, at.step):
-            taken = load(values, at.value + field * at.apart + row)
-            product = multiply_add(load(gradients, at.residual + row), taken, product)
-        store(gradients, at.attention + field * at.step, product)
+def _attend_backward(values: Floats, gradients: Floats, at: _Places) -> None:
+    fields, width, step = at.fields, at.width, at.step
+    for field in range(fields):
+        found, residual = at.found + field * at.own, at.residual + field * at.apart
+        for row in range(0, width * step, step):
+            gradient = where_positive(load(values, found + row), load(gradients, found + row))
+            store(gradients, residual + row, gradient)
+
+    # Of each matrix, gradient and value, and the same turned.
+    zeros, across = _zeros(values), Matrices(values, at.attention, step, fields * step)
+    gradient, value = Matrices(gradients, at.residual, at.apart, step), Matrices(values, at.value, step, at.apart)
+    of_value = Matrices(gradients, at.value, at.apart, step)
+    write_products(of_value, zeros, across, gradient, fields, width, fields, _NO_LEAST)
+    of_attention = Matrices(gradients, at.attention, fields * step, step)
+    write_products(of_attention, zeros, gradient, value, fields, fields, width, _NO_LEAST)
+    for field in range(fields):
+        _softmax_backward(values, gradients, at.attention + field * fields * step, fields, step)
+    of_query, key = Matrices(gradients, at.query, at.apart, step), Matrices(values, at.key, at.apart, step)
+    write_products(of_query, zeros, of_attention, key, fields, width, fields, _NO_LEAST)
+    of_key, query = Matrices(gradients, at.key, at.apart, step), Matrices(values, at.query, at.apart, step)
+    across = Matrices(gradients, at.attention, step, fields * step)
+    write_products(of_key, zeros, across, query, fields, width, fields, _NO_LEAST)
 
 
 @compiled
-def _softmax_backward(device: Device, at: _Places) -> None:
-    """To query and keys."""
-    values, gradients, mean = device.values, device.gradients, spread(np.float32(0))
-    for row in range(0, at.fields * at.step, at.step):
-        mean = multiply_add(load(values, at.attention + row), load(gradients, at.attention + row), mean)
-    for row in range(0, at.fields * at.step, at.step):
-        place = at.attention + row
+def _softmax_backward(values: Floats, gradients: Floats, first: int, rows: int, step: int) -> None:
+    mean = spread(np.float32(0))
+    for place in range(first, first + rows * step, step):
+        mean = multiply_add(load(values, place), load(gradients, place), mean)
+    for place in range(first, first + rows * step, step):
         store(gradients, place, load(values, place) * (load(gradients, place) - mean))
-    for row in range(0, at.width * at.step, at.step):
-        query, to_query = load(values, at.query + row), spread(np.float32(0))
-        for field in range(at.fields):
-            key, gradient = at.key + field * at.apart + row, load(gradients, at.attention + field * at.step)
-            to_query = multiply_add(gradient, load(values, key), to_query)
-            store(gradients, key, multiply_add(gradient, query, load(gradients, key)))
-        store(gradients, at.query + row, to_query)
