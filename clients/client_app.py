@@ -150,7 +150,7 @@ def _installed(spec: str) -> ClientStrategy:
 @lru_cache(maxsize=4)
 def _features(folder: str, rule: SplitRule, client: int, clients: int, history_length: int) -> Features:
     dataset, parts = _parts(folder, rule)
-    return Features.build(dataset, parts, partition(dataset.users, client, clients), history_length)
+    return Features(dataset, parts, partition(dataset.users, client, clients), history_length)
 
 
 @lru_cache(maxsize=4)

@@ -64,7 +64,7 @@ def beside_cloud(run: TrainingRun) -> tuple[BesideCloud, ...]:
 def _beside(run: TrainingRun, seed: int, published: int) -> BesideCloud:
     federated, cloud = run.kept_published(seed), _cloud(run, seed)
     assert federated is not None
-    features = Features.build(run.dataset, run.parts, range(run.dataset.users), cloud.history_length)
+    features = Features(run.dataset, run.parts, range(run.dataset.users), cloud.history_length)
     goal = _auc(cloud, features, "validation")
     later = run.rounds[(run.rounds["seed"] == seed) & (run.rounds["round"] > 0)]
     near = later.loc[later["auc"] >= goal - NEAR, "round"]

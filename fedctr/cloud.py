@@ -105,7 +105,7 @@ def train(
     Args, returns, raises: as for :func:`publish`, but for the cache; PyTorch should compute on one thread.
     """
     model = initial_model(spec, dataset.schema, seed)
-    features = Features.build(dataset, parts, range(dataset.users), model.history_length)
+    features = Features(dataset, parts, range(dataset.users), model.history_length)
     owner = np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))
     train = parts.rows("train")
     labels = torch.from_numpy(dataset.label.astype(np.float32))

@@ -329,4 +329,4 @@ def padded_rows(features: Features, users: Rows, part: Part, block: int) -> tupl
     rows = starts + np.arange(padded_width((stops - starts)[:, 0] + (part == "train"), block))
     mask = rows < stops
     # In the padding stands any row of the partition, or of the data set where a partition's users have none.
-    return np.where(mask, rows, min(features.histories.first_row, features.dataset.samples - 1)), mask
+    return np.where(mask, rows, min(features.first_row, features.dataset.samples - 1)), mask

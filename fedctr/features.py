@@ -87,20 +87,25 @@ class Features:
         dataset: all samples.
         split: parts of every user.
         users: the users in question.
-        histories: their earlier clicks.
+        history_length: earlier clicks that a sample's history holds at most.
         held: the training samples that their devices hold; None for all.
     """
 
     dataset: Dataset
     split: Split
     users: range
-    histories: Histories
+    history_length: int
     held: Held | None = None
 
-    @classmethod
-    def build(cls, dataset: Dataset, split: Split, users: range, history_length: int) -> "Features":
-        """Prepare what a model with the given history length reads."""
-        return cls(dataset, split, users, Histories.build(dataset, split, users, history_length))
+    @cached_property
+    def histories(self) -> Histories:
+        """Their earlier clicks, laid out when somebody asks for them first."""
+        return Histories.build(self.dataset, self.split, self.users, self.history_length)
+
+    @property
+    def first_row(self) -> int:
+        """Row of the data set where these users begin."""
+        return int(self.dataset.offsets[self.users.start])
 
     def keeping(self, retention: Retention, seed: int) -> "Features":
         """The same where the devices have lost some of their training samples; histories stay what they were."""

@@ -22,7 +22,7 @@ def held_out(features: Features, share: float) -> Features:
     Histories hold clicks on the others alone, as those of a validation part do.
     """
     dataset, split = features.dataset, features.split.inner(share)
-    return Features.build(dataset, split, features.users, features.histories.length)
+    return Features(dataset, split, features.users, features.history_length)
 
 
 def chosen_of(strategy: ClientStrategy, judged: Judged) -> Integers:

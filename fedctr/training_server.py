@@ -76,7 +76,7 @@ class Rounds:
     def of(cls, grid: Grid, nodes: list[int], run: TrainingRun, seed: int) -> "Rounds":
         """Get ready."""
         model = initial_model(run.training.model, run.dataset.schema, seed)
-        features = Features.build(run.dataset, run.parts, range(run.dataset.users), model.history_length)
+        features = Features(run.dataset, run.parts, range(run.dataset.users), model.history_length)
         personal = PersonalFile.of(run.personal_file(seed), run.personal, model) if run.personal else None
         return cls(grid, nodes, run, seed, features, run.aggregation(), personal)
 

@@ -81,7 +81,7 @@ def cut(dataset: Dataset, train: Sequence[int]) -> Split:
 def features_of(train: Sequence[int], test: Sequence[int], history: int = 5, **options: Any) -> Features:
     """Users with the given numbers of training and test samples."""
     dataset = world([a + b for a, b in zip(train, test, strict=True)], **options)
-    return Features.build(dataset, cut(dataset, train), range(dataset.users), history)
+    return Features(dataset, cut(dataset, train), range(dataset.users), history)
 
 
 def publish(spec: str, schema: Schema, *, global_ctr: float = 0.3, seed: int = 0) -> Published:

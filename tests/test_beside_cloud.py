@@ -36,7 +36,7 @@ def test_both_are_scored_on_all_test_samples_once_the_rounds_are_done(
 
     dataset = open_dataset(DATASET)
     parts = split(dataset, Fractions())
-    features = Features.build(dataset, parts, range(dataset.users), 0)
+    features = Features(dataset, parts, range(dataset.users), 0)
     cloud, _ = publish("lr", dataset, Fractions(), CloudTraining(), 0, lambda epoch, loss: None)
     federated, _ = Published.load(tmp_path / "published/seed-0")
     for (begin, end), scored in (

@@ -56,7 +56,7 @@ def scored(published: Published, dataset: Dataset, part: Part) -> tuple[np.ndarr
     """Labels and probabilities of a part."""
     rows, owner = rows_of(dataset, part)
     length = published.model.history_length
-    features = Features.build(dataset, split(dataset, Fractions()), range(dataset.users), length)
+    features = Features(dataset, split(dataset, Fractions()), range(dataset.users), length)
     with torch.no_grad():
         logits = published.model(features.batch(rows[None], owner[None]))[0].double()
     return dataset.label[rows], logits.sigmoid().numpy()

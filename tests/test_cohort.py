@@ -143,7 +143,7 @@ def test_every_user_of_the_partition_is_in_one_cohort_of_equals(
 ) -> None:
     start, stop = sorted(data.draw(st.tuples(*[st.integers(0, len(train))] * 2)))
     dataset = world(train)
-    features = Features.build(dataset, cut(dataset, train), range(start, stop), 0)
+    features = Features(dataset, cut(dataset, train), range(start, stop), 0)
     cohorts = list(gather(features, batch_size, lambda users, length: size))
     assert sorted(user for cohort in cohorts for user in cohort) == list(range(start, stop))
     assert all(1 <= len(cohort) <= size for cohort in cohorts)
@@ -244,7 +244,7 @@ def test_rows_of_large_tables_are_tuned_as_whole_tables_are(
     model: str, strategy: ClientStrategy, large: Features
 ) -> None:
     published = publish(model, large.dataset.schema)
-    own = Features.build(large.dataset, large.split, large.users, published.model.history_length)
+    own = Features(large.dataset, large.split, large.users, published.model.history_length)
     assert_equal_to_the_loop(published, strategy, own, Recipe(3, 0.1, 2))
 
 
@@ -253,7 +253,7 @@ def test_rows_of_large_tables_are_tuned_as_whole_tables_are(
 def test_a_user_may_have_a_field_of_several_values(model: str, scale: int) -> None:
     features = features_of(TRAIN, TEST, scale=scale, interests=True)
     published = publish(model, features.dataset.schema)
-    own = Features.build(features.dataset, features.split, features.users, published.model.history_length)
+    own = Features(features.dataset, features.split, features.users, published.model.history_length)
     assert_equal_to_the_loop(published, FineTuning(), own, Recipe(3, 0.1, 2))
 
 
@@ -263,7 +263,7 @@ def test_nothing_may_be_known_of_users_but_their_ids(model: str, features: Featu
     schema = Schema(dataset.schema.user_fields[:1], dataset.schema.item_fields)
     bare = replace(dataset, schema=schema, user_codes=dataset.user_codes[:, :1])
     published = publish(model, schema)
-    own = Features.build(bare, features.split, features.users, published.model.history_length)
+    own = Features(bare, features.split, features.users, published.model.history_length)
     assert {side for side, _ in published.model.reads} == {"item"}
     assert_equal_to_the_loop(published, FineTuning(), own, Recipe(3, 0.1, 2))
 
@@ -272,14 +272,14 @@ def test_nothing_may_be_known_of_users_but_their_ids(model: str, features: Featu
 @pytest.mark.parametrize("batch_size", [1, 7, 33, 100])
 def test_any_widths_and_batch_size_are_equal_to_the_plain_loop(model: str, batch_size: int, features: Features) -> None:
     published = publish(model, features.dataset.schema)
-    few = Features.build(features.dataset, features.split, range(6, 8), published.model.history_length)
+    few = Features(features.dataset, features.split, range(6, 8), published.model.history_length)
     assert_equal_to_the_loop(published, Everything(), few, Recipe(3, 0.01, 2, batch_size))
 
 
 @pytest.mark.parametrize("model", [*MODELS, *ODD_MODELS])
 def test_untuned_logits_are_those_of_the_published_model(model: str, features: Features) -> None:
     published = publish(model, features.dataset.schema)
-    own = Features.build(features.dataset, features.split, features.users, published.model.history_length)
+    own = Features(features.dataset, features.split, features.users, published.model.history_length)
     for engine in engines_of(published, FineTuning(), own, Recipe(0, 0.0, 0)):
         for users in gather(own, 32, lambda users, length: 32):
             group = engine.group(users, 0)
@@ -364,7 +364,7 @@ def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
 ) -> None:
     dataset = world([a + b for a, b in zip(TRAIN, TEST, strict=True)], **options)
     published, parts = publish(model, dataset.schema), cut(dataset, TRAIN)
-    features = Features.build(dataset, parts, range(dataset.users), published.model.history_length)
+    features = Features(dataset, parts, range(dataset.users), published.model.history_length)
     todo = task(batch_size=batch_size)
     whole = rows(published, Everything(), features, todo)
     assert whole["user"].tolist() == list(range(dataset.users))
@@ -376,7 +376,7 @@ def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
             rows(
                 published,
                 Everything(),
-                Features.build(dataset, parts, partition(dataset.users, index, count), features.histories.length),
+                Features(dataset, parts, partition(dataset.users, index, count), features.history_length),
                 todo,
             )
             for index in range(count)
@@ -388,7 +388,7 @@ def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
 def test_adapted_weights_are_the_same_bits_for_any_cohorts(model: str) -> None:
     features = features_of(TRAIN[3:11], TEST[3:11])
     published = publish(model, features.dataset.schema)
-    own = Features.build(features.dataset, features.split, features.users, published.model.history_length)
+    own = Features(features.dataset, features.split, features.users, published.model.history_length)
     for strategy in (Composed((LowRank(2), Everything())), Composed((ScaleOnly(), Everything()))):
         whole = rows(published, strategy, own, task())
         for size in (1, 3):

@@ -174,7 +174,7 @@ def test_the_pull_is_that_of_fedprox(features: Features) -> None:
                 pulled = strength * (value - origin[name])
                 value.sub_(0.2 * (pulled if gradient is None else gradient + pulled))
     expected = change(dict(published.model.state_dict()), dict(model.state_dict()))
-    alone = Features.build(features.dataset, features.split, range(user, user + 1), 0)
+    alone = Features(features.dataset, features.split, range(user, user + 1), 0)
     found = contribute(published, FineTuning(), alone, task(epochs=1), Terms(1, pull=strength))
     assert_close(mean(found, 7), expected)
 
@@ -238,7 +238,7 @@ def test_neither_partitions_nor_cohorts_change_a_bit(spec: str, features: Featur
             contribute(
                 published,
                 FineTuning(),
-                Features.build(features.dataset, features.split, users, length),
+                Features(features.dataset, features.split, users, length),
                 counting,
                 terms,
                 cohort_size=2,
@@ -259,7 +259,7 @@ def norms(published: Published, features: Features, terms: Terms) -> list[float]
     """The L2 norm of what each user sends, when it is alone."""
     found = []
     for user in able(features):
-        alone = Features.build(features.dataset, features.split, range(user, user + 1), 5)
+        alone = Features(features.dataset, features.split, range(user, user + 1), 5)
         sums = contribute(published, FineTuning(), alone, task(), terms).sums
         found.append(float(np.sqrt(sum(np.square(total * unit(7)).sum() for total in sums.values()))))
     return found

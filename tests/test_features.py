@@ -102,7 +102,7 @@ def test_no_held_out_label_changes_any_batch(window: str) -> None:
     other = replace(dataset, label=np.where(held_out, 1 - dataset.label, dataset.label).astype(np.uint8))
     rows = np.arange(dataset.samples)[None]
     owner = np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))[None]
-    before, after = (Features.build(d, parts, range(30), 20).batch(rows, owner) for d in (dataset, other))
+    before, after = (Features(d, parts, range(30), 20).batch(rows, owner) for d in (dataset, other))
     assert torch.equal(before.history, after.history)
     assert (before.history > 0).any()
     for name in ("user", "item", "mean_click", "clicks"):
@@ -148,7 +148,7 @@ COLUMNS = {"item": [0], "category": [1], "tags": [2, 3, 4]}
 @pytest.fixture
 def some() -> tuple[Dataset, Features]:
     dataset = world([9, 12], seed=3)
-    return dataset, Features.build(dataset, cut(dataset, [6, 8]), range(2), 4)
+    return dataset, Features(dataset, cut(dataset, [6, 8]), range(2), 4)
 
 
 def check_items(dataset: Dataset, rows: list[list[int]], coded: Coded) -> None:

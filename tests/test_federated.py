@@ -73,7 +73,7 @@ def test_fedavg_beside_a_plain_loop_over_users(tmp_path: Path) -> None:
     result = train(training(tmp_path / "run", rounds=2, epochs=2))
     dataset = open_dataset(DATASET)
     parts = split(dataset, Fractions())
-    features = Features.build(dataset, parts, range(dataset.users), 5)
+    features = Features(dataset, parts, range(dataset.users), 5)
     start = initial_model(MODEL, dataset.schema, 0)
     global_ctr = float(
         np.mean(np.concatenate([dataset.label[a:b] for a, b in zip(*parts.bounds("train"), strict=True)]))

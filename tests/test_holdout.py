@@ -102,9 +102,7 @@ def test_test_samples_have_no_say(published: Published, features: Features) -> N
     labels = features.dataset.label.copy()
     for first, stop in zip(*features.split.bounds("test"), strict=True):
         labels[first:stop] = 1 - labels[first:stop]
-    other = Features.build(
-        replace(features.dataset, label=labels), features.split, features.users, features.histories.length
-    )
+    other = Features(replace(features.dataset, label=labels), features.split, features.users, features.history_length)
     kept = rows(published, Spy(), features, WORK)
     calls = len(asked)
     rows(published, Spy(), other, WORK)
@@ -127,7 +125,7 @@ def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
         rows(
             published,
             strategy_of(spec),
-            Features.build(features.dataset, features.split, partition(len(TRAIN), index, 3), 5),
+            Features(features.dataset, features.split, partition(len(TRAIN), index, 3), 5),
             WORK,
         )
         for index in range(3)

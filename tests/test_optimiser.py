@@ -48,7 +48,7 @@ def task(**options: Any) -> Task:
 
 def own_features(published: Published, features: Features) -> Features:
     """The same with as long histories as the model reads."""
-    return Features.build(features.dataset, features.split, features.users, published.model.history_length)
+    return Features(features.dataset, features.split, features.users, published.model.history_length)
 
 
 @pytest.fixture(scope="module")
@@ -187,7 +187,7 @@ def test_rows_of_large_tables_are_tuned_as_whole_tables_are(
 @pytest.mark.parametrize("batch_size", [1, 7, 33])
 def test_any_batch_size_is_equal_to_the_plain_loop(batch_size: int, features: Features) -> None:
     published = publish(ODD_MODELS[0], features.dataset.schema)
-    few = Features.build(features.dataset, features.split, range(6, 8), published.model.history_length)
+    few = Features(features.dataset, features.split, range(6, 8), published.model.history_length)
     assert_equal_to_the_loop(published, FineTuning(), few, replace(RECIPE, batch_size=batch_size))
 
 
@@ -252,7 +252,7 @@ def test_where_gradients_vanish_both_engines_agree_in_float64(model: str, spec: 
 def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(model: str, options: dict[str, Any]) -> None:
     dataset = world([a + b for a, b in zip(TRAIN, TEST, strict=True)], **options)
     published, parts = publish(model, dataset.schema), cut(dataset, TRAIN)
-    features = Features.build(dataset, parts, range(dataset.users), published.model.history_length)
+    features = Features(dataset, parts, range(dataset.users), published.model.history_length)
     strategy = Everything()
     whole = rows(published, strategy, features, task())
     for size in (1, 3, 1000):

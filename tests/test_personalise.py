@@ -90,8 +90,8 @@ def test_users_of_one_class_have_no_auc_but_a_log_loss(published: Published, fea
     labels = features.dataset.label.copy()
     starts, stops = features.split.bounds("test")
     labels[starts[0] : stops[0]], labels[starts[2] : stops[2]] = 0, 1
-    one_class = Features.build(
-        replace(features.dataset, label=labels), features.split, features.users, features.histories.length
+    one_class = Features(
+        replace(features.dataset, label=labels), features.split, features.users, features.history_length
     )
     found = rows(published, FineTuning(), one_class, task())
     assert np.isnan(found["auc"][[0, 2, 3, 5]]).all()  # one class, one class, one sample, none
@@ -325,7 +325,7 @@ def test_users_whose_first_day_is_the_test_day_are_scored_with_the_published_mod
 ) -> None:
     dataset = Synthetic(users=40, items=30).read(None, Reading())
     parts = split(dataset, Days(validation=3, test=30))
-    own = Features.build(dataset, parts, range(40), 5)
+    own = Features(dataset, parts, range(40), 5)
     published, todo = publish(model, dataset.schema), replace(task(), optimiser=optimiser)
     untrained = parts.train_end == parts.start
     scored = parts.stop > parts.validation_end

@@ -80,9 +80,7 @@ def test_selection_sees_no_test_row() -> None:
     task = Task("", Fractions(), "validation", "fine-tuning", 0, (0.03, 0.3), (1, 2), 32)
 
     def scored(part: Part) -> list[Columns]:
-        features = (
-            Features.build(data, parts, range(50), published.model.history_length) for data in (dataset, tampered)
-        )
+        features = (Features(data, parts, range(50), published.model.history_length) for data in (dataset, tampered))
         chosen = replace(task, part=part)
         strategy = strategies.create("fine-tuning")
         # Less than all users, so that more than one cohort takes part.

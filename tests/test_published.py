@@ -12,7 +12,7 @@ from fedctr.published import Published
 from tests.engine import cut, publish, world
 
 DATASET = world([6, 7])
-FEATURES = Features.build(DATASET, cut(DATASET, [4, 5]), range(2), 5)
+FEATURES = Features(DATASET, cut(DATASET, [4, 5]), range(2), 5)
 SPECS = (
     "lr",
     "lr[user_id=true]",

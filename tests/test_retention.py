@@ -40,7 +40,7 @@ def labelled(*users: Sequence[int], test: int = 2) -> tuple[Dataset, Features]:
     dataset = world([len(user) + test for user in users])
     label = np.concatenate([[*user, *[1] * test] for user in users]).astype(np.uint8)
     dataset = replace(dataset, label=label)
-    return dataset, Features.build(dataset, cut(dataset, [len(user) for user in users]), range(len(users)), 3)
+    return dataset, Features(dataset, cut(dataset, [len(user) for user in users]), range(len(users)), 3)
 
 
 def held_of(features: Features, retention: Retention, seed: int = 0) -> Held:
@@ -170,7 +170,7 @@ def features() -> Features:
 def test_both_engines_tune_on_what_is_held(retention: Retention, options: dict[str, Any], model: str) -> None:
     features = features_of(TRAIN, TEST, **options)
     published = publish(model, features.dataset.schema)
-    own = Features.build(features.dataset, features.split, features.users, published.model.history_length)
+    own = Features(features.dataset, features.split, features.users, published.model.history_length)
     for strategy in (Everything(), LabelCorrection()):
         assert_equal_to_the_loop(published, strategy, own.keeping(retention, 3), Recipe(3, 0.1, 2))
 
@@ -192,7 +192,7 @@ def test_the_loop_tunes_as_if_there_had_never_been_other_samples(optimiser: Opti
         offsets=np.array([0, counts[0] + 4, counts.sum() + 10]),
         **{name: getattr(dataset, name)[stay] for name in ("item", "label", "time")},
     )
-    without = Features.build(less, cut(less, counts.tolist()), range(2), 0)
+    without = Features(less, cut(less, counts.tolist()), range(2), 0)
     for user in range(2):
         for one, other in zip(
             loop.fine_tune(published, FineTuning(), thinned, user, recipe),
@@ -254,7 +254,7 @@ def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
     dataset = world([a + b for a, b in zip(TRAIN, TEST, strict=True)], **options)
     published, parts = publish(model, dataset.schema), cut(dataset, TRAIN)
     length = published.model.history_length
-    whole_features = Features.build(dataset, parts, range(dataset.users), length).keeping(retention, 5)
+    whole_features = Features(dataset, parts, range(dataset.users), length).keeping(retention, 5)
     whole = rows(published, Everything(), whole_features, task())
     for size in (1, 7):
         found = rows(published, Everything(), whole_features, task(), cohort_size=size)
@@ -264,7 +264,7 @@ def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
             rows(
                 published,
                 Everything(),
-                Features.build(dataset, parts, partition(dataset.users, index, count), length).keeping(retention, 5),
+                Features(dataset, parts, partition(dataset.users, index, count), length).keeping(retention, 5),
                 task(),
             )
             for index in range(count)

@@ -63,7 +63,7 @@ def test_the_published_model_scores_as_scikit_learn_says(reference: Result) -> N
     dataset = open_dataset(DATASET)
     parts = split(dataset, Fractions())
     published, _ = Published.load(reference.folder / "published" / "seed-1")
-    features = Features.build(dataset, parts, range(50), published.model.history_length)
+    features = Features(dataset, parts, range(50), published.model.history_length)
     rows = reference.users.query("strategy == 'no-fine-tuning' and seed == 1").set_index("user")
     checked = 0
     for user, (first, stop) in enumerate(zip(*parts.bounds("test"), strict=True)):

@@ -113,7 +113,7 @@ class Scene:
         features = features_of([BATCH * count for count in steps], [1] * len(steps), **WORLDS[world])
         self.published = publish(spec, features.dataset.schema)
         length = self.published.model.history_length
-        features = Features.build(features.dataset, features.split, features.users, length)
+        features = Features(features.dataset, features.split, features.users, length)
         self.cohort = Cohort.build(features, np.array(chosen or range(len(steps))), "train", BATCH)
         assert self.cohort.train.mask.shape[1] == LENGTH
 

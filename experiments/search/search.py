@@ -84,7 +84,7 @@ def compute(cell: Cell, folder: Path, dataset_name: str, model: str) -> str:
     if part == "refit":
         parts, part = Split(parts.start, parts.validation_end, parts.validation_end, parts.stop), "test"
     parts = parts.inner(SHARE) if cell.inner else parts
-    features = Features.build(dataset, parts, range(dataset.users), published.model.history_length)
+    features = Features(dataset, parts, range(dataset.users), published.model.history_length)
     strategy = strategy_of(cell.spec)
     task = Task(
         "",

@@ -43,7 +43,7 @@ def main() -> None:
         dataset, fractions = placed(open_dataset("movielens-100k"), window)
         published, _ = publish("din", dataset, fractions, CloudTraining(), 0, lambda epoch, loss: None)
         parts = split(dataset, fractions)
-        features = Features.build(dataset, parts, range(dataset.users), published.model.history_length)
+        features = Features(dataset, parts, range(dataset.users), published.model.history_length)
         described = descriptions(dataset, parts)
         local, scored = (
             [np.arange(*pair) for pair in zip(*parts.bounds(each), strict=True)] for each in ("train", part)

@@ -53,7 +53,7 @@ def check(spec: str) -> Iterator[Finding]:
         yield Finding("is built for a data set")
         yield Finding("is built alike from the same seed", _built_alike(spec, schema))
         start = published(spec, features.dataset)
-        features = Features.build(features.dataset, _whole(features), features.users, start.model.history_length)
+        features = Features(features.dataset, _whole(features), features.users, start.model.history_length)
         try:
             found = list(_forward(start, features))
         except (Exception, SystemExit) as error:  # a stranger's model may raise anything
@@ -167,7 +167,7 @@ def _bare(spec: str, features: Features) -> str:
 
     def score() -> None:
         model = published(spec, bare).model
-        known = Features.build(bare, features.split, features.users, model.history_length)
+        known = Features(bare, features.split, features.users, model.history_length)
         _logits(model, known.batch(np.arange(_SHOWN)[None], np.array([[0]])))
 
     return raised(score)

@@ -74,7 +74,7 @@ def _judged(strategy: ClientStrategy, features: Features, refused: dict[str, str
     )
 
     def taken(users: range) -> Columns:
-        own = Features.build(features.dataset, features.split, users, features.histories.length)
+        own = Features(features.dataset, features.split, users, features.history_length)
         rows = personalise(start, strategy, own, task)
         order = np.lexsort((rows["epochs"], rows["user"]))
         return {name: values[order] for name, values in rows.items()}

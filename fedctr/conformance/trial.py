@@ -43,7 +43,7 @@ def world(history_length: int = 4) -> Features:
     label[start[-2] : end[-2]], label[start[-1] : end[-1]] = 1, 0
     dataset = replace(dataset, label=label)
     parts = Split(start, end, end, end + _TEST_SAMPLES)
-    return Features.build(dataset, parts, range(dataset.users), history_length)
+    return Features(dataset, parts, range(dataset.users), history_length)
 
 
 def published(spec: str, dataset: Dataset) -> Published:
@@ -143,4 +143,4 @@ def _flipped(features: Features) -> Features:
     for first, stop in zip(*features.split.bounds("test"), strict=True):
         label[first:stop] = 1 - label[first:stop]
     dataset = replace(features.dataset, label=label)
-    return Features.build(dataset, features.split, features.users, features.histories.length)
+    return Features(dataset, features.split, features.users, features.history_length)

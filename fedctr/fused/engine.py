@@ -21,7 +21,7 @@ from fedctr.features import Features, Rows
 from fedctr.fused import kernel
 from fedctr.fused.compiled import is_kept
 from fedctr.fused.layout import Layout, Most
-from fedctr.fused.people import Samples, source_of
+from fedctr.fused.people import Samples, most_clicks, source_of
 from fedctr.fused.recording import recording_of
 from fedctr.fused.state import Flags, Labels, People, Training, Words
 from fedctr.fused.stepwise import Stepwise
@@ -70,12 +70,11 @@ class Fused:
             [bound[features.users.start : features.users.stop] for bound in features.split.bounds(which)]
             for which in ("train", part)
         )
-        clicks = np.subtract(*np.searchsorted(features.histories.clicked, train[::-1]))
         places = [
             int(padded_length(stops - starts + spare, block).max(initial=0))
             for (starts, stops), spare in ((train, 1), (scored, 0))
         ]
-        most = Most(block, int(clicks.max(initial=0)), *places)
+        most = Most(block, most_clicks(features), *places)
         self.layout = Layout.of(published.model, published.schema, recording, most)
         self.bench, self.one = self.layout.bench(), self.layout.devices(1)
         self.published, self.batch_size = published, batch_size

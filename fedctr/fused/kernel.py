@@ -10,7 +10,7 @@ from fedctr.fused.compiled import compiled, entry
 from fedctr.fused.exponential import exponential
 from fedctr.fused.passes import backward, clear, forward
 from fedctr.fused.plan import CLICK, SAMPLE, START, USER, Integers, Plan
-from fedctr.fused.rows import enter, publish, row_of
+from fedctr.fused.rows import enter, publish
 from fedctr.fused.shuffling import shuffle
 from fedctr.fused.state import Bench, Device, Devices, Flags, Numbers, People, Training, Words
 from fedctr.fused.tiles import PADDED, Floats
@@ -18,32 +18,30 @@ from fedctr.fused.vectors import larger, load, spread, store
 
 
 @compiled
-def _gather(people: People, bench: Bench, user: int, places: Numbers, order: Numbers, first: int, count: int) -> None:
+def _gather(device: Device, places: Numbers, order: Numbers, first: int, count: int) -> None:
     """Put samples, and the clicks that they read, on the bench: those of ``places`` in this order."""
-    bench.rows[USER], bench.rows[SAMPLE], bench.at[USER, 0] = 1, count, 0
-    source = people.source
-    earliest, latest = len(source.clicked), 0
+    device.rows[USER], device.rows[SAMPLE], device.at[USER, 0] = 1, count, 0
+    earliest, latest = len(device.clicks), 0
     for row in range(count):
         place = places[order[first + row]]
-        at = row_of(people, user, place) - source.first_row
-        begin, end = source.begin[at], source.end[at]
-        bench.at[SAMPLE, row], bench.history[row, 0], bench.history[row, 1] = place, begin, end
+        begin, end = int(device.before[place, 0]), int(device.before[place, 1])
+        device.at[SAMPLE, row], device.history[row, 0], device.history[row, 1] = place, begin, end
         if begin < end:
             earliest, latest = min(earliest, begin), max(latest, end)
-    bench.rows[CLICK] = max(latest - earliest, 0)
-    for row in range(bench.rows[CLICK]):
-        bench.at[CLICK, row] = source.clicked[earliest + row] - people.start[user]
+    device.rows[CLICK] = max(latest - earliest, 0)
+    for row in range(device.rows[CLICK]):
+        device.at[CLICK, row] = device.clicks[earliest + row]
     for row in range(count):
-        bench.history[row, 0] -= earliest
-        bench.history[row, 1] -= earliest
+        device.history[row, 0] -= earliest
+        device.history[row, 1] -= earliest
 
 
 @compiled
 def _at_work(devices: Devices, device: int, bench: Bench, training: Training) -> Device:
     return Device(
         devices.weights[device], devices.weights[device], training.scale, training.trained, training.needed,
-        bench.values, bench.gradients, devices.slots[device], devices.present[device], bench.at, bench.history,
-        bench.rows,
+        bench.values, bench.gradients, devices.slots[device], devices.present[device], devices.clicks[device],
+        devices.before[device], bench.at, bench.history, bench.rows,
     )  # fmt: skip
 
 
@@ -53,7 +51,7 @@ def _score(plan: Plan, people: People, bench: Bench, device: Device, user: int, 
     logits, block, count = plan.values[plan.logits, START], len(bench.history), people.scored[user]
     for first in range(0, count, block):
         size = min(block, count - first)
-        _gather(people, bench, user, people.asked[user], bench.plain, first, size)
+        _gather(device, people.asked[user], bench.plain, first, size)
         forward(plan, device)
         for row in range(size):
             found[first + row] = bench.values[logits + row]
@@ -112,7 +110,7 @@ def fine_tune(
                 shuffle(streams[epoch - 1], people.users[user], held, bench)
             for first in range(0, held, batch_size):
                 size = min(batch_size, held - first)
-                _gather(people, bench, user, people.local[user], bench.order, first, size)
+                _gather(device, people.local[user], bench.order, first, size)
                 forward(plan, device)
                 clear(plan, device)
                 for row in range(size):
@@ -154,7 +152,7 @@ def descend(plan: Plan, people: People, devices: Devices, bench: Bench, training
     logits = plan.values[plan.logits, START]
     for user in range(len(people.scored)):
         device = _at_work(devices, user, bench, training)
-        _gather(people, bench, user, people.asked[user], bench.plain, 0, people.scored[user])
+        _gather(device, people.asked[user], bench.plain, 0, people.scored[user])
         forward(plan, device)
         clear(plan, device)
         for row in range(people.scored[user]):

@@ -204,6 +204,8 @@ class Layout:
             aligned_zeros(count, self.weights),
             np.zeros((count, places, self.columns), dtype=np.int32),
             np.zeros((count, places, fields), dtype=np.int32),
+            np.zeros((count, self.most.clicks), dtype=np.int32),
+            np.zeros((count, places, 2), dtype=np.int32),
             np.zeros((count, int(self.plan.fields[:, ROOM].sum())), dtype=np.int32),
             np.zeros((count, fields), dtype=np.int32),
             np.zeros((count, fields), dtype=np.int32),

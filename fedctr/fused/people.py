@@ -17,19 +17,28 @@ from fedctr.fused.tiles import Floats
 
 def source_of(features: Features) -> Source:
     """Where the samples of a partition are."""
-    dataset, histories = features.dataset, features.histories
+    dataset = features.dataset
     held = np.zeros(0, dtype=bool) if features.held is None else features.held.mask
     return Source(
         _fixed(dataset.item),
         _fixed(dataset.label),
+        _fixed(dataset.time),
         _fixed(dataset.described),
         _fixed(dataset.user_codes),
-        histories.first_row,
+        features.first_row,
         _fixed(held),
-        _fixed(histories.clicked),
-        _fixed(histories.begin),
-        _fixed(histories.end),
+        features.history_length,
     )
+
+
+def most_clicks(features: Features) -> int:
+    """How many clicks a user has at most that histories are made of."""
+    if not features.history_length:
+        return 0
+    start, end = (edge[features.users.start : features.users.stop] for edge in features.split.bounds("train"))
+    labels = features.dataset.label[features.first_row : int(end.max(initial=features.first_row))]
+    before = np.concatenate([[0], np.cumsum(labels, dtype=np.int32)])
+    return int((before[end - features.first_row] - before[start - features.first_row]).max(initial=0))
 
 
 def _fixed(values: npt.NDArray[np.generic]) -> Any:

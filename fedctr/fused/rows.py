@@ -1,4 +1,4 @@
-"""The rows of a device's tables: which codes they stand for, and what they begin with."""
+"""What a device keeps of its user: clicks, and the rows of tables with the codes that they stand for."""
 
 from fedctr.fused.compiled import compiled
 from fedctr.fused.plan import (
@@ -47,9 +47,35 @@ def _number(plan: Plan, field: int, codes: Numbers, place: int, devices: Devices
 
 
 @compiled
+def _look_back(people: People, devices: Devices, device: int, user: int) -> None:
+    """Find the clicks of the training part, and those of them before each sample; see ``Histories`` in features.py."""
+    source, train, start, clicks, before = people.source, int(people.train[user]), int(people.start[user]), 0, 0
+    for place in range(train):
+        row = start + place
+        if place and source.time[row] > source.time[row - 1]:
+            before = clicks
+        devices.before[device, place, 0] = max(before - source.history_length, 0)
+        devices.before[device, place, 1] = before
+        if source.label[row]:
+            devices.clicks[device, clicks] = place
+            clicks += 1
+    for sample in range(people.scored[user]):
+        place = int(people.asked[user, sample])
+        row = row_of(people, user, place)
+        # What is in the training part, or as late as the last of it, has the clicks before that.
+        same = min(row - start, train - 1)
+        known = same >= 0 and source.time[row] == source.time[start + same]
+        end = int(devices.before[device, same, 1]) if known else clicks
+        devices.before[device, place, 0] = max(end - source.history_length, 0)
+        devices.before[device, place, 1] = end
+
+
+@compiled
 def enter(plan: Plan, people: People, rows: Integers, devices: Devices, device: int, bench: Bench, user: int) -> None:
-    """Number the codes that a user needs: those of its training part, and from ``rows`` on what else is scored."""
+    """Take a user in, and number the codes that it needs: of its training part, and from ``rows`` on what is scored."""
     source = people.source
+    if source.history_length:
+        _look_back(people, devices, device, user)
     for field in range(len(plan.fields)):
         devices.rows[device, field], of_user = 0, plan.fields[field, OF_USER]
         if of_user:

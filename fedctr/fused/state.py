@@ -15,29 +15,27 @@ Words = npt.NDArray[np.uint64]
 
 
 class Source(NamedTuple):
-    """A data set and the histories of a partition, where they are; nothing of them can be written to.
+    """A data set, where it is; nothing of it can be written to.
 
     Attributes:
         item: int32 (samples,), rows of ``item_codes`` less one.
         label: uint8 (samples,).
+        time: int64 (samples,), ascending from sample to sample of a user.
         item_codes: int32 (items + 1, columns); the first row is for nothing.
         user_codes: int32 (users, columns).
         first_row: of the partition, in the data set.
         held: bool (rows,), whether a training sample of the partition is still held; of length 0 where all are.
-        clicked: int64 (clicks,), rows of the data set.
-        begin: int64 (rows,), where in ``clicked`` a history begins ...
-        end: int64 (rows,), ... and ends.
+        history_length: earlier clicks that a sample's history holds at most.
     """
 
     item: Numbers
     label: Labels
+    time: Integers
     item_codes: Numbers
     user_codes: Numbers
     first_row: int
     held: Flags
-    clicked: Integers
-    begin: Integers
-    end: Integers
+    history_length: int
 
 
 class People(NamedTuple):
@@ -73,6 +71,8 @@ class Devices(NamedTuple):
         weights: float32 (devices, weights), the private copies.
         slots: int32 (devices, places, columns), the rows of the tables that codes are kept in.
         present: int32 (devices, places, fields), how many codes of each field there are; they come first.
+        clicks: int32 (devices, clicks), places of the clicks of the training part.
+        before: int32 (devices, places, 2), where in these the clicks before each sample begin and end.
         codes: int32 (devices, room of all fields), the code that each row stands for.
         tuned: int32 (devices, fields), how many rows of each field's tables stand for codes of the training part.
         rows: int32 (devices, fields), one after the last row that stands for a code.
@@ -81,6 +81,8 @@ class Devices(NamedTuple):
     weights: Floats
     slots: Numbers
     present: Numbers
+    clicks: Numbers
+    before: Numbers
     codes: Numbers
     tuned: Numbers
     rows: Numbers
@@ -141,6 +143,8 @@ class Device(NamedTuple):
         gradients: float32 (size,), likewise.
         slots: int32 (places, columns), which row of its tables the codes of each of its samples are.
         present: int32 (places, fields), how many codes of each field are there; they come first.
+        clicks: int32 (clicks,), places of the clicks of the training part.
+        before: int32 (places, 2), where in these the clicks before each sample begin and end.
         at: int64 (3, n), the places of what there is a row for.
         history: int64 (n, 2), first and last but one of the clicks before each sample, among the rows for clicks.
         rows: int64 (3,), how many rows there are for each kind.
@@ -155,6 +159,8 @@ class Device(NamedTuple):
     gradients: Floats
     slots: Numbers
     present: Numbers
+    clicks: Numbers
+    before: Numbers
     at: Integers
     history: Integers
     rows: Integers

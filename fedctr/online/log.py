@@ -66,4 +66,4 @@ def for_devices(log: Dataset, day: int, users: Rows, items: Rows, among: range, 
     item[(begin + held)[users, None] + np.arange(items.shape[1])] = items
     dataset = replace(log, offsets=offsets, item=item, label=label, time=time)
     parts = Split(begin, begin + held, begin + held, offsets[1:])
-    return Features.build(dataset, parts, among, history_length)
+    return Features(dataset, parts, among, history_length)

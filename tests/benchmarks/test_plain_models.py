@@ -44,7 +44,7 @@ def test_logits_are_those_of_fedctr_before_and_after_fine_tuning(spec: str, tmp_
     parts, published = cut(dataset, TRAIN), publish(spec, dataset.schema)
     workload.write_work(tmp_path, dataset, parts, published.model)
     work = Work.read(tmp_path)
-    features = Features.build(dataset, parts, range(dataset.users), published.model.history_length)
+    features = Features(dataset, parts, range(dataset.users), published.model.history_length)
     for user in range(dataset.users):
         model, (*given, labels) = published_model(work), plain.test_batch(work, user)
         before = model(*given).detach()

@@ -44,7 +44,7 @@ def test_the_rows_are_the_same_bits_for_any_groups_and_partitions(
 ) -> None:
     dataset = world([a + b for a, b in zip(TRAIN, TEST, strict=True)], **options)
     published, parts = publish(model, dataset.schema), cut(dataset, TRAIN)
-    features = Features.build(dataset, parts, range(dataset.users), published.model.history_length)
+    features = Features(dataset, parts, range(dataset.users), published.model.history_length)
     todo = task(batch_size=20)
     whole = rows(published, strategy, features, todo)
     assert whole["user"].tolist() == list(range(dataset.users))
@@ -52,8 +52,7 @@ def test_the_rows_are_the_same_bits_for_any_groups_and_partitions(
     for size in (1, 3):
         assert_same_bits(rows(published, strategy, features, todo, cohort_size=size), whole, f"groups of {size}")
     clients = [
-        Features.build(dataset, parts, partition(dataset.users, index, 5), features.histories.length)
-        for index in range(5)
+        Features(dataset, parts, partition(dataset.users, index, 5), features.history_length) for index in range(5)
     ]
     assert_same_bits(in_order([rows(published, strategy, own, todo) for own in clients]), whole, "5 partitions")
 

@@ -31,7 +31,7 @@ MODELS = (
 def test_a_step_moves_every_weight_along_its_gradient(spec: str, scale: int) -> None:
     features = features_of(SAMPLES, [1] * len(SAMPLES), scale=scale, interests=True)
     published = publish(spec, features.dataset.schema)
-    own = Features.build(features.dataset, features.split, features.users, published.model.history_length)
+    own = Features(features.dataset, features.split, features.users, published.model.history_length)
     engine, users = Fused(published, own, "test", 32), np.arange(len(SAMPLES))
     plan, layout = engine.layout.plan, engine.layout
     samples = engine.group(users, 0).samples

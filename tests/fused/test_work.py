@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from fedctr.features import Features
+from fedctr.features import Features, Histories
 from fedctr.fused import kernel, people
 from fedctr.fused.engine import Fused
 from fedctr.personalise import personalise
@@ -80,6 +80,13 @@ def test_a_group_is_collected_by_one_call_and_computed_by_one(
     published, features = scene(50)
     personalise(published, FineTuning(), features, task(epochs=epochs))
     assert called == ["_collect", "fine_tune"]
+
+
+def test_histories_are_not_laid_out_for_a_partition(monkeypatch: pytest.MonkeyPatch) -> None:
+    published, features = scene(20)
+    monkeypatch.setattr(Histories, "build", lambda *all: pytest.fail("they were"))
+    personalise(published, FineTuning(), features, task())
+    assert "histories" not in vars(features)
 
 
 class _Operations(TorchDispatchMode):

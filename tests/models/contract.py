@@ -237,7 +237,7 @@ class Contract:
         dataset = scene.features.dataset
         schema = replace(dataset.schema, user_fields=dataset.schema.user_fields[:1])
         alone = replace(dataset, schema=schema, user_codes=dataset.user_codes[:, :1])
-        features = Features.build(alone, scene.features.split, range(USERS), scene.model.history_length)
+        features = Features(alone, scene.features.split, range(USERS), scene.model.history_length)
         logits = publish(scene.spec, schema).model(features.batch(np.arange(SAMPLES)[None], np.array([[0]])))
         assert logits.shape == (1, SAMPLES)
         assert torch.isfinite(logits).all()
@@ -254,7 +254,7 @@ class Scene:
         self.spec = spec
         dataset = world([SAMPLES] * USERS, seed=2)
         self.model: Model = publish(spec, dataset.schema).model.double()
-        self.features = Features.build(dataset, cut(dataset, [9] * USERS), range(USERS), self.model.history_length)
+        self.features = Features(dataset, cut(dataset, [9] * USERS), range(USERS), self.model.history_length)
         generator = torch.Generator().manual_seed(1)
         self.stacked = {
             name: (value + 0.1 * torch.randn(USERS, *value.shape, generator=generator, dtype=torch.float64)).detach()

@@ -72,7 +72,7 @@ def engine(model: str, result: Path) -> None:
     strategy = strategies.create(STRATEGY)
 
     def run(users: int) -> Columns:
-        features = Features.build(dataset, parts, range(users), published.model.history_length)
+        features = Features(dataset, parts, range(users), published.model.history_length)
         return personalise(published, strategy, features, task)
 
     with single_thread():

@@ -54,7 +54,7 @@ def ours(name: str, dataset: Dataset, parts: Split, training: CloudTraining, see
     """Logits of the test part by our model."""
     published, _ = publish(name, dataset, Fractions(), training, seed, lambda epoch, loss: None)
     model = published.model.eval()
-    features = Features.build(dataset, parts, range(dataset.users), model.history_length)
+    features = Features(dataset, parts, range(dataset.users), model.history_length)
     owner = np.repeat(np.arange(dataset.users), np.diff(dataset.offsets))
     rows = rows_of(parts, "test")
     with torch.no_grad():
