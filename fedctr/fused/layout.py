@@ -12,14 +12,12 @@ from fedctr.data.dataset import Field, Schema, slices
 from fedctr.fused.plan import (
     ARGUMENTS,
     CODE,
-    LAYER,
     OUT,
     READS_PARAMETERS,
     READS_VALUES,
     ROOM,
-    TURN,
     USER_LAYER,
-    A,
+    WRITES,
     B,
     Integers,
     Plan,
@@ -245,7 +243,7 @@ def _written(recording: Recording) -> set[int]:
     readers = Counter(
         operation[column] for operation in recording.operations for column in READS_VALUES[operation[CODE]]
     )
-    writers = {operation[A] for operation in recording.operations if operation[CODE] in (LAYER, TURN)}
+    writers = {operation[WRITES[operation[CODE]]] for operation in recording.operations if operation[CODE] in WRITES}
     return {number for number in writers if readers[number] == 1}
 
 

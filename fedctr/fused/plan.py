@@ -41,17 +41,21 @@ SUM = 6  # of the columns of A
 ADD = 7  # A and B, of which either may be the user's
 SHIFT = 8  # A by parameter B
 SECOND_ORDER = 9  # of A in parts of B columns, with room in value C
-CROSS = 10  # A plus B times C, element by element
+CROSS = 10  # A plus B times C, element by element, which all lie across
 ATTEND = (
     11  # of item A to clicks B, with C and D of the hidden layer, by weights E, F, bias G, rooms H, J, K; L is B turned
 )
 INNER = 12  # products of all pairs of parts of B rows of A, which lies across
-ATTEND_FIELDS = 13  # of A, which lies across and is turned as B, by weight C, with D fields, E heads, room in F and G
+# Of A, which lies across, by weight C, with D fields, E heads, room in F and G. B is A turned, which if H it is only
+# once backward needs it.
+ATTEND_FIELDS = 13
 
 # For each of them, the columns that name values, of which backward adds to the gradients, and parameters, which it
 # moves; -1 stands for none.
 READS_VALUES = ((), (A,), (A,), (A,), (A, E), (A,), (A,), (A, B), (A,), (A,), (A, B, C), (A, B, C, D), (A,), (A,))
 READS_PARAMETERS = ((A,), (), (), (), (C, D), (B, C), (), (), (B,), (), (), (E, F, G), (), (C,))
+# For some of them, the column of a value whose gradient backward writes, and adds to only where others read it, too.
+WRITES = {TURN: A, LAYER: A, CROSS: C, ATTEND_FIELDS: A}
 
 
 class Plan(NamedTuple):

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from fedctr.fused.plan import ARGUMENTS, BESIDE, LAYER, LOOK_UP, TURN, USER, USER_LAYER
+from fedctr.fused.plan import ARGUMENTS, BESIDE, LAYER, LOOK_UP, READS_VALUES, TURN, USER, USER_LAYER, A
 from fedctr.models.layers import Embedding, Embeddings, Linear
 from fedctr.models.model import Model
 
@@ -63,7 +63,8 @@ class Recorder:
         self.by_identity = {id(value): number for number, value in enumerate(model.parameters())}
         self.values: list[Value] = []
         self.operations: list[tuple[int, ...]] = []
-        self.turned: dict[int, int] = {}
+        self.turned: dict[int, int] = {}  # values that lie across, by the number of the same one that does not
+        self.waiting: dict[int, int] = {}  # those of them that are turned back once somebody reads them
 
     def do(self, code: int, gives: Value, *reads: int) -> int:
         """Record an operation."""
@@ -73,6 +74,10 @@ class Recorder:
 
     def again(self, code: int, number: int, *reads: int) -> None:
         """Record an operation that gives some columns of a value."""
+        for column in READS_VALUES[code]:
+            read = reads[column - A]
+            if read in self.waiting:
+                self.again(TURN, read, self.waiting.pop(read))
         self.operations.append((code, number, *reads, *[-1] * (ARGUMENTS - len(reads))))
 
     def room(self, kind: int, width: int, *, across: bool = False) -> int:
@@ -123,9 +128,10 @@ class Recorder:
         return self.turned[x]
 
     def turned_back(self, across: int) -> int:
-        """The same the other way round."""
-        x = self.do(TURN, replace(self.values[across], across=False), across)
-        self.turned[x] = across
+        """The same the other way round, for those who read it so."""
+        value = self.values[across]
+        x = self.room(value.kind, value.width)
+        self.turned[x] = self.waiting[x] = across
         return x
 
     def chain(self, x: int, constant: int, chained: Sequence[nn.Module]) -> int:
@@ -136,9 +142,9 @@ class Recorder:
         across = self.across(x)
         for index, module in enumerate(chained):
             assert isinstance(module, Linear)
-            x = self.room(kind, self.values[across].width) if index else x
             added, relu = -1 if index else constant, int(index + 1 < len(chained))
             parameters = self.parameter(module.weight), self.parameter(module.bias)
             gives = Value(kind, module.weight.shape[0], across=True)
-            across = self.do(LAYER, gives, across, x, *parameters, added, relu, int(index > 0))
-        return self.turned_back(across)
+            across = self.do(LAYER, gives, across, x, *parameters, added, relu, int(x in self.waiting))
+            x = self.turned_back(across)
+        return x

@@ -176,7 +176,8 @@ class _Follower(Recorder):
         values = [self.value(found) for found in (first, second, third)]
         if len(set(values)) > 1:
             raise UnrecordableError("shapes")
-        return self.do(CROSS, values[0], first, second, third)
+        across = (self.across(found) for found in (first, second, third))
+        return self.turned_back(self.do(CROSS, replace(values[0], across=True), *across))
 
     def sum(self, found: Found, dim: int) -> int:
         value = self.value(found)
@@ -245,7 +246,7 @@ class _Follower(Recorder):
         if value.kind != SAMPLE or layer.bias is not None:
             raise UnrecordableError("fields of the user alone, or a bias")
         rooms = (self.room(SAMPLE, width, across=True) for width in (fields * outputs, heads * fields * fields))
-        reads = self.across(x), x, self.parameter(layer.weight), fields, heads, *rooms
+        reads = self.across(x), x, self.parameter(layer.weight), fields, heads, *rooms, int(x in self.waiting)
         across = self.do(ATTEND_FIELDS, Value(SAMPLE, fields * outputs // 4, across=True), *reads)
         return self.turned_back(across)
 

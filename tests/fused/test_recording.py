@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from fedctr.data.dataset import Schema
 from fedctr.fused.layout import Layout, Most
-from fedctr.fused.plan import LAYER, TURN, WRITTEN, A, G
+from fedctr.fused.plan import ATTEND_FIELDS, CROSS, LAYER, TURN, WRITTEN, A, G
 from fedctr.fused.recording import record
 from fedctr.models.attention import attend
 from fedctr.models.batch import Batch
@@ -124,6 +124,17 @@ def test_the_work_of_a_step_by_hand() -> None:
     assert products[:, G].tolist() == [0, 1, 1]
     # All that is between is read once, and its gradient written at once.
     assert plan.values[products[:, A], WRITTEN].tolist() == [1, 1, 1]
+
+
+def test_cross_layers_and_attention_lie_across_from_the_first_to_the_last() -> None:
+    """Three item fields, shown and in the mean, and one of the user, of three numbers each."""
+    for spec, code, layers in (("dcn-v2[embedding=3,cross=4]", CROSS, 4), ("autoint[embedding=3]", ATTEND_FIELDS, 2)):
+        plan = layout_of(spec).plan
+        operations, widths = plan.operations, plan.values[:, 1]
+        assert (operations[:, 0] == code).sum() == layers
+        turned = [int(widths[x]) for x in operations[operations[:, 0] == TURN][:, A]]
+        # What all begins with, for the cross layers and again without the user's for the MLP; then logits.
+        assert turned == ([21, 18, 1, 1] if code == CROSS else [21, 1])
 
 
 def test_what_leads_to_no_tuned_parameter_takes_no_gradient() -> None:

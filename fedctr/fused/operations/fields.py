@@ -11,11 +11,31 @@ import numpy as np
 
 from fedctr.fused.compiled import compiled
 from fedctr.fused.exponential import exponential
-from fedctr.fused.plan import BEGIN, KIND, OUT, START, STEP, STRIDE, WIDTH, A, B, C, D, E, F, G, Integers, Plan
+from fedctr.fused.plan import (
+    BEGIN,
+    KIND,
+    OUT,
+    START,
+    STEP,
+    STRIDE,
+    WIDTH,
+    WRITTEN,
+    A,
+    B,
+    C,
+    D,
+    E,
+    F,
+    G,
+    H,
+    Integers,
+    Plan,
+)
 from fedctr.fused.products import add_product, write_product
 from fedctr.fused.sample_products import Matrices, write_products
 from fedctr.fused.state import Device
 from fedctr.fused.tiles import PADDED, Floats
+from fedctr.fused.turning import turned
 from fedctr.fused.vectors import larger, load, multiply_add, spread, store, where_positive
 
 _NO_LEAST = np.float32(-np.inf)
@@ -130,13 +150,22 @@ def attend_fields_backward(plan: Plan, device: Device, operation: Integers) -> N
             _attend_backward(device.values, device.gradients, _places(plan, operation, sample, head))
     if device.needed[operation[A]]:
         for field in range(fields):
-            add_product(
-                device.gradients, x[START] + field * inputs * x[STEP], x[STEP],
-                device.weights, weight[BEGIN], 1, weight[STRIDE],
-                device.gradients, parts[START] + field * outputs * parts[STEP], parts[STEP],
-                inputs, samples, outputs, np.float32(1),
-            )  # fmt: skip
+            to, of = x[START] + field * inputs * x[STEP], parts[START] + field * outputs * parts[STEP]
+            if x[WRITTEN]:
+                write_product(
+                    device.gradients, to, x[STEP], device.weights, weight[BEGIN], 1, weight[STRIDE],
+                    device.gradients, of, parts[STEP], inputs, samples, outputs, device.values, 0, 0, _NO_LEAST,
+                )  # fmt: skip
+            else:
+                add_product(
+                    device.gradients, to, x[STEP], device.weights, weight[BEGIN], 1, weight[STRIDE],
+                    device.gradients, of, parts[STEP], inputs, samples, outputs, np.float32(1),
+                )  # fmt: skip
     if device.trained[operation[C]]:
+        if operation[H]:
+            turned(
+                device.values, read[START], read[STEP], device.values, x[START], x[STEP], x[WIDTH], samples, False,
+            )  # fmt: skip
         for field in range(fields):
             add_product(
                 device.moved, weight[BEGIN], weight[STRIDE],
