@@ -36,6 +36,11 @@ the history:
                lengths of the histories are added up: what reads only the click is due once for each distinct one; what
                reads its product with the item, the click's weight, and the weighted sum of the clicks are due for each
                click of each sample
+    dien       as for wide-deep with C = I, + n * I * I + d * X + (e - f) * X + e * X + p * I + (p - q) * X
+               with X = 3 * I * I for the three parts of what a recurrent unit reads and as many of what it makes of its
+               state, d and p as for din, e different interests (what is made of a click and all before it in a history
+               is due once for all samples with the same), f of them with no click before, and q histories that are not
+               empty: the state to begin with is zero and needs no product
     lr         0
 
 For ``lr``, A are its look-ups: one addition for each value that describes the user, once, and the item, for each
@@ -142,6 +147,20 @@ def din(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
     return _mlp(work, len(rows), _user_width(work)) + layers + pairs, additions
 
 
+def dien(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+    """Interests of clicks, their evolution with regard to each sample's item, and an MLP."""
+    size = _width(work, "embedding", work.item_fields)
+    histories = [clicks[clicks > 0][::-1] for clicks in part.history[rows]]
+    interests = {clicks[: place + 1].tobytes() for clicks in histories for place in range(len(clicks))}
+    first = {clicks[:1].tobytes() for clicks in histories if len(clicks)}
+    pairs, distinct = sum(map(len, histories)), int((np.unique(part.history[rows]) > 0).sum())
+    later = pairs - sum(len(clicks) > 0 for clicks in histories)
+    units = 3 * size**2 * (distinct + 2 * len(interests) - len(first) + later)
+    attention = len(rows) * size**2 + pairs * size
+    additions = _pooling(work, part, rows, ("embedding",))
+    return _mlp(work, len(rows), _user_width(work)) + units + attention, additions
+
+
 def lr(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
     """No products; look-ups are its additions."""
     user = int(part.offsets.searchsorted(rows[0], "right")) - 1 if len(rows) else 0
@@ -202,5 +221,6 @@ FORWARD: dict[str, Callable[[Work, Part, Integers], tuple[int, int]]] = {
     "dcn-v2": dcn_v2,
     "autoint": autoint,
     "din": din,
+    "dien": dien,
     "lr": lr,
 }

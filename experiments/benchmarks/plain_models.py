@@ -196,16 +196,56 @@ class DIN(nn.Module):
         return logits.squeeze(1)
 
 
+class GRU(nn.Module):
+    """A gated recurrent unit that changes its state at each place by a share; read, gates and renewal are layers."""
+
+    def __init__(self, work: Work, name: str) -> None:
+        super().__init__()
+        self.read, self.gate, self.renew = (_linear(work, f"{name}.{part}") for part in ("read", "gate", "renew"))
+
+    def forward(self, inputs: Tensor, shares: Tensor) -> Tensor:
+        """States after each place (samples, length, size), of inputs (samples, length, width) and shares."""
+        size, states = self.renew.out_features, [inputs.new_zeros(len(inputs), self.renew.out_features)]
+        for read, share in zip(self.read(inputs).unbind(1), shares.unsqueeze(2).unbind(1), strict=True):
+            reset, update = torch.sigmoid(read[:, : 2 * size] + self.gate(states[-1])).chunk(2, dim=1)
+            fresh = torch.tanh(read[:, 2 * size :] + reset * self.renew(states[-1]))
+            states.append(torch.lerp(states[-1], fresh, share * update))
+        return torch.stack(states[1:], dim=1)
+
+
+class DIEN(nn.Module):
+    """An MLP on user, item and how the interest in the item evolved over the history."""
+
+    def __init__(self, work: Work) -> None:
+        super().__init__()
+        self.user_fields, self.item_fields = work.user_fields, work.item_fields
+        self.embedding, self.mlp = _tables(work, "embedding"), _mlp(work)
+        self.extract, self.evolve, self.attend = GRU(work, "extract"), GRU(work, "evolve"), _linear(work, "attend")
+
+    def forward(self, user: Tensor, items: Tensor, item: Tensor, history: Tensor) -> Tensor:
+        """Logits (samples,)."""
+        vectors, oldest_first = _embed(self.embedding, self.item_fields, items), history.flip(1)
+        shown, present = vectors[item], (oldest_first > 0).float()
+        interests = self.extract(vectors[oldest_first], present)  # where nothing is, the state remains
+        relevance = torch.bmm(interests, self.attend(shown).unsqueeze(2)).squeeze(2)
+        attention = relevance.masked_fill(present == 0, -1e9).softmax(1) * present
+        interest = self.evolve(interests, attention)[:, -1]
+        vector = _embed(self.embedding, self.user_fields, user).expand(len(item), -1)
+        logits: Tensor = self.mlp(torch.cat([vector, shown, interest], dim=1))
+        return logits.squeeze(1)
+
+
 MODELS: dict[str, type[nn.Module]] = {
     "ncf": NCF,
     "wide-deep": WideDeep,
     "deepfm": DeepFM,
-    "din": DIN,
-    "lr": LR,
     "fm": FM,
     "pnn": PNN,
     "dcn-v2": DCNV2,
     "autoint": AutoInt,
+    "din": DIN,
+    "dien": DIEN,
+    "lr": LR,
 }
 
 

@@ -57,8 +57,9 @@ class Work:
             ``mlp.N.bias``. Their first one reads the fields of the user, the item and, if the model has one, the
             history; for ``pnn`` the products of pairs of these then, of the first with all others, and so on. Further
             layers are ``cross.N`` and ``crossed`` for ``dcn-v2``, ``attend.N`` for ``autoint``, with queries, keys,
-            values and residuals of all heads one below the other, and ``attend_item``, ``attend_click``,
-            ``attend_product`` and ``attention`` for ``din``. ``lr`` and ``fm`` have a ``bias``.
+            values and residuals of all heads one below the other; ``attend_item``, ``attend_click``,
+            ``attend_product`` and ``attention`` for ``din``; ``attend`` for ``dien``, and ``read``, ``gate`` and
+            ``renew`` of each of its recurrent units ``extract`` and ``evolve``. ``lr`` and ``fm`` have a ``bias``.
         heads: of the layers ``attend.N``; 0 for a model without.
         batch_size: samples in a step.
         learning_rate: step size of plain SGD on the mean log loss of a batch.

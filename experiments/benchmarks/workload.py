@@ -23,7 +23,7 @@ from fedctr.randomness import permutations
 
 DATASET = "movielens-100k"
 # The first is measured unless others are asked for.
-MODELS = ("ncf", "wide-deep", "deepfm", "fm", "pnn", "dcn-v2", "autoint", "din", "lr")
+MODELS = ("ncf", "wide-deep", "deepfm", "fm", "pnn", "dcn-v2", "autoint", "din", "dien", "lr")
 SEED = 0
 LEARNING_RATE = 0.03
 EPOCHS = 1

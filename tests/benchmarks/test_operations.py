@@ -9,6 +9,7 @@ from work import Part, Work
 USER_FIELDS, ITEM_FIELDS = {"age": (0, 1), "gender": (1, 2)}, {"item": (0, 1), "genres": (1, 3)}
 SIZES = {"age": 4, "gender": 3, "item": 4, "genres": 3}
 MLP = {"mlp.0": (3, 12), "mlp.2": (2, 3), "mlp.4": (1, 2)}
+UNIT = {"read": 12, "gate": 8, "renew": 4}
 LAYERS: dict[str, dict[str, tuple[int, int]]] = {
     "ncf": MLP | {"mlp.0": (3, 8)},
     "wide-deep": MLP,
@@ -18,6 +19,9 @@ LAYERS: dict[str, dict[str, tuple[int, int]]] = {
     "dcn-v2": MLP | {"cross.0": (12, 12), "cross.1": (12, 12), "crossed": (1, 12)},
     "autoint": {"attend.0": (16, 2), "attend.1": (16, 4), "mlp.0": (1, 24)},
     "din": MLP | {"attend_item": (5, 4), "attend_click": (5, 4), "attend_product": (5, 4), "attention": (1, 5)},
+    "dien": MLP
+    | {f"{unit}.{part}": (size, 4) for unit in ("extract", "evolve") for part, size in UNIT.items()}
+    | {"attend": (4, 4)},
     "lr": {},
 }
 
@@ -63,6 +67,8 @@ EXPECTED = {
     "dcn-v2": (DEEP + 4 * 12 + 3 * 8 * 12 + 3 * 12 * 12 + 3 * 12, POOLED),
     "autoint": (FIRST_ATTENTION + SECOND_ATTENTION + 3 * 6 * 4, POOLED),
     "din": (DEEP + 3 * 4 * 5 + 2 * 4 * 5 + 3 * (4 * 5 + 5 + 4), 4 * 2),
+    # Interests after one click and after two; of the three steps that evolve them, two begin with a state of zero.
+    "dien": (DEEP + 3 * 4 * 4 + 2 * 48 + (2 - 1) * 48 + 2 * 48 + 3 * 4 + (3 - 2) * 48, 4 * 2),
     "lr": (0, 2 + (2 + 3 + 2)),
 }
 

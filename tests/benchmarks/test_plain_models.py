@@ -13,7 +13,9 @@ from work import Work
 
 from fedctr import loop
 from fedctr.features import Features
+from fedctr.models.model import models
 from fedctr.recipe import Recipe
+from fedctr.registry import parse
 from strategies.fine_tuning import FineTuning
 from tests.engine import cut, publish, world
 
@@ -29,13 +31,15 @@ SPECS = (
     "dcn-v2[hidden=[8,4]]",
     "autoint[heads=4,head=3]",
     "din",
+    "dien",
     "lr",
 )
 RECIPE = Recipe(workload.SEED, workload.LEARNING_RATE, workload.EPOCHS, workload.BATCH_SIZE)
 
 
-def test_every_model_is_here() -> None:
-    assert set(workload.MODELS) == set(MODELS) == set(FORWARD) == {spec.partition("[")[0] for spec in SPECS}
+def test_every_model_of_fedctr_is_here() -> None:
+    names = set(models.classes())
+    assert names == set(workload.MODELS) == set(MODELS) == set(FORWARD) == {parse(spec).name for spec in SPECS}
 
 
 @pytest.mark.parametrize("spec", SPECS)
