@@ -41,7 +41,7 @@ def _at_work(devices: Devices, device: int, bench: Bench, training: Training) ->
     return Device(
         devices.weights[device], devices.weights[device], training.scale, training.trained, training.needed,
         bench.values, bench.gradients, devices.slots[device], devices.present[device], devices.clicks[device],
-        devices.before[device], bench.at, bench.history, bench.rows,
+        devices.before[device], bench.at, bench.history, bench.rows, bench.runs,
     )  # fmt: skip
 
 

@@ -119,6 +119,7 @@ class Layout:
             published.append(np.pad(matrix, ((0, 0), (0, stride - matrix.shape[1]))).ravel())
             weights += len(matrix) * stride
         source = end_of_dense = weights
+        weights += PADDED * max([1, *(stride for _, _, stride, *_ in parameters.values())])  # read with the last square
         for name, table in model.embeddings.items():
             number, length = numbers[table.side, table.field], table.weight.shape[1]
             parameters[name] = [weights, length, length, source, number, False]
@@ -189,6 +190,7 @@ class Layout:
             np.zeros((3, clicks), dtype=np.int64),
             np.zeros((self.most.samples, 2), dtype=np.int64),
             np.zeros(3, dtype=np.int64),
+            np.zeros((9, clicks + 1), dtype=np.int64),
             np.arange(samples, dtype=np.int32),
             np.zeros(samples, dtype=np.int32),
             np.zeros(samples, dtype=np.uint64),

@@ -5,6 +5,7 @@ from fedctr.fused.operations.attention import attend, attend_backward
 from fedctr.fused.operations.cross import cross, cross_backward
 from fedctr.fused.operations.fields import attend_fields, attend_fields_backward
 from fedctr.fused.operations.inner import inner, inner_backward
+from fedctr.fused.operations.interest import follow, follow_backward
 from fedctr.fused.operations.layers import layer, layer_backward, turn, turn_backward, user_layer, user_layer_backward
 from fedctr.fused.operations.look_ups import look_up, look_up_backward, mean, mean_backward
 from fedctr.fused.operations.sums import (
@@ -27,6 +28,7 @@ from fedctr.fused.plan import (
     BESIDE,
     CODE,
     CROSS,
+    FOLLOW,
     INNER,
     KIND,
     LAYER,
@@ -82,6 +84,8 @@ def forward(plan: Plan, device: Device) -> None:
             inner(plan, device, operation)
         elif code == ATTEND_FIELDS:
             attend_fields(plan, device, operation)
+        elif code == FOLLOW:
+            follow(plan, device, operation)
 
 
 @compiled
@@ -130,3 +134,5 @@ def backward(plan: Plan, device: Device) -> None:
             inner_backward(plan, device, operation)
         elif code == ATTEND_FIELDS:
             attend_fields_backward(plan, device, operation)
+        elif code == FOLLOW:
+            follow_backward(plan, device, operation)

@@ -26,8 +26,8 @@ BEGIN, LENGTH, STRIDE, SOURCE, FIELD, TURNED = range(6)
 FIRST, VALUES, BEFORE, ROOM, ROOM_AT, OF_USER, COLUMN = range(7)
 
 # Columns of Plan.operations: which it is, the value that it gives, and what else its functions in operations read.
-CODE, OUT, A, B, C, D, E, F, G, H, J, K, L = range(13)
-ARGUMENTS = 11  # what it reads
+CODE, OUT, A, B, C, D, E, F, G, H, J, K, L, M = range(14)
+ARGUMENTS = 12  # what it reads
 
 LOOK_UP = 0  # of table A at what there is a row for, in columns from B on
 MEAN = 1  # of the clicks A before each sample
@@ -49,11 +49,17 @@ INNER = 12  # products of all pairs of parts of B rows of A, which lies across
 # Of A, which lies across, by weight C, with D fields, E heads, room in F and G. B is A turned, which if H it is only
 # once backward needs it.
 ATTEND_FIELDS = 13
+# Of A, what a unit with weights C and D reads of clicks, and of B, what items seek in the unit's states; a second unit
+# with weights G and H reads these by weight E and bias F; room in J, K, L and M.
+FOLLOW = 14
 
 # For each of them, the columns that name values, of which backward adds to the gradients, and parameters, which it
 # moves; -1 stands for none.
-READS_VALUES = ((), (A,), (A,), (A,), (A, E), (A,), (A,), (A, B), (A,), (A,), (A, B, C), (A, B, C, D), (A,), (A,))
-READS_PARAMETERS = ((A,), (), (), (), (C, D), (B, C), (), (), (B,), (), (), (E, F, G), (), (C,))
+READS_VALUES = (
+    *((), (A,), (A,), (A,), (A, E), (A,), (A,), (A, B), (A,), (A,), (A, B, C), (A, B, C, D), (A,), (A,)),
+    (A, B),
+)
+READS_PARAMETERS = ((A,), (), (), (), (C, D), (B, C), (), (), (B,), (), (), (E, F, G), (), (C,), (C, D, E, F, G, H))
 # For some of them, the column of a value whose gradient backward writes, and adds to only where others read it, too.
 WRITES = {TURN: A, LAYER: A, CROSS: C, ATTEND_FIELDS: A}
 
@@ -62,7 +68,7 @@ class Plan(NamedTuple):
     """A model for the kernel.
 
     Attributes:
-        operations: int64 (operations, 13), in the order of the forward pass.
+        operations: int64 (operations, 14), in the order of the forward pass.
         values: int64 (values, 6).
         parameters: int64 (parameters, 6).
         fields: int64 (fields, 7).

@@ -16,6 +16,7 @@ import torch.fx
 from torch import nn
 
 from fedctr.data.dataset import Schema
+from fedctr.fused.operations.recurrence import room_for_weights, width_of_row
 from fedctr.fused.plan import (
     ADD,
     ATTEND,
@@ -23,6 +24,7 @@ from fedctr.fused.plan import (
     BESIDE,
     CLICK,
     CROSS,
+    FOLLOW,
     INNER,
     LOOK_UP,
     MEAN,
@@ -38,6 +40,7 @@ from fedctr.fused.recorder import Found, Recorder, Recording, UnrecordableError,
 from fedctr.fused.tiles import FEW, padded
 from fedctr.models import layers
 from fedctr.models.attention import attend, attend_fields
+from fedctr.models.gru import GRU, follow_interest
 from fedctr.models.layers import MLP, Embeddings, Linear
 from fedctr.models.model import Model
 from fedctr.published import Published
@@ -73,12 +76,19 @@ class _Tracer(torch.fx.Tracer):
 
     def __init__(self) -> None:
         super().__init__(
-            autowrap_functions=(layers.beside, layers.second_order, layers.inner_products, attend, attend_fields)
+            autowrap_functions=(
+                layers.beside,
+                layers.second_order,
+                layers.inner_products,
+                attend,
+                attend_fields,
+                follow_interest,
+            )
         )
 
     def create_arg(self, a: Any) -> Any:
         """A layer may be an argument, too."""
-        if isinstance(a, Linear):
+        if isinstance(a, Linear | GRU):
             return self.create_node("get_attr", self.path_of_module(a), (), {})
         return super().create_arg(a)
 
@@ -107,6 +117,7 @@ class _Follower(Recorder):
             layers.inner_products: self.inner_products,
             attend: self.attend,
             attend_fields: self.attend_fields,
+            follow_interest: self.follow_interest,
         }
         self.methods: dict[object, Callable[..., Found]] = {"sum": self.sum, "squeeze": self.squeeze}
 
@@ -249,6 +260,25 @@ class _Follower(Recorder):
         reads = self.across(x), x, self.parameter(layer.weight), fields, heads, *rooms, int(x in self.waiting)
         across = self.do(ATTEND_FIELDS, Value(SAMPLE, fields * outputs // 4, across=True), *reads)
         return self.turned_back(across)
+
+    def follow_interest(
+        self, item: Found, clicks: Found, history: Found, extract: GRU, attend: Linear, evolve: GRU
+    ) -> int:
+        kinds, size = (self.value(item).kind, self.value(clicks).kind, history), extract.renew.weight.shape[0]
+        if kinds != (SAMPLE, CLICK, _Named("history")) or {len(attend.weight), len(evolve.renew.weight)} != {size}:
+            raise UnrecordableError("shapes")
+        reads = self.chain(clicks, -1, [extract.read]), self.chain(item, -1, [attend])
+        parameters = (
+            extract.gate.weight, extract.renew.weight, evolve.read.weight, evolve.read.bias, evolve.gate.weight,
+            evolve.renew.weight,
+        )  # fmt: skip
+        rooms = (
+            self.room(SAMPLE, self.model.history_length * width_of_row(size)),
+            self.room(SAMPLE, self.model.history_length * width_of_row(size)),
+            self.room(SAMPLE, self.model.history_length),
+            self.room(USER, room_for_weights(size)),
+        )
+        return self.do(FOLLOW, Value(SAMPLE, size), *reads, *map(self.parameter, parameters), *rooms)
 
     def layer(self, module: nn.Module, *arguments: Found) -> int:
         """What a layer gives."""

@@ -98,6 +98,7 @@ class Bench(NamedTuple):
         at: int64 (3, rows), the places of what there is a row for.
         history: int64 (rows, 2), the rows of the clicks before each sample.
         rows: int64 (3,), how many rows there are of each kind.
+        runs: int64 (9, more than the rows), see :mod:`fedctr.fused.operations.runs`.
         plain: int32 (samples,), 0, 1, 2, ...: samples in their own order.
         order: int32 (samples,), room for another order.
         keys: uint64 (samples,), room for what decides on it.
@@ -110,6 +111,7 @@ class Bench(NamedTuple):
     at: Integers
     history: Integers
     rows: Integers
+    runs: Integers
     plain: Numbers
     order: Numbers
     keys: Words
@@ -148,6 +150,7 @@ class Device(NamedTuple):
         at: int64 (3, n), the places of what there is a row for.
         history: int64 (n, 2), first and last but one of the clicks before each sample, among the rows for clicks.
         rows: int64 (3,), how many rows there are for each kind.
+        runs: int64 (9, n), the clicks that samples read one after the other; see :mod:`fedctr.fused.operations.runs`.
     """
 
     weights: Floats
@@ -164,3 +167,4 @@ class Device(NamedTuple):
     at: Integers
     history: Integers
     rows: Integers
+    runs: Integers

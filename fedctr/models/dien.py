@@ -7,8 +7,8 @@ from torch import Tensor
 
 from fedctr.data.dataset import Schema
 from fedctr.models.batch import Batch
-from fedctr.models.gru import GRU
-from fedctr.models.layers import MLP, Embeddings, Linear, check_sizes, pick
+from fedctr.models.gru import GRU, follow_interest
+from fedctr.models.layers import MLP, Embeddings, Linear, check_sizes
 from fedctr.models.model import Model
 
 
@@ -55,13 +55,6 @@ class DIEN(Model):
     def forward(self, batch: Batch) -> Tensor:
         """Logits (users, samples)."""
         item, clicks = self.item(batch.item), self.item(batch.clicks)
-        history = batch.history.flip(2).transpose(1, 2)
-        # A place that embeds to zeros is no click.
-        present = pick(clicks.detach().ne(0).any(-1, keepdim=True).float(), history).squeeze(-1)
-        interests = self.extract(pick(self.extract.read(clicks), history), present)
-        relevance = (interests * self.attend(item).unsqueeze(1)).sum(-1)
-        attention = relevance.masked_fill(present == 0, -1e9).softmax(1) * present
-        read = self.evolve.read(interests.flatten(1, 2)).unflatten(1, history.shape[1:])
-        interest = self.evolve(read, attention)[:, -1]
+        interest = follow_interest(item, clicks, batch.history, self.extract, self.attend, self.evolve)
         logits: Tensor = self.deep(torch.cat([item, interest], dim=-1), self.user(batch.user)).squeeze(-1)
         return logits

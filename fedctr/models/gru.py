@@ -1,4 +1,4 @@
-"""A gated recurrent unit in which some places count for less than others."""
+"""A gated recurrent unit in which some places count for less than others, and the interest that two of them follow."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from fedctr.models.descent import Descent, weight_gradient
-from fedctr.models.layers import Linear
+from fedctr.models.layers import Linear, pick
 
 
 class GRU(nn.Module):
@@ -103,3 +103,30 @@ class _States(torch.autograd.Function):
             )
         ]
         return None, of_read if needs_read else None, of_shares, *found
+
+
+def follow_interest(item: Tensor, clicks: Tensor, history: Tensor, extract: GRU, attend: Linear, evolve: GRU) -> Tensor:
+    """How the interest in each sample's item evolved over the clicks before it.
+
+    A unit reads the clicks, oldest first, and makes an interest of each; a second one reads the interests ``h``, of
+    which each counts by the softmax of ``h' W e`` for the item ``e``. Without clicks the interest is 0.
+
+    Args:
+        item: float32 (users, samples, size).
+        clicks: float32 (users, n, size); a place of zeros is no click.
+        history: places in ``clicks``, latest first, int64 (users, samples, length).
+        extract: makes interests of clicks.
+        attend: the weight ``W``.
+        evolve: reads the interests.
+
+    Returns:
+        float32 (users, samples, size).
+    """
+    oldest_first = history.flip(2).transpose(1, 2)
+    present = pick(clicks.detach().ne(0).any(-1, keepdim=True).float(), oldest_first).squeeze(-1)
+    interests = extract(pick(extract.read(clicks), oldest_first), present)
+    relevance = (interests * attend(item).unsqueeze(1)).sum(-1)
+    attention = relevance.masked_fill(present == 0, -1e9).softmax(1) * present
+    read = evolve.read(interests.flatten(1, 2)).unflatten(1, oldest_first.shape[1:])
+    found: Tensor = evolve(read, attention)[:, -1]
+    return found

@@ -33,6 +33,7 @@ MODELS = (
     "din[embedding=3,hidden=[9,5],attention=7,history=4]",
     "pnn[embedding=5,hidden=[13,7],history=3]",
     "autoint[embedding=5,layers=3,heads=3,head=3,history=3]",
+    "dien[embedding=3,hidden=[9,5],history=4]",
 )
 
 
@@ -75,7 +76,7 @@ def test_it_takes_what_it_can_and_the_cohort_engine_all_else() -> None:
         ("wide-deep", "fine-tuning", "adam", "cpu", Stacked),
         ("wide-deep", "fine-tuning", "sgd", "cuda", Stacked),
         ("din", "fine-tuning", "sgd", "cpu", Fused),
-        ("dien", "fine-tuning", "sgd", "cpu", Stacked),
+        ("dien", "fine-tuning", "sgd", "cpu", Fused),
     )
     for model, spec, optimiser, device, expected in cases:
         todo = replace(task(), optimiser=optimiser, device=device)

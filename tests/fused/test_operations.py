@@ -23,6 +23,8 @@ MODELS = (
     "din[embedding=8,hidden=[32,16],attention=20,history=20]",
     "pnn[embedding=5,hidden=[13,7],history=3]",
     "autoint[embedding=5,layers=3,heads=3,head=3,history=3]",
+    "dien[embedding=3,hidden=[9,5],history=4]",
+    "dien[embedding=8,hidden=[32,16],history=20]",
 )
 
 

@@ -18,14 +18,9 @@ from tests.engine import publish, world
 SCHEMA = world([3, 2]).schema
 
 
-@pytest.mark.parametrize("name", ["lr", "ncf", "wide-deep", "deepfm", "fm", "dcn-v2", "din", "pnn", "autoint"])
+@pytest.mark.parametrize("name", ["lr", "ncf", "wide-deep", "deepfm", "fm", "dcn-v2", "din", "pnn", "autoint", "dien"])
 def test_these_models_have_a_recording(name: str) -> None:
     assert record(publish(name, SCHEMA).model) is not None
-
-
-@pytest.mark.parametrize("name", ["dien"])
-def test_these_have_none(name: str) -> None:
-    assert record(publish(name, SCHEMA).model) is None
 
 
 class Odd(Model):
