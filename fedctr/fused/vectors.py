@@ -16,7 +16,7 @@ from numba import types
 from numba.core.datamodel import models
 
 from fedctr.fused.compiled import compiled
-from fedctr.fused.tiles import PADDED, Floats, called, intrinsic, multiplied_and_added, spread_over, start_of
+from fedctr.fused.tiles import PADDED, Floats, intrinsic, multiplied_and_added, spread_over, start_of
 
 _KIND = ir.VectorType(ir.FloatType(), PADDED)
 _NUMBERS = ir.VectorType(ir.IntType(32), PADDED)
@@ -32,6 +32,9 @@ class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
         super().__init__(manager, kind, _KIND)  # type: ignore[no-untyped-call]
 
+
+# So large that a float has no digits behind the point: what is added is rounded. 127 stands for the exponent 0.
+SHIFT = np.float32(1.5 * 2**23 + 127)
 
 _VECTOR: Any = _Vector()
 Vector = Any  # what Python sees of it
@@ -129,30 +132,22 @@ def larger(typing: Any, first: Any, second: Any) -> Any:
     """The larger of two numbers in every place; NaN where the first one is."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.select(builder.fcmp_unordered(">", *arguments), *arguments)
+        first, second = arguments
+        return builder.select(builder.fcmp_ordered(">", second, first), second, first)  # a single instruction
 
     return _VECTOR(first, second), generate
 
 
 @intrinsic
-def nearest(typing: Any, vector: Any) -> Any:
-    """The nearest whole numbers."""
+def power_of_two(typing: Any, shifted: Any) -> Any:
+    """2 to the power of whole numbers from -126 to 127, to each of which ``SHIFT`` was added."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return called(builder, f"llvm.rint.v{PADDED}f32", _KIND, *arguments)
+        # The last binary digits are the exponent of the float that is wanted.
+        digits = builder.bitcast(arguments[0], _NUMBERS)
+        return builder.bitcast(builder.shl(digits, _NUMBERS([23] * PADDED)), _KIND)
 
-    return _VECTOR(vector), generate
-
-
-@intrinsic
-def power_of_two(typing: Any, exponent: Any) -> Any:
-    """2 to the power of whole numbers from -126 to 127, which become the exponents of floats."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        biased = builder.add(builder.fptosi(arguments[0], _NUMBERS), _NUMBERS([127] * PADDED))
-        return builder.bitcast(builder.shl(biased, _NUMBERS([23] * PADDED)), _KIND)
-
-    return _VECTOR(exponent), generate
+    return _VECTOR(shifted), generate
 
 
 @intrinsic
