@@ -64,9 +64,9 @@ class Competitor:
 
 # Those that use equally many cores stand side by side.
 COMPETITORS = (
-    Competitor("loop", "plain PyTorch loop", "loop", ("torch",), 3, 9),
-    Competitor("ours", "**fedctr, engine**", "ours", ("fedctr",), 3, 9),
-    Competitor("pfl", "pfl-research", "pfl", ("pfl", "torch"), 3, 9),
+    Competitor("loop", "plain PyTorch loop", "loop", ("torch",), 3, 5),
+    Competitor("ours", "**fedctr, engine**", "ours", ("fedctr",), 3, 5),
+    Competitor("pfl", "pfl-research", "pfl", ("pfl", "torch"), 3, 5),
     Competitor("ours-flower", "**fedctr, through Flower on Ray**", "ours", ("fedctr",), 3, 5, ("--flower",)),
     Competitor("flower", "Flower on Ray, a node per user", "flower", ("flwr", "ray", "torch"), 1, 3),
 )

@@ -1,6 +1,6 @@
 """fedctr itself: its engine on one core, or all the way through Flower on Ray with two clients on two cores.
 
-python run.py WORKLOAD_FOLDER RESULT_FOLDER [--flower]
+python run.py WORKLOAD_FOLDER RESULT_FOLDER [--flower | --strategy NAME]
 
 The workload serves to check that settings and published model are the same; the samples come from fedctr's own cache.
 """
@@ -26,7 +26,7 @@ sys.path.append(str(Path(__file__).resolve().parents[1]))
 import workload
 from work import WARM_UP_USERS, Clock, write_result
 
-STRATEGY = "fine-tuning"
+STRATEGY = "fine-tuning"  # what the workload asks for
 CLIENTS = 2
 SEEDS = 17  # through Flower: a task for each, and two clients to do it
 # Replies before the clock starts, by when both workers are warm, and after it stops, until when both are busy.
@@ -54,7 +54,7 @@ class Replies(Silent):
         return (ended - begun) / read
 
 
-def engine(model: str, result: Path) -> None:
+def engine(model: str, result: Path, name: str) -> None:
     """The engine, in this process; putting the samples into its own form is on the clock."""
     dataset, parts = workload.dataset_and_split()
     published = workload.published_model(model, dataset)
@@ -62,14 +62,14 @@ def engine(model: str, result: Path) -> None:
         dataset=str(dataset.folder),
         rule=Fractions(),
         part="test",
-        strategy=STRATEGY,
+        strategy=name,
         seed=workload.SEED,
         learning_rates=(workload.LEARNING_RATE,),
         epochs=(workload.EPOCHS,),
         batch_size=workload.BATCH_SIZE,
     )
 
-    strategy = strategies.create(STRATEGY)
+    strategy = strategies.create(name)
 
     def run(users: int) -> Columns:
         features = Features(dataset, parts, range(users), published.model.history_length)
@@ -122,12 +122,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workload", type=Path)
     parser.add_argument("result", type=Path)
-    parser.add_argument("--flower", action="store_true", help="through Flower on Ray")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--flower", action="store_true", help="through Flower on Ray")
+    how.add_argument("--strategy", default=STRATEGY, help="another one, to other AUCs")
     arguments = parser.parse_args()
     model = workload.model_in(arguments.workload)
     if model is None:
         parser.error(f"{arguments.workload}: not the workload that workload.py writes now")
-    (through_flower if arguments.flower else engine)(model, arguments.result)
+    if arguments.flower:
+        through_flower(model, arguments.result)
+    else:
+        engine(model, arguments.result, arguments.strategy)
 
 
 if __name__ == "__main__":
