@@ -115,6 +115,20 @@ def test_the_kernel_is_compiled_once_whatever_the_model_and_the_task() -> None:
     assert [len(function.signatures) for function in functions] == [1, 1, 1, 1]
 
 
+@pytest.mark.parametrize("rate", [30.0, 1e20])
+def test_a_user_that_diverges_leaves_nothing_to_the_next_one(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All of a step's places are used again, also those that a shorter history does not fill."""
+    features = features_of(TRAIN, TEST, history=4)
+    published = publish("dien[embedding=3,hidden=[9,5],history=4]", features.dataset.schema)
+    todo = task(rates=(rate,), epochs=(3,), batch_size=20)
+    whole = rows(published, FineTuning(), features, todo)
+    assert_same_bits(rows(published, FineTuning(), features, todo, cohort_size=1), whole, "each alone")
+    monkeypatch.setattr("fedctr.engines.takes", lambda *task: False)
+    expected = rows(published, FineTuning(), features, todo)["diverged"]
+    np.testing.assert_array_equal(whole["diverged"], expected)
+    assert 0 < expected.sum() < len(expected)
+
+
 @pytest.mark.parametrize("strategy", [FineTuning(), Everything()], ids=lambda strategy: strategy.name)
 def test_what_is_not_tuned_stays_as_published_to_the_bit(strategy: ClientStrategy) -> None:
     """A user without samples, and a step of no size."""

@@ -11,6 +11,7 @@ from fedctr.fused.plan import ATTEND_FIELDS, CROSS, LAYER, TURN, WRITTEN, A, G
 from fedctr.fused.recording import record
 from fedctr.models.attention import attend
 from fedctr.models.batch import Batch
+from fedctr.models.gru import GRU, follow_interest
 from fedctr.models.layers import MLP, Embeddings, Linear
 from fedctr.models.model import Model
 from tests.engine import publish, world
@@ -84,6 +85,19 @@ class Backwards(Odd):
         return attend(clicks, item, batch.history, self.square, self.square, self.square, self.layer).sum(-1)
 
 
+class Narrower(Odd):
+    """What is sought has another width than the states in which it is sought."""
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__(schema)
+        size = self.item.width
+        self.extract, self.evolve, self.seek = GRU(size, size), GRU(size, size), Linear(size, 1)
+
+    def forward(self, batch: Batch) -> Tensor:
+        item, clicks = self.item(batch.item), self.item(batch.clicks)
+        return follow_interest(item, clicks, batch.history, self.extract, self.seek, self.evolve).sum(-1)
+
+
 class Shifted(Odd):
     def forward(self, batch: Batch) -> Tensor:
         return self.item(batch.item).sum(-1) + self.bias  # type: ignore[no-any-return]
@@ -94,7 +108,9 @@ class Cubed(Odd):
         return self.item(batch.item).sum(-1)  # type: ignore[no-any-return]
 
 
-@pytest.mark.parametrize("model", [Sigmoid, Twice, Branching, Vectors, User, Broadcast, Backwards, Shifted, Cubed])
+@pytest.mark.parametrize(
+    "model", [Sigmoid, Twice, Branching, Vectors, User, Broadcast, Backwards, Narrower, Shifted, Cubed]
+)
 def test_a_strangers_model_that_does_something_else_has_none(model: type[Odd]) -> None:
     assert record(model(SCHEMA)) is None
 
