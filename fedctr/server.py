@@ -28,6 +28,7 @@ from fedctr.published import Published
 from fedctr.run import Run
 from fedctr.standings import COLUMNS, Standings
 from fedctr.summary import conclude
+from fedctr.user_rows import write_rows
 
 TASKS_IN_FLIGHT = 4  # enough to keep every client busy while messages are on their way
 
@@ -94,7 +95,7 @@ class Server:
                 table = pd.concat(rows).sort_values(["learning_rate", "epochs", "user"], ignore_index=True)
                 # A cell with a client missing is kept, but not under the name of a finished one.
                 cell = run.cell(part, task.strategy, task.seed)
-                write_whole(cell.with_suffix(".partial") if failures else cell, partial(table.to_parquet, index=False))
+                write_whole(cell.with_suffix(".partial") if failures else cell, partial(write_rows, table))
                 if not failures:
                     self.standings.add(part, task.strategy, task.seed, table)
         run.reporter.finish()

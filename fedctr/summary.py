@@ -4,6 +4,7 @@ import importlib.metadata
 import json
 import platform
 from dataclasses import asdict, dataclass
+from functools import partial
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from fedctr.picture import draw_comparison
 from fedctr.protocol import validation_curve
 from fedctr.result_table import render
 from fedctr.run import Run
+from fedctr.user_rows import write_rows
 
 PACKAGES = ("fedctr", "flwr", "ray", "torch", "numpy", "pandas")
 
@@ -103,7 +105,7 @@ def conclude(run: Run) -> Result:
         for spec, report in gates.items():
             summary["strategies"][spec]["gate"] = report
     summary = _without_nan(summary)
-    write_whole(run.folder / "users.parquet", lambda file: users.to_parquet(file, index=False))
+    write_whole(run.folder / "users.parquet", partial(write_rows, users))
     write_whole(
         run.folder / "summary.json", lambda file: file.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
     )

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 from flwr.app import Message, RecordDict
 from flwr.clientapp import ClientApp
@@ -28,6 +29,7 @@ from fedctr.run import Run
 from fedctr.simulation import InlineGrid
 from fedctr.standings import Standings
 from fedctr.summary import Result
+from fedctr.user_rows import write_rows
 from tests.application import DATASET, MODEL, experiment, users_of
 from tests.mischief import write_module
 
@@ -124,6 +126,15 @@ def test_weights_travel_once_for_each_seed_to_each_of_several_workers(
     assert sorted(grid.received) == sorted((name, digest(each)) for name in grid.busy for each in published)
     counts = [grid.served.count(name) for name in grid.busy]
     assert max(counts) - min(counts) <= 4
+
+
+def test_numbers_that_no_two_users_share_are_written_as_they_are(tmp_path: Path) -> None:
+    rows = pd.DataFrame({"user": [1, 2], "epochs": [1, 1], "auc": [0.5, 1.0], "log_loss": [0.4, 0.6]})
+    write_rows(rows, tmp_path / "rows.parquet")
+    (group,) = pq.ParquetFile(tmp_path / "rows.parquet").metadata.to_dict()["row_groups"]
+    found = {each["path_in_schema"]: each["has_dictionary_page"] for each in group["columns"]}
+    assert found == {"user": True, "epochs": True, "auc": True, "log_loss": False}
+    pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "rows.parquet"), rows)
 
 
 # ------------------------------------------------------------------------------------ what clients do once
