@@ -2,12 +2,16 @@
 
 import hashlib
 import os
+import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
 import platformdirs
+from numba.core.caching import FunctionCache
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
@@ -51,15 +55,46 @@ def entry(function: Function) -> Function:
     Bounds are not checked. Sums may be reordered, as a function of their length alone: so that they are computed in
     vectors.
     """
-    return _compiled(function, {})
+    return _compiled(function, _CompiledElsewhere, {})
 
 
 def compiled(function: Function) -> Function:
     """Compile a function that only compiled ones call, which takes half of the time."""
-    return _compiled(function, {"no_cpython_wrapper": True, "no_cfunc_wrapper": True})
+    return _compiled(function, FunctionCache, {"no_cpython_wrapper": True, "no_cfunc_wrapper": True})
 
 
-def _compiled(function: Function, options: dict[str, bool]) -> Function:
+_COMPILER = "FEDCTR_COMPILER"  # tells the process that compiles that it does, and where this package is
+_COMPILE = f"""
+import os, pickle, sys
+from importlib import import_module
+
+sys.path.insert(0, os.environ["{_COMPILER}"])
+module, name, kinds = pickle.load(sys.stdin.buffer)
+getattr(import_module(module), name).compile(kinds)
+"""
+
+
+class _CompiledElsewhere(FunctionCache):
+    """The machine code of an entry that is kept; what is not yet, another process compiles.
+
+    The process that compiles an entry has all functions that it calls twice: compiled by themselves, and once more as
+    parts of the entry, where sums may have another order. It would compute with the former; whoever loads the entry has
+    the latter alone. So nobody uses what it has compiled, and bits do not depend on who came first.
+    """
+
+    def load_overload(self, kinds: Any, target_context: Any) -> Any:
+        """Load the code for arguments of these kinds; None in the process that is to compile it."""
+        found = super().load_overload(kinds, target_context)  # type: ignore[no-untyped-call]
+        if found is None and not os.environ.get(_COMPILER):
+            function = self._py_func
+            asked = pickle.dumps((function.__module__, function.__name__, kinds))
+            command, home = [sys.executable, "-P", "-c", _COMPILE], str(Path(__file__).parents[2])
+            subprocess.run(command, input=asked, env={**os.environ, _COMPILER: home}, check=True)
+            found = super().load_overload(kinds, target_context)  # type: ignore[no-untyped-call]
+        return found
+
+
+def _compiled(function: Function, cache: Callable[[Function], object], options: dict[str, bool]) -> Function:
     configuration, compile_with = cast(Any, numba.config), cast(Any, numba.njit)
     before, configuration.CACHE_DIR = configuration.CACHE_DIR, str(FOLDER)
     try:
@@ -70,6 +105,9 @@ def _compiled(function: Function, options: dict[str, bool]) -> Function:
             "fastmath": {"reassoc", "contract", "nsz"},
             "_nrt": False,
         }
-        return cast(Function, compile_with(**settings, **options)(function))
+        dispatcher = compile_with(**settings, **options)(function)
+        if KEPT:
+            dispatcher._cache = cache(function)
+        return cast(Function, dispatcher)
     finally:
         configuration.CACHE_DIR = before
