@@ -10,7 +10,7 @@ import numpy as np
 
 from fedctr.fused.compiled import compiled
 from fedctr.fused.exponential import exponential
-from fedctr.fused.operations.recurrence import Unit, run, run_backward, turn_weights
+from fedctr.fused.operations.recurrence import Unit, run, run_backward
 from fedctr.fused.operations.runs import FIRST, LINE, PLACE, RUN, RUN_ROW, RUNS, SAMPLE_ROW, SAMPLES, clicks_of, line_up
 from fedctr.fused.plan import (
     BEGIN,
@@ -108,16 +108,19 @@ def _last(device: Device, unit: Unit, line: int) -> int:
 def follow(plan: Plan, device: Device, operation: Integers) -> None:
     """The second unit's last states; 0 of a sample without clicks."""
     at = _places(plan, device, operation)
-    unit, weight = at.extract, plan.parameters[operation[E]]
+    unit, size = at.extract, at.extract.size
     line_up(device, unit.places)
     clear_places(device.values, unit.zeros, unit.part)
     device.values[unit.shares] = 1
-    for gate, renew, to in ((operation[C], operation[D], unit.turned), (operation[G], operation[H], at.evolve.turned)):
-        turn_weights(device, plan.parameters[gate], plan.parameters[renew], unit.size, unit.wide, to)
-    turned(
-        device.values, at.turned, unit.wide,
-        device.weights, weight[BEGIN], weight[STRIDE], 3 * unit.size, unit.size, False,
-    )  # fmt: skip
+    for parameter, rows, to in (
+        (operation[C], 2 * size, unit.turned), (operation[D], size, unit.turned + 2 * size),
+        (operation[E], 3 * size, at.turned),
+        (operation[G], 2 * size, at.evolve.turned), (operation[H], size, at.evolve.turned + 2 * size),
+    ):  # fmt: skip
+        weight = plan.parameters[parameter]
+        turned(
+            device.values, to, unit.wide, device.weights, weight[BEGIN], weight[STRIDE], rows, size, False,
+        )  # fmt: skip
     run(device, unit)
     _read(plan, device, operation, at)
     for line in range(device.rows[SAMPLE]):
@@ -125,7 +128,7 @@ def follow(plan: Plan, device: Device, operation: Integers) -> None:
     run(device, at.evolve)
     for line in range(device.rows[SAMPLE]):
         last, to = _last(device, at.evolve, line), at.found + device.runs[LINE, line] * at.found_step
-        for j in range(0, unit.size, PADDED):
+        for j in range(0, size, PADDED):
             store(device.values, to + j, load(device.values, last + j))
 
 

@@ -11,11 +11,9 @@ import numpy as np
 from fedctr.fused.activations import hyperbolic_tangent, sigmoid
 from fedctr.fused.compiled import compiled
 from fedctr.fused.operations.runs import rounded
-from fedctr.fused.plan import BEGIN, STRIDE, Integers
 from fedctr.fused.products import add_product, write_product
 from fedctr.fused.state import Device
 from fedctr.fused.tiles import PADDED, padded
-from fedctr.fused.turning import turned
 from fedctr.fused.vectors import clear_places, load, load_some, multiply_add, spread, store, total
 
 
@@ -78,17 +76,6 @@ def width_of_row(size: int) -> int:
 def room_for_weights(size: int) -> int:
     """Floats for the weights of two units and that between them, turned, with a state to begin with and a share."""
     return 3 * padded(size) * wide(size) + padded(size) + PADDED
-
-
-@compiled
-def turn_weights(device: Device, gate: Integers, renew: Integers, size: int, wide: int, to: int) -> None:
-    """Write the weights that states are multiplied with to the values, turned, side by side."""
-    turned(
-        device.values, to, wide, device.weights, gate[BEGIN], gate[STRIDE], 2 * size, size, False,
-    )  # fmt: skip
-    turned(
-        device.values, to + 2 * size, wide, device.weights, renew[BEGIN], renew[STRIDE], size, size, False,
-    )  # fmt: skip
 
 
 @compiled
