@@ -164,8 +164,8 @@ class AutoInt(MeanHistory):
         for layer in self.attend:
             *parts, residual = layer(x).chunk(4, dim=2)
             query, key, value = (part.unflatten(2, (self.heads, -1)).transpose(1, 2) for part in parts)
-            attention = torch.matmul(query, key.transpose(2, 3)).softmax(3)
-            x = torch.relu(torch.matmul(attention, value).transpose(1, 2).flatten(2) + residual)
+            seen = F.scaled_dot_product_attention(query, key, value, scale=1.0)
+            x = torch.relu(seen.transpose(1, 2).flatten(2) + residual)
         logits: Tensor = self.mlp(x.flatten(1)).squeeze(1)
         return logits
 
