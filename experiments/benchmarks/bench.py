@@ -16,9 +16,10 @@ from collections.abc import Collection
 from pathlib import Path
 
 import numpy as np
+import torch
 import workload
 from competitors import COMPETITORS, HERE, Aucs, Competitor, users_per_second
-from floor import sgemm_rate
+from floor import narrow_rate, sgemm_rate
 from operations import operations_per_user
 from report import Measured, facts, headline, page
 from work import Work
@@ -62,6 +63,8 @@ def measure(competitors: list[Competitor], mode: str, folder: Path) -> tuple[Mea
     agree = True
     for number in range(max(getattr(each, mode) for each in competitors)):
         measured.sgemm.append(sgemm_rate())
+        narrow = narrow_rate(work)
+        measured.narrow.extend([] if narrow is None else [narrow])
         for each in competitors:
             if number >= getattr(each, mode):
                 continue
@@ -83,6 +86,7 @@ def main() -> int:
     everybody = [each.name for each in COMPETITORS]
     parser.add_argument("--only", nargs="+", choices=everybody, metavar="NAME", help=", ".join(everybody))
     arguments = parser.parse_args()
+    torch.set_num_threads(1)
     names = arguments.model or workload.MODELS[: 1 if arguments.mode == "quick" else None]
 
     models: list[Measured] = []

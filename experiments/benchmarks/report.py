@@ -25,18 +25,25 @@ class Measured:
         model: its name.
         operations: floating-point operations per user.
         sgemm: rates of matrix products on one thread, operations a second, one for each round.
+        narrow: likewise, of its narrowest products; empty for a model without such.
         results: of each competitor, by name, one for each of its rounds.
     """
 
     model: str
     operations: Operations
     sgemm: list[float] = field(default_factory=list)
+    narrow: list[float] = field(default_factory=list)
     results: dict[str, list[Result]] = field(default_factory=dict)
 
     @property
     def floor(self) -> float | None:
         """Users a second that one core could do at best; None for a model without matrix products."""
         return self.operations.users_per_second(median(self.sgemm))
+
+    @property
+    def narrow_floor(self) -> float | None:
+        """The same at the rate of its narrowest products; None for a model without such."""
+        return self.operations.users_per_second(median(self.narrow)) if self.narrow else None
 
     def median(self, name: str, key: str) -> float | None:
         """One competitor's median of something that it reports; None where it does not."""
@@ -55,6 +62,7 @@ class Measured:
             "vs_loop": _ratio(engine, self.rate("loop")),
             "vs_pfl": _ratio(engine, self.rate("pfl")),
             "floor_share": _ratio(engine, self.floor),
+            "narrow_floor_share": _ratio(engine, self.narrow_floor),
         }
 
     def table(self) -> str:
@@ -96,12 +104,19 @@ class Measured:
                 f"Floor: {operations / 1e6:.2f} million floating-point operations per user, at "
                 f"{median(self.sgemm) / 1e9:.0f} GFLOP/s."
             )
+        if self.narrow_floor is not None:
+            share = (self.rate("ours") or 0.0) / self.narrow_floor
+            floor += (
+                f" At the {median(self.narrow) / 1e9:.0f} GFLOP/s that `torch.mm` reaches on matrices as narrow as "
+                f"this model's it is {self.narrow_floor:,.0f} users/s, of which fedctr's engine does {share:.0%}."
+            )
         return f"## `{self.model}`\n\n{self.table()}\n{floor}\n"
 
     def facts(self) -> dict[str, Any]:
         """Everything, for results.json."""
         floor = {
             "sgemm_flops": self.sgemm,
+            "narrow_flops": self.narrow,
             "operations_per_user": {
                 "products": self.operations.products,
                 "additions": self.operations.additions,
