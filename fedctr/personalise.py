@@ -18,6 +18,7 @@ from fedctr.messages import Columns, Task
 from fedctr.published import Published
 from fedctr.scoring import trials
 from fedctr.strategy import ClientStrategy, share_held_out
+from fedctr.threads import without_subnormals
 
 Done = TypeVar("Done")
 Flags = npt.NDArray[np.bool_]
@@ -69,11 +70,12 @@ def personalise(
     if task.device != "cpu":
         published = replace(published, model=copy.deepcopy(published.model).to(task.device))
 
-    choices = dry_run(published, strategy, features, task, cohort_size=cohort_size, go_on=go_on)
-    engine = engine_of(published, strategy, features, task)
-    size = sized(engine, strategy, cohort_size)
-    work = partial(_scored, published, strategy, engine, task, choices)
-    return _measured(every_cohort(work, features, task.batch_size, size, go_on=go_on))
+    with without_subnormals():
+        choices = dry_run(published, strategy, features, task, cohort_size=cohort_size, go_on=go_on)
+        engine = engine_of(published, strategy, features, task)
+        size = sized(engine, strategy, cohort_size)
+        work = partial(_scored, published, strategy, engine, task, choices)
+        return _measured(every_cohort(work, features, task.batch_size, size, go_on=go_on))
 
 
 def dry_run(

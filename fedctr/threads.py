@@ -1,4 +1,4 @@
-"""One thread for all arithmetic: sums split over threads would depend on the machine's cores."""
+"""How a thread computes: alone, for sums split over threads would depend on the machine's cores; and how small."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,3 +15,16 @@ def single_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def without_subnormals() -> Iterator[None]:
+    """Let numbers below 1e-38 be 0 inside the block, in this thread.
+
+    Training leaves a few of them, of which processors make products and sums a hundred times as slowly.
+    """
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
