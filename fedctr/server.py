@@ -83,7 +83,7 @@ class Server:
         what = f"{part}: {len(trials)} strategies x {len(run.seeds)} seeds"
         run.reporter.phase(what, len(tasks) * run.dataset.users, "users")
         if any(self._compiles_first(task) for task in tasks):
-            run.reporter.say("compiling the engine for this machine, which takes about 40 seconds, and only once")
+            run.reporter.say("compiling the engine for this machine, which takes about a minute, and only once")
         begun = time.monotonic()
         for task, replies in self.ask(tasks):
             failures = [reply for reply in replies if isinstance(reply, Failure)]
