@@ -6,7 +6,6 @@ Writes results/shelf.md. Every strategy does what bench.py has "fine-tuning" do;
 """
 
 import argparse
-import platform
 import sys
 import tempfile
 from dataclasses import replace
@@ -17,6 +16,7 @@ from statistics import median
 import workload
 from bench import RESULTS, say
 from competitors import COMPETITORS, Competitor, users_per_second
+from report import machine
 
 from fedctr.fused.engine import goes_stepwise, takes
 from fedctr.published import Published
@@ -56,9 +56,9 @@ def main() -> None:
             lines.append(f"| `{strategy}` | {rate:,.0f} | {rate / loop:.1f} x | {how} |\n")
     text = (
         "# The shelf\n\n"
-        f"`{name}` on 943 users of `{workload.DATASET}`, one core of {platform.processor() or platform.machine()}, "
-        f"{date.today():%-d %B %Y}; medians of {ROUNDS} rounds. The plain PyTorch loop fine-tunes {loop:,.0f} users/s "
-        "without a strategy.\n\n"
+        f"`{name}` on 943 users of `{workload.DATASET}`, one core, {date.today():%-d %B %Y}; "
+        f"medians of {ROUNDS} rounds. The plain PyTorch loop fine-tunes {loop:,.0f} users/s "
+        f"without a strategy. {machine()}.\n\n"
         "| strategy | users/s | times the plain loop | computed by |\n|---|---|---|---|\n" + "".join(lines)
     )
     (RESULTS / "shelf.md").write_text(text, encoding="utf-8")
