@@ -146,9 +146,8 @@ class Layout:
                 7,
             ),
             recording.logits,
-            np.concatenate(
-                [*published, np.zeros(PADDED, dtype=np.float32)]
-            ),  # room for a vector that begins in the last
+            # Behind the last one there is room for a vector that begins in it.
+            np.concatenate([*published, np.zeros(PADDED, dtype=np.float32)]),
             end_of_dense,
         )
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from fedctr.fused.compiled import compiled
 from fedctr.fused.operations.clicks import to_clicks, to_item, weigh
+from fedctr.fused.operations.runs import clicks_of, rounded
 from fedctr.fused.plan import (
     BEGIN,
     OUT,
@@ -35,7 +36,7 @@ from fedctr.fused.plan import (
 )
 from fedctr.fused.products import write_product
 from fedctr.fused.state import Device
-from fedctr.fused.tiles import FEW, PADDED
+from fedctr.fused.tiles import PADDED
 from fedctr.fused.turning import turned
 from fedctr.fused.vectors import (
     clear_places,
@@ -111,14 +112,14 @@ def attend(plan: Plan, device: Device, operation: Integers) -> None:
     second = plan.parameters[operation[F], BEGIN]
     bias = device.weights[plan.parameters[operation[G], BEGIN]] if operation[G] >= 0 else np.float32(0)
     for sample in range(device.rows[SAMPLE]):
-        first, clicks = device.history[sample, 0], _clicks(device, sample)
+        first, clicks = device.history[sample, 0], clicks_of(device, sample)
         click, weights = at.click + first * at.step, at.weights + sample * at.weights_of_sample
         for each in range(0, clicks, PADDED):
             store(values, weights + each, spread(bias))
         weigh(
             values, device.weights, click, at.step, at.item + sample * at.step, at.of_click + first * at.hidden_step,
             at.of_item + sample * at.hidden_step, at.hidden + sample * at.hidden_of_sample, at.hidden_step, at.turned,
-            second, weights, _whole(clicks), at.size, at.width,
+            second, weights, rounded(clicks), at.size, at.width,
         )  # fmt: skip
         write_product(
             values, at.found + sample * at.step, at.step,
@@ -127,17 +128,6 @@ def attend(plan: Plan, device: Device, operation: Integers) -> None:
             1, at.width, clicks,
             values, 0, 0, np.float32(-np.inf),
         )  # fmt: skip
-
-
-@compiled
-def _clicks(device: Device, sample: int) -> int:
-    return int(device.history[sample, 1] - device.history[sample, 0])
-
-
-@compiled
-def _whole(rows: int) -> int:
-    """So many rows and those that cost nothing to compute along with them."""
-    return (rows + FEW - 1) // FEW * FEW
 
 
 @compiled
@@ -151,7 +141,7 @@ def attend_backward(plan: Plan, device: Device, operation: Integers) -> None:
     clear_places(gradients, at.second, at.hidden_step)
     of_bias = np.float32(0)
     for sample in range(device.rows[SAMPLE]):
-        first, clicks = device.history[sample, 0], _clicks(device, sample)
+        first, clicks = device.history[sample, 0], clicks_of(device, sample)
         of_bias += _weigh_backward(device, at, sample, clicks)
         _hidden_backward(plan, device, operation, at, sample, clicks)
         hidden, click = at.hidden + sample * at.hidden_of_sample, at.click + first * at.step
@@ -160,12 +150,12 @@ def attend_backward(plan: Plan, device: Device, operation: Integers) -> None:
             device.values, gradients, device.weights, click, at.step, item, hidden, at.hidden_step, weight[BEGIN],
             weight[STRIDE], at.turned, clicks, at.size, at.width,
         )  # fmt: skip
-        for each in range(clicks, _whole(clicks)):  # are added to what other samples read, too
+        for each in range(clicks, rounded(clicks)):  # are added to what other samples read, too
             clear_places(gradients, hidden + each * at.hidden_step, at.size)
             device.values[weights + each] = 0
         to_clicks(
             device.values, gradients, device.weights, click, at.step, item, hidden, at.hidden_step, weight[BEGIN],
-            weight[STRIDE], weights, at.found + sample * at.step, _whole(clicks), at.size, at.width,
+            weight[STRIDE], weights, at.found + sample * at.step, rounded(clicks), at.size, at.width,
         )  # fmt: skip
     _move(plan, device, operation, at, of_bias)
 

@@ -24,7 +24,7 @@ def clicks_of(device: Device, sample: int) -> int:
 
 @compiled
 def rounded(count: int) -> int:
-    """Rows of a place that so many have; a product of fewer takes as long."""
+    """So many rows, and those that a product computes along with them in the same time."""
     return (count + FEW - 1) // FEW * FEW
 
 
