@@ -10,18 +10,17 @@ from numba import types
 
 from fedctr.fused.compiled import entry
 from fedctr.fused.tiles import (
-    INDEX,
     VECTOR,
+    ZERO,
     ZEROS,
     Floats,
-    Matrix,
+    Matrices,
     Product,
     Sums,
     compute,
     intrinsic,
     multiplied_and_added,
     spread_over,
-    start_of,
 )
 
 
@@ -49,8 +48,8 @@ def _add(
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        starts = [start_of(context, builder, signature.args[n], arguments[n], arguments[n + 1]) for n in (0, 3, 7)]
-        to = Matrix(builder, starts[0], arguments[2])
+        matrix = Matrices(context, builder, signature, arguments)
+        to = matrix(0, *arguments[1:3])
         scales = spread_over(builder, arguments[13], VECTOR)
 
         def finish(sums: Sums) -> None:
@@ -59,8 +58,8 @@ def _add(
                     to.write(row, column, multiplied_and_added(builder, scales, vector, to.vector(row, column)))
 
         product = Product(
-            Matrix(builder, starts[1], arguments[5], arguments[6]),
-            Matrix(builder, starts[2], arguments[9]).vector,
+            matrix(3, *arguments[4:7]),
+            matrix(7, *arguments[8:10]).vector,
             lambda row, column: ZEROS,
             finish,
         )
@@ -97,8 +96,8 @@ def _write(
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        starts = [start_of(context, builder, signature.args[n], arguments[n], arguments[n + 1]) for n in (0, 3, 7, 13)]
-        to, begins = Matrix(builder, starts[0], arguments[2]), Matrix(builder, starts[3], arguments[15])
+        matrix = Matrices(context, builder, signature, arguments)
+        to, begins = matrix(0, *arguments[1:3]), matrix(13, *arguments[14:16])
         least = spread_over(builder, arguments[16], VECTOR)
 
         def finish(sums: Sums) -> None:
@@ -108,9 +107,9 @@ def _write(
                     to.write(row, column, builder.select(smaller, least, vector))
 
         product = Product(
-            Matrix(builder, starts[1], arguments[5], arguments[6]),
-            Matrix(builder, starts[2], arguments[9]).vector,
-            lambda row, column: begins.element(row, INDEX(0)),
+            matrix(3, *arguments[4:7]),
+            matrix(7, *arguments[8:10]).vector,
+            lambda row, column: begins.element(row, ZERO),
             finish,
         )
         compute(builder, product, *arguments[10:13])

@@ -28,7 +28,7 @@ CHAINED = 3  # rows of it whose addresses may be made one from the other
 _utilities: Any = cgutils  # is without types
 FLOAT, INDEX = ir.FloatType(), ir.IntType(64)
 VECTOR = ir.VectorType(FLOAT, LANES)
-ZEROS = VECTOR([0.0] * LANES)
+ZERO, ZEROS = INDEX(0), VECTOR([0.0] * LANES)
 
 
 def intrinsic(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,6 +93,25 @@ class Matrix:
         """Write a vector, to begin at an element."""
         address = self.builder.bitcast(self._at(row, column), VECTOR.as_pointer())
         self.builder.store(vector, address, align=4)
+
+
+class Matrices:
+    """Makes matrices of the arguments of an intrinsic.
+
+    Args:
+        context: Numba's.
+        builder: LLVM's.
+        signature: of the intrinsic.
+        arguments: values of its arguments.
+    """
+
+    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
+        self.context, self.builder, self.signature, self.arguments = context, builder, signature, arguments
+
+    def __call__(self, array: int, at: Any, row: Any = ZERO, column: Any = None) -> Matrix:
+        """The matrix that begins at an element of an array, which is the argument of this number."""
+        kind, argument = self.signature.args[array], self.arguments[array]
+        return Matrix(self.builder, start_of(self.context, self.builder, kind, argument, at), row, column)
 
 
 class Sums(NamedTuple):

@@ -13,17 +13,15 @@ from fedctr.fused.tiles import (
     FEW,
     INDEX,
     LANES,
+    ZERO,
     ZEROS,
-    Matrix,
+    Matrices,
     Product,
     Sums,
     compute,
     intrinsic,
     multiplied_and_added,
-    start_of,
 )
-
-ZERO = INDEX(0)
 
 
 @intrinsic
@@ -71,7 +69,7 @@ def weigh(
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        matrix = _Matrices(context, builder, signature, arguments)
+        matrix = Matrices(context, builder, signature, arguments)
         item, of_item = matrix(0, arguments[4]), matrix(0, arguments[6])
         of_click, hidden, turned = (matrix(0, arguments[n], arguments[8]) for n in (5, 7, 9))
         second, weight = matrix(1, arguments[10]), matrix(0, arguments[11])
@@ -147,7 +145,7 @@ def to_item(
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        matrix = _Matrices(context, builder, signature, arguments)
+        matrix = Matrices(context, builder, signature, arguments)
         item, of_item = matrix(0, arguments[5]), matrix(1, arguments[5])
         click, summed = (matrix(array, arguments[at], arguments[4]) for array, at in ((0, 3), (1, 10)))
         weight = matrix(2, arguments[8], arguments[9])
@@ -216,7 +214,7 @@ def to_clicks(
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        matrix = _Matrices(context, builder, signature, arguments)
+        matrix = Matrices(context, builder, signature, arguments)
         item, found = matrix(0, arguments[5]), matrix(1, arguments[11])
         of_click, weight = matrix(1, arguments[3], arguments[4]), matrix(2, arguments[8], arguments[9])
         share = matrix(0, arguments[10], INDEX(1))
@@ -239,18 +237,6 @@ def to_clicks(
         return context.get_dummy_value()
 
     return signature, generate
-
-
-class _Matrices:
-    """Makes matrices of an intrinsic's arguments."""
-
-    def __init__(self, context: Any, builder: Any, signature: Any, arguments: Any) -> None:
-        self.context, self.builder, self.signature, self.arguments = context, builder, signature, arguments
-
-    def __call__(self, array: int, at: Any, row: Any = ZERO, column: Any = None) -> Matrix:
-        """The matrix that begins at an element of an array, which is an argument of this number."""
-        kind, argument = self.signature.args[array], self.arguments[array]
-        return Matrix(self.builder, start_of(self.context, self.builder, kind, argument, at), row, column)
 
 
 def _totals(builder: Any, vectors: list[Any]) -> Any:
