@@ -19,7 +19,7 @@ from fedctr.fused.engine import Fused, is_ready, takes
 from fedctr.judgement import Logits
 from fedctr.messages import Columns, Device, Task
 from fedctr.published import Published
-from fedctr.recipe import Recipe
+from fedctr.recipe import Optimiser, Recipe
 from fedctr.strategy import ClientStrategy, Local
 
 # By model, schema, padded length and device: what was found for one task serves the next one.
@@ -86,9 +86,12 @@ def engine_of(published: Published, strategy: ClientStrategy, features: Features
     return Stacked(published, features, task.part, task.batch_size, task.device)
 
 
-def compiles_first(published: Published, strategy: ClientStrategy, task: Task) -> bool:
+COMPILING = "compiling the engine for this machine, which takes about a minute, and only once"
+
+
+def compiles_first(published: Published, strategy: ClientStrategy, optimiser: Optimiser, device: Device) -> bool:
     """Whether the work begins with compiling the engine, since this machine has not kept it."""
-    return takes(published, strategy, task.optimiser, task.device) and not is_ready(strategy)
+    return takes(published, strategy, optimiser, device) and not is_ready(strategy)
 
 
 @dataclass(frozen=True, eq=False)

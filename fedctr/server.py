@@ -16,7 +16,7 @@ from fedctr.config import Experiment
 from fedctr.cost import measured
 from fedctr.data.partition import partition
 from fedctr.data.split import Part
-from fedctr.engines import compiles_first
+from fedctr.engines import COMPILING, compiles_first
 from fedctr.errors import FedctrError
 from fedctr.folder import write_whole
 from fedctr.interruption import after_each_epoch
@@ -83,7 +83,7 @@ class Server:
         what = f"{part}: {len(trials)} strategies x {len(run.seeds)} seeds"
         run.reporter.phase(what, len(tasks) * run.dataset.users, "users")
         if any(self._compiles_first(task) for task in tasks):
-            run.reporter.say("compiling the engine for this machine, which takes about a minute, and only once")
+            run.reporter.say(COMPILING)
         begun = time.monotonic()
         for task, replies in self.ask(tasks):
             failures = [reply for reply in replies if isinstance(reply, Failure)]
@@ -104,7 +104,8 @@ class Server:
 
     def _compiles_first(self, task: Task) -> bool:
         """Whether the clients, who cannot say so, are going to; those on other machines are not known."""
-        return compiles_first(self.post.published[task.seed], self.run.strategies[task.strategy], task)
+        published, strategy = self.post.published[task.seed], self.run.strategies[task.strategy]
+        return compiles_first(published, strategy, task.optimiser, task.device)
 
     def _task(self, part: Part, spec: str, seed: int, trial: Trial | None) -> Task:
         experiment = self.run.experiment

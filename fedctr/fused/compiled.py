@@ -11,6 +11,7 @@ from typing import Any, TypeVar, cast
 
 import numba
 import platformdirs
+from filelock import FileLock
 from numba.core.caching import FunctionCache
 
 Function = TypeVar("Function", bound=Callable[..., object])
@@ -79,7 +80,8 @@ class _CompiledElsewhere(FunctionCache):
 
     The process that compiles an entry has all functions that it calls twice: compiled by themselves, and once more as
     parts of the entry, where sums may have another order. It would compute with the former; whoever loads the entry has
-    the latter alone. So nobody uses what it has compiled, and bits do not depend on who came first.
+    the latter alone. So nobody uses what it has compiled, and bits do not depend on who came first. Others who need the
+    same meanwhile wait for it.
     """
 
     def load_overload(self, kinds: Any, target_context: Any) -> Any:
@@ -87,10 +89,13 @@ class _CompiledElsewhere(FunctionCache):
         found = super().load_overload(kinds, target_context)  # type: ignore[no-untyped-call]
         if found is None and not os.environ.get(_COMPILER):
             function = self._py_func
-            asked = pickle.dumps((function.__module__, function.__name__, kinds))
-            command, home = [sys.executable, "-P", "-c", _COMPILE], str(Path(__file__).parents[2])
-            subprocess.run(command, input=asked, env={**os.environ, _COMPILER: home}, check=True)
-            found = super().load_overload(kinds, target_context)  # type: ignore[no-untyped-call]
+            with FileLock(FOLDER / f"{function.__module__}.{function.__name__}.lock"):
+                found = super().load_overload(kinds, target_context)  # type: ignore[no-untyped-call]
+                if found is None:
+                    asked = pickle.dumps((function.__module__, function.__name__, kinds))
+                    command, home = [sys.executable, "-P", "-c", _COMPILE], str(Path(__file__).parents[2])
+                    subprocess.run(command, input=asked, env={**os.environ, _COMPILER: home}, check=True)
+                    found = super().load_overload(kinds, target_context)  # type: ignore[no-untyped-call]
         return found
 
 

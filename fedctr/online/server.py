@@ -7,6 +7,8 @@ from flwr.app import Message
 from flwr.serverapp import Grid
 
 from fedctr.cloud import train
+from fedctr.composition import strategy_of
+from fedctr.engines import COMPILING, compiles_first
 from fedctr.errors import FedctrError
 from fedctr.interruption import after_each_epoch
 from fedctr.messages import Failure
@@ -39,6 +41,8 @@ def serve(grid: Grid, run: OnlineRun, until: int) -> None:
         published = None if before is None else run.published_before(before) or _publish(run, before)
         name = "warm-up" if published is None else "before the test" if stretch.start < 0 else "test"
         run.reporter.phase(f"{name}: days {stretch.start} to {stretch.stop - 1}", len(stretch))
+        if published is not None and _compiles_first(run, published, stretch.start):
+            run.reporter.say(COMPILING)
         for day in stretch:
             begun = time.monotonic()
             parts = _ask(grid, nodes, run, day, published)
@@ -50,6 +54,13 @@ def serve(grid: Grid, run: OnlineRun, until: int) -> None:
             run.log(f"{told}, {time.monotonic() - begun:.1f} s")
             if day >= 0:
                 _tell_standings(run)
+
+
+def _compiles_first(run: OnlineRun, published: Published, day: int) -> bool:
+    """Whether the clients, who cannot say so, are going to; those on other machines are not known."""
+    settings = run.settings
+    specs = {settings.on_device(arm, day) for arm in settings.arms}
+    return any(compiles_first(published, strategy_of(spec), settings.optimiser, "cpu") for spec in specs)
 
 
 def _tell_standings(run: OnlineRun) -> None:

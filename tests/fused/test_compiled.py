@@ -1,5 +1,7 @@
 """What is compiled, and by whom."""
 
+import os
+import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +12,12 @@ import pytest
 from fedctr.fused.compiled import KEPT
 
 DOUBLED = """
+import os
+from pathlib import Path
+
+if "FEDCTR_COMPILER" in os.environ:
+    Path(__file__).with_name(f"compiled by {os.getpid()}").touch()
+
 from fedctr.fused.compiled import compiled, entry
 
 @compiled
@@ -38,3 +46,14 @@ def test_an_entry_is_loaded_even_by_who_needs_it_first(tmp_path: Path, monkeypat
         assert not module.twice.signatures  # nothing was compiled here
     finally:
         del sys.modules["doubled"]
+
+
+@pytest.mark.skipif(not KEPT, reason="machine code is not kept")
+def test_of_several_who_need_an_entry_at_once_one_has_it_compiled_and_the_others_wait(tmp_path: Path) -> None:
+    (tmp_path / "doubled.py").write_text(DOUBLED)
+    use = "import numpy, doubled; values = numpy.arange(3); doubled.double(values); print(values)"
+    places = {"PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path]), "NUMBA_CACHE_DIR": str(tmp_path / "kept")}
+    command, settings = [sys.executable, "-c", use], {**os.environ, **places}
+    begun = [subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+    assert [each.communicate()[0] for each in begun] == ["[0 2 4]\n"] * 3
+    assert len(list(tmp_path.glob("compiled by *"))) == 1
