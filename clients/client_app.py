@@ -10,12 +10,13 @@ from flwr.app import ConfigRecord, Context, Message, RecordDict
 from flwr.clientapp import ClientApp
 
 from fedctr.composition import strategy_of
-from fedctr.contribution import contribute
 from fedctr.data.dataset import Dataset
 from fedctr.data.partition import partition
 from fedctr.data.split import Split, SplitRule, split
 from fedctr.errors import FedctrError
 from fedctr.features import Features
+from fedctr.federated.contribution import contribute
+from fedctr.federated.messages import pack_contribution, unpack_round
 from fedctr.messages import (
     Failure,
     WeightsWanted,
@@ -33,7 +34,6 @@ from fedctr.online.world import Truth, World
 from fedctr.personalise import UserError, personalise
 from fedctr.published import Published
 from fedctr.retention import Retention
-from fedctr.rounds import pack_contribution, unpack_round
 from fedctr.strategy import ClientStrategy
 from fedctr.threads import single_thread
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from fedctr.data.dataset import Dataset, Field, Schema
     from fedctr.data.loader import Loader
     from fedctr.errors import FedctrError
-    from fedctr.federated import Trained, train
+    from fedctr.federated.settings import Training
+    from fedctr.federated.training import Trained, train
     from fedctr.judgement import Judged
     from fedctr.models.batch import Batch
     from fedctr.models.model import Model
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from fedctr.scored import Scored
     from fedctr.strategy import ClientStrategy, Local
     from fedctr.summary import Result
-    from fedctr.training import Training
 
 __all__ = [
     "ABTest",
@@ -68,7 +68,7 @@ _HOMES = {
     "fedctr.data.dataset": ("Dataset", "Field", "Schema"),
     "fedctr.data.loader": ("Loader",),
     "fedctr.errors": ("FedctrError",),
-    "fedctr.federated": ("Trained", "train"),
+    "fedctr.federated.training": ("Trained", "train"),
     "fedctr.judgement": ("Judged",),
     "fedctr.models.batch": ("Batch",),
     "fedctr.models.model": ("Model",),
@@ -79,7 +79,7 @@ _HOMES = {
     "fedctr.scored": ("Scored",),
     "fedctr.strategy": ("ClientStrategy", "Local"),
     "fedctr.summary": ("Result",),
-    "fedctr.training": ("Training",),
+    "fedctr.federated.settings": ("Training",),
 }
 
 

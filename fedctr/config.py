@@ -18,7 +18,7 @@ from fedctr.cloud import CloudTraining
 from fedctr.data.loader import own_split
 from fedctr.data.reading import OnBadRow
 from fedctr.data.split import Days, Fractions, SplitRule
-from fedctr.privacy import Privacy
+from fedctr.federated.privacy import Privacy
 from fedctr.recipe import Optimiser
 from fedctr.registry import split_specs
 from fedctr.retention import EVERYTHING, Retention

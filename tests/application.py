@@ -1,6 +1,7 @@
 """One small experiment for the tests of the application, and how to run it as a user does."""
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -50,6 +51,12 @@ def write_toml(file: Path, **keys: Any) -> Path:
     """The small experiment as a file, to be run in the file's folder; the run folder is ``out``."""
     file.write_text(experiment(Path("out"), **keys).to_toml())
     return file
+
+
+def announced(stderr: str) -> list[str]:
+    """The lines that every machine prints: a slow one adds how far a long phase is, one at its first run that it compiles."""
+    slow = re.compile(r"compiling the engine|.*: [\d,]+ of [\d,]+")
+    return [line for line in stderr.splitlines() if not slow.match(line)]
 
 
 def call_main(

@@ -7,11 +7,11 @@ import pytest
 from fedctr.composition import strategy_of
 from fedctr.config import Experiment
 from fedctr.data.loader import loaders
+from fedctr.federated.settings import Training
 from fedctr.grid.plan import is_grid, plan
 from fedctr.models.model import models
 from fedctr.online.settings import ABTest
 from fedctr.registry import parse
-from fedctr.training import Training
 
 FOLDER = Path(__file__).parents[1] / "experiments"
 ABTESTS = [file for file in sorted(FOLDER.glob("*.toml")) if "arms" in file.read_text(encoding="utf-8")]

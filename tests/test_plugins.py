@@ -10,7 +10,7 @@ import pytest
 from fedctr.data.cache import open_dataset
 from fedctr.data.split import Fractions, split
 from fedctr.summary import Result
-from tests.application import DATASET, command, files, install_wheel, users_of, write_toml
+from tests.application import DATASET, announced, command, files, install_wheel, users_of, write_toml
 from tests.application import MODEL as SPEC
 from tests.mischief import write_module
 
@@ -107,8 +107,7 @@ def test_a_strangers_code_on_ray_and_inline(reference: Result, installed: Path, 
     assert ended.stdout == (tmp_path / "out" / "summary.json").read_text()
     compared = ["no-fine-tuning", "my_module:Mine", "fine-tuning", "shrunk[factor=1]"]
     assert list(json.loads(ended.stdout)["strategies"]) == compared
-    # On a slow machine a long phase says each minute how far it is.
-    told = [line for line in ended.stderr.splitlines() if "chatter" not in line and not line.endswith(" left")]
+    told = [line for line in announced(ended.stderr) if "chatter" not in line]
     phases = *(f"cloud: {model}, seed {seed}" for seed in (0, 1)), "clients"
     assert told[:5] == [*phases, *(f"{part}: 4 strategies x 2 seeds" for part in ("validation", "test"))]
     assert sorted(line.partition(": ")[0] for line in told[5:-1]) == sorted(compared)

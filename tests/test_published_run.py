@@ -11,11 +11,11 @@ from fedctr.benchmark import bench
 from fedctr.cloud import CloudTraining
 from fedctr.data.split import Fractions
 from fedctr.errors import FedctrError
-from fedctr.federated import train
+from fedctr.federated.training import train
 from fedctr.run import Run
 from fedctr.summary import Result
 from tests.application import MODEL, experiment
-from tests.test_federated import training
+from tests.federated.test_training import training
 from tests.test_run import Recorder
 
 pytestmark = pytest.mark.usefixtures("small_cache")

@@ -76,10 +76,10 @@ def train(
     Example: fedctr train --dataset movielens-100k --model din --aggregation fedadam --rounds 100
     --users-per-round 0.2 --out runs/federated
     """
-    from fedctr.federated import train as run
+    from fedctr.federated.settings import Training
+    from fedctr.federated.training import train as run
     from fedctr.progress import Terminal
     from fedctr.report.report import write_report
-    from fedctr.training import Training
 
     given: dict[str, Any] = {
         "dataset": dataset,

@@ -2,6 +2,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.application import announced
 from tests.online.worlds import small_test
 
 Fedctr = Callable[..., tuple[int, str, str]]
@@ -14,9 +15,7 @@ def test_a_test_is_run_from_its_file(fedctr: Fedctr, tmp_path: Path) -> None:
     assert out.splitlines()[-2:] == ["Run folder: out", "Report: out/report.html"]
     assert "Of label-correction against fine-tuning nothing can be said: fewer than 50 users of one of them" in out
     assert "label-correction" in out
-    # Compiling, which a machine does once, and a day that takes a minute have lines of their own.
-    phases = [line for line in err.splitlines() if not line.startswith("compiling") and " of " not in line]
-    assert phases == [
+    assert announced(err) == [
         "clients",
         "warm-up: days -3 to -2",
         "cloud: lr, before day -1",

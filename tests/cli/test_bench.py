@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from fedctr.summary import Result
-from tests.application import DATASET, MODEL, cell, command, experiment, files, users_of, write_toml
+from tests.application import DATASET, MODEL, announced, cell, command, experiment, files, users_of, write_toml
 from tests.mischief import alive, interrupt, write_module
 
 pytestmark = pytest.mark.usefixtures("small_cache")
@@ -60,7 +60,7 @@ def test_json_is_all_that_reaches_standard_output_on_ray(tmp_path: Path, referen
     assert ended.returncode == 0
     assert ended.stdout == (tmp_path / "out" / "summary.json").read_text()
     assert json.loads(ended.stdout) == reference.summary
-    told = ended.stderr.splitlines()
+    told = announced(ended.stderr)
     assert told[:5] == [
         *(f"cloud: {MODEL}, seed {seed}" for seed in (0, 1)),
         *("clients", "validation: 2 strategies x 2 seeds", "test: 3 strategies x 2 seeds"),

@@ -5,7 +5,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from tests.application import DATASET, files
+from tests.application import DATASET, announced, files
 
 pytestmark = pytest.mark.usefixtures("small_cache")
 
@@ -27,7 +27,7 @@ def test_the_best_round_of_every_seed_and_the_run_folder_are_printed(fedctr: Fed
             f"seed {seed}: round {best['round']:.0f} of 2 is published, "
             f"validation log loss {best['log_loss']:.4f}, AUC {best['auc']:.4f}"
         )
-    assert err.splitlines() == ["clients", "federated: lr, seed 0", "federated: lr, seed 1"]
+    assert announced(err) == ["clients", "federated: lr, seed 0", "federated: lr, seed 1"]
 
 
 def test_json_is_the_published_rounds_and_quiet_says_nothing(fedctr: Fedctr) -> None:

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from fedctr.beside_cloud import BesideCloud
 from fedctr.errors import FedctrError
+from fedctr.federated.beside_cloud import BesideCloud
+from fedctr.federated.settings import Training
 from fedctr.kept.training import FederatedRun
 from fedctr.report.page import Figure, Table
 from fedctr.report.train import of_training
-from fedctr.training import Training
 
 HEADING = "seed,round,users,sampled,dropped,slow,diverged,clients_lost,log_loss,auc\n"
 ROUNDS = (

@@ -15,10 +15,10 @@ import numpy.typing as npt
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
 from fedctr.data.split import SplitRule, rule_of
+from fedctr.federated.participation import Participation
+from fedctr.federated.submodels import Averaging, Counts
 from fedctr.messages import Failure, pack_published, unpack_failure
-from fedctr.participation import Participation
 from fedctr.published import Published
-from fedctr.submodels import Averaging, Counts
 
 MOST = 1 << 10  # a device that moved a parameter by more has diverged
 Sums = dict[str, npt.NDArray[np.int64]]

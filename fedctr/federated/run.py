@@ -10,23 +10,23 @@ from typing import Any
 
 import pandas as pd
 
-from fedctr.aggregation import Aggregation
-from fedctr.checkpoint import Checkpoint
 from fedctr.cloud import checked_global_ctr
 from fedctr.composition import JUDGING, strategy_of
 from fedctr.data.cache import open_dataset
 from fedctr.data.dataset import Dataset
 from fedctr.data.split import Split, split
 from fedctr.errors import FedctrError
+from fedctr.federated.aggregation import Aggregation
+from fedctr.federated.checkpoint import Checkpoint
+from fedctr.federated.personal import personal_of
+from fedctr.federated.settings import Training
 from fedctr.folder import RunFolder, check_partitions, new_folder, read_json, write_whole
 from fedctr.messages import Failure
 from fedctr.models.model import models
-from fedctr.personal import personal_of
 from fedctr.progress import Reporter
 from fedctr.published import Published
 from fedctr.registry import fingerprint, parse
 from fedctr.strategy import ClientStrategy, code_of, overrides
-from fedctr.training import Training
 from fedctr.tuning import check_tuning
 
 VERSION = 1  # raise it when the same settings train another model

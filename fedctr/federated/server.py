@@ -9,25 +9,25 @@ import numpy as np
 from flwr.app import ConfigRecord, Message, MessageType
 from flwr.serverapp import Grid
 
-from fedctr.aggregation import Aggregation, Arrays
-from fedctr.checkpoint import Checkpoint, State
 from fedctr.cloud import evaluate, initial_model
 from fedctr.data.partition import partition
 from fedctr.errors import FedctrError
 from fedctr.features import Features
+from fedctr.federated.aggregation import Aggregation, Arrays
+from fedctr.federated.checkpoint import Checkpoint, State
+from fedctr.federated.messages import Contribution, RoundTask, pack_round, unit, unpack_contribution
+from fedctr.federated.participation import Draw
+from fedctr.federated.personal import PersonalFile
+from fedctr.federated.run import TrainingRun
+from fedctr.federated.settings import Training
+from fedctr.federated.submodels import mean_change
 from fedctr.folder import write_whole
 from fedctr.messages import Failure, digest
-from fedctr.participation import Draw
-from fedctr.personal import PersonalFile
 from fedctr.post import find_clients, one_line, replies
 from fedctr.protocol import falls_short
 from fedctr.published import Published
 from fedctr.randomness import words
-from fedctr.rounds import Contribution, RoundTask, pack_round, unit, unpack_contribution
-from fedctr.submodels import mean_change
 from fedctr.threads import single_thread
-from fedctr.training import Training
-from fedctr.training_run import TrainingRun
 
 Replies = dict[int, Contribution]
 

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedctr.beside_cloud import BesideCloud, beside_cloud
 from fedctr.cost import measured
+from fedctr.federated.beside_cloud import BesideCloud, beside_cloud
+from fedctr.federated.run import TrainingRun
+from fedctr.federated.server import serve
+from fedctr.federated.settings import Training
 from fedctr.interruption import interruptible
 from fedctr.messages import Failure
 from fedctr.progress import Reporter, Silent
 from fedctr.protocol import BestBy, best_rounds
 from fedctr.registry import import_unshadowed
 from fedctr.simulation import simulate
-from fedctr.training import Training
-from fedctr.training_run import TrainingRun
-from fedctr.training_server import serve
 
 
 @dataclass(frozen=True, eq=False)

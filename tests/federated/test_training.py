@@ -19,21 +19,21 @@ from sklearn.metrics import log_loss, roc_auc_score
 from fedctr import loop, training_server
 from fedctr.benchmark import bench
 from fedctr.cloud import initial_model
-from fedctr.contribution import recipes
 from fedctr.data.cache import open_dataset
 from fedctr.data.split import Fractions, split
 from fedctr.errors import FedctrError
 from fedctr.features import Features
-from fedctr.federated import train
-from fedctr.participation import Participation
-from fedctr.personal import PersonalFile
-from fedctr.privacy import Privacy
+from fedctr.federated.contribution import recipes
+from fedctr.federated.messages import RoundTask
+from fedctr.federated.participation import Participation
+from fedctr.federated.personal import PersonalFile
+from fedctr.federated.privacy import Privacy
+from fedctr.federated.settings import Training
+from fedctr.federated.training import train
 from fedctr.published import Published
-from fedctr.rounds import RoundTask
 from fedctr.simulation import InlineGrid
-from fedctr.training import Training
 from strategies.fine_tuning import FineTuning
-from tests.application import DATASET, FEDCTR, experiment, files
+from tests.application import DATASET, FEDCTR, announced, experiment, files
 
 pytestmark = pytest.mark.usefixtures("small_cache")
 
@@ -167,7 +167,7 @@ def test_ray_gives_the_same_bits(tmp_path: Path) -> None:
     ended = run(tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert bits(tmp_path / "ray") == bits(tmp_path / "inline")
-    assert ended.stderr.splitlines() == ["clients", f"federated: {MODEL}, seed 0"]
+    assert announced(ended.stderr) == ["clients", f"federated: {MODEL}, seed 0"]
     # The report is the command's: in Python one asks for it.
     assert files(tmp_path / "ray") == files(tmp_path / "inline") | {"report.html"}
 

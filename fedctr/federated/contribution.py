@@ -15,13 +15,13 @@ from fedctr.cohort import Cohort, gather
 from fedctr.engine import fine_tune
 from fedctr.engines import users_together
 from fedctr.features import Features, Rows
-from fedctr.participation import Flags
-from fedctr.personal import PersonalFile, Values
+from fedctr.federated.messages import MOST, Contribution, RoundTask, Terms, unit
+from fedctr.federated.participation import Flags
+from fedctr.federated.personal import PersonalFile, Values
 from fedctr.personalise import blamed
 from fedctr.published import Published
 from fedctr.randomness import words
 from fedctr.recipe import Recipe
-from fedctr.rounds import MOST, Contribution, RoundTask, Terms, unit
 from fedctr.stacking import Parameters
 from fedctr.strategy import ClientStrategy, Local, trainable_of
 

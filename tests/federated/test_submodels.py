@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fedctr.submodels import mean_change
+from fedctr.federated.submodels import mean_change
 
 
 def test_by_hand() -> None:

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from flwr.clientapp import ClientApp
 
-from fedctr.aggregation import Aggregation, Arrays
 from fedctr.errors import FedctrError
-from fedctr.privacy import Privacy
-from fedctr.rounds import Terms
+from fedctr.federated.aggregation import Aggregation, Arrays
+from fedctr.federated.messages import Terms
+from fedctr.federated.privacy import Privacy
 from fedctr.simulation import InlineGrid
 
 OLD: Arrays = {"weight": np.array([[1.0, -2.0], [0.5, 0.0]]), "bias": np.array([0.25])}

@@ -3,9 +3,7 @@ import pytest
 from flwr.app import ConfigRecord
 
 from fedctr.data.split import Fractions
-from fedctr.messages import Failure, pack_failure, unpack_published
-from fedctr.participation import Participation
-from fedctr.rounds import (
+from fedctr.federated.messages import (
     Contribution,
     RoundTask,
     Terms,
@@ -14,6 +12,8 @@ from fedctr.rounds import (
     unpack_contribution,
     unpack_round,
 )
+from fedctr.federated.participation import Participation
+from fedctr.messages import Failure, pack_failure, unpack_published
 from tests.engine import publish, world
 
 TASK = RoundTask(

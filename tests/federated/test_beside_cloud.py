@@ -10,14 +10,14 @@ import torch
 from sklearn.metrics import roc_auc_score
 
 from fedctr import beside_cloud, training_server
-from fedctr.beside_cloud import BesideCloud
 from fedctr.cloud import CloudTraining, publish
 from fedctr.data.cache import open_dataset
 from fedctr.data.split import Fractions, split
 from fedctr.features import Features
-from fedctr.federated import train
+from fedctr.federated.beside_cloud import BesideCloud
+from fedctr.federated.settings import Training
+from fedctr.federated.training import train
 from fedctr.published import Published
-from fedctr.training import Training
 from tests.application import DATASET
 
 pytestmark = pytest.mark.usefixtures("small_cache")

@@ -6,14 +6,14 @@ from typing import Any, Literal
 from pydantic import Field, StrictFloat, StrictInt, field_validator
 from pydantic import model_validator as validator
 
-from fedctr.aggregation import Aggregation
 from fedctr.config import LOGISTICS, OnDataset, SplitTable
 from fedctr.data.reading import OnBadRow
 from fedctr.errors import FedctrError
-from fedctr.participation import Participation
-from fedctr.privacy import Privacy
+from fedctr.federated.aggregation import Aggregation
+from fedctr.federated.participation import Participation
+from fedctr.federated.privacy import Privacy
+from fedctr.federated.submodels import Averaging
 from fedctr.protocol import BestBy
-from fedctr.submodels import Averaging
 
 
 class Training(OnDataset):

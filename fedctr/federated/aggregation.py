@@ -20,7 +20,7 @@ from flwr.serverapp.strategy import (
 )
 
 from fedctr.errors import FedctrError, did_you_mean
-from fedctr.privacy import Privacy
+from fedctr.federated.privacy import Privacy
 from fedctr.registry import parse
 
 Arrays = dict[str, npt.NDArray[Any]]

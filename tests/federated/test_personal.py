@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from fedctr.errors import FedctrError
+from fedctr.federated.personal import PersonalFile, personal_of
 from fedctr.models.model import models
-from fedctr.personal import PersonalFile, personal_of
 from tests.engine import world
 
 MODEL = models.create("wide-deep[hidden=[4],history=5]", world([1]).schema)

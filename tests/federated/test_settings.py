@@ -5,9 +5,9 @@ import pytest
 from fedctr.config import Experiment
 from fedctr.data.split import Fractions
 from fedctr.errors import FedctrError
-from fedctr.participation import Participation
-from fedctr.privacy import Privacy
-from fedctr.training import Training
+from fedctr.federated.participation import Participation
+from fedctr.federated.privacy import Privacy
+from fedctr.federated.settings import Training
 
 EVERY_KEY = """
 dataset = "synthetic[users=50]"

@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from fedctr import loop
-from fedctr.contribution import Within, contribute, recipes
 from fedctr.features import Features
-from fedctr.participation import Participation
-from fedctr.personal import PersonalFile, personal_of
+from fedctr.federated.contribution import Within, contribute, recipes
+from fedctr.federated.messages import Contribution, RoundTask, Terms, unit
+from fedctr.federated.participation import Participation
+from fedctr.federated.personal import PersonalFile, personal_of
 from fedctr.personalise import UserError
 from fedctr.published import Published
 from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
-from fedctr.rounds import Contribution, RoundTask, Terms, unit
 from fedctr.strategy import ClientStrategy, Local
 from strategies.embeddings_only import EmbeddingsOnly
 from strategies.fine_tuning import FineTuning

@@ -10,8 +10,8 @@ import safetensors.numpy
 import safetensors.torch
 from torch import Tensor
 
-from fedctr.aggregation import Arrays
 from fedctr.errors import FedctrError
+from fedctr.federated.aggregation import Arrays
 from fedctr.protocol import BestBy, falls_short
 
 State = dict[str, Tensor]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fedctr.data.split import Split
-from fedctr.participation import Draw, Participation
+from fedctr.federated.participation import Draw, Participation
 
 
 def parts(train: list[int]) -> Split:

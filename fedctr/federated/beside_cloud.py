@@ -7,11 +7,11 @@ from fedctr.cloud import CloudTraining, evaluate, publish
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
 from fedctr.features import Features
+from fedctr.federated.run import TrainingRun
 from fedctr.folder import write_whole
 from fedctr.interruption import after_each_epoch
 from fedctr.models.model import Model
 from fedctr.protocol import best_rounds
-from fedctr.training_run import TrainingRun
 
 NEAR = 0.01  # of AUC
 

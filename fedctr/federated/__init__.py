@@ -1,0 +1,1 @@
+"""Federated training: the global model by rounds of local steps at the clients."""
