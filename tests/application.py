@@ -54,7 +54,7 @@ def write_toml(file: Path, **keys: Any) -> Path:
 
 
 def announced(stderr: str) -> list[str]:
-    """The lines that every machine prints: a slow one adds how far a long phase is, one at its first run that it compiles."""
+    """What every machine prints; a slow one adds how far a long phase is, and one at its first run that it compiles."""
     slow = re.compile(r"compiling the engine|.*: [\d,]+ of [\d,]+")
     return [line for line in stderr.splitlines() if not slow.match(line)]
 
