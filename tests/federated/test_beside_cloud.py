@@ -9,11 +9,11 @@ import pytest
 import torch
 from sklearn.metrics import roc_auc_score
 
-from fedctr import beside_cloud, training_server
 from fedctr.cloud import CloudTraining, publish
 from fedctr.data.cache import open_dataset
 from fedctr.data.split import Fractions, split
 from fedctr.features import Features
+from fedctr.federated import beside_cloud, server
 from fedctr.federated.beside_cloud import BesideCloud
 from fedctr.federated.settings import Training
 from fedctr.federated.training import train
@@ -30,7 +30,7 @@ def test_both_are_scored_on_all_test_samples_once_the_rounds_are_done(
 ) -> None:
     rounds = train(TRAINING.model_copy(update={"out": tmp_path})).rounds
     assert not (tmp_path / "beside-cloud.json").exists()
-    monkeypatch.setattr(training_server, "find_clients", lambda *all: pytest.fail("asked the clients again"))
+    monkeypatch.setattr(server, "find_clients", lambda *all: pytest.fail("asked the clients again"))
     (found,) = train(TRAINING.model_copy(update={"out": tmp_path, "beside_cloud": True})).beside_cloud
     assert json.loads((tmp_path / "beside-cloud.json").read_text()) == [asdict(found)]
 

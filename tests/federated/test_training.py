@@ -16,13 +16,14 @@ import torch
 from flwr.app import Message
 from sklearn.metrics import log_loss, roc_auc_score
 
-from fedctr import loop, training_server
+from fedctr import loop
 from fedctr.benchmark import bench
 from fedctr.cloud import initial_model
 from fedctr.data.cache import open_dataset
 from fedctr.data.split import Fractions, split
 from fedctr.errors import FedctrError
 from fedctr.features import Features
+from fedctr.federated import server
 from fedctr.federated.contribution import recipes
 from fedctr.federated.messages import RoundTask
 from fedctr.federated.participation import Participation
@@ -249,7 +250,7 @@ def test_the_best_round_is_published_with_facts(best_by: str, tmp_path: Path) ->
 def test_a_finished_training_is_repeated_without_any_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = train(training(tmp_path / "run"))
     before = bits(tmp_path / "run")
-    monkeypatch.setattr(training_server, "find_clients", lambda *all: pytest.fail("asked the clients"))
+    monkeypatch.setattr(server, "find_clients", lambda *all: pytest.fail("asked the clients"))
     again = train(training(tmp_path / "run"))
     pd.testing.assert_frame_equal(first.rounds, again.rounds)
     assert bits(tmp_path / "run") == before
