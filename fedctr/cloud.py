@@ -23,7 +23,7 @@ from fedctr.randomness import permutations
 from fedctr.registry import fingerprint, parse
 from fedctr.threads import single_thread
 
-VERSION = 5  # raise it when the same settings train another model
+VERSION = 6  # raise it when the same settings train another model
 
 
 @dataclass(frozen=True)

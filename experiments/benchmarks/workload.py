@@ -62,12 +62,15 @@ def neutral_parameters(model: Model) -> Arrays:
         ("user.tables.", tables),
         ("item.tables.", tables),
         *((f"deep.layers.{index}.", f"mlp.{2 * index}.") for index in range(3)),
+        ("cross.0.layers.0.", "cross.0."),
         ("layers.", "attend."),
     )
     state = {name: value.numpy().copy() for name, value in model.state_dict().items()}
-    if "deep.constant.weight" in state:
-        # The first layer keeps the weights for the user apart; it reads the user first.
-        state["deep.layers.0.weight"] = np.hstack([state.pop("deep.constant.weight"), state["deep.layers.0.weight"]])
+    for network in ("deep", "cross.0"):
+        if f"{network}.constant.weight" in state:
+            # The first layer keeps the weights for the user apart; it reads the user first.
+            joint = state.pop(f"{network}.constant.weight"), state[f"{network}.layers.0.weight"]
+            state[f"{network}.layers.0.weight"] = np.hstack(joint)
     parameters: Arrays = {}
     for name, values in state.items():
         old, new = next((pair for pair in renamed if name.startswith(pair[0])), ("", ""))

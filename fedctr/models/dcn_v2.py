@@ -15,7 +15,8 @@ class DCNV2(Model):
     """Deep & Cross Network V2 on the fields of user, item and mean history, cross and deep network in parallel.
 
     A cross layer makes ``x0 * (W x + b) + x`` of ``x``, with a full matrix ``W``; the first one reads ``x0``, all
-    embeddings side by side (equation 1 of the paper). The logit is one linear layer on what both networks give.
+    embeddings side by side (equation 1 of the paper), of which what is the user's is computed once. The logit is one
+    linear layer on what both networks give.
 
     Args:
         schema: the fields.
@@ -45,7 +46,8 @@ class DCNV2(Model):
         self.user = Embeddings("user", schema.user_fields, embedding, identity=user_id)
         self.item = Embeddings("item", schema.item_fields, embedding)
         width = self.user.width + 2 * self.item.width
-        self.cross = nn.ModuleList(Linear(width, width) for _ in range(cross))
+        first = MLP(2 * self.item.width, width, constant=self.user.width)
+        self.cross = nn.ModuleList([first, *(Linear(width, width) for _ in range(cross - 1))])
         self.crossed = Linear(width, 1, bias=False)
         self.deep = MLP(2 * self.item.width, *hidden, 1, constant=self.user.width)
 
@@ -53,8 +55,10 @@ class DCNV2(Model):
         """Logits (users, samples)."""
         user = self.user(batch.user)
         shown = torch.cat([self.item(batch.item), self.item(batch.mean_click)], dim=-1)
-        x = start = beside(user, shown)
-        for layer in self.cross:
+        start = beside(user, shown)
+        first, *others = self.cross
+        x = torch.addcmul(start, start, first(shown, user))
+        for layer in others:
             x = torch.addcmul(x, start, layer(x))
         logits: Tensor = (self.crossed(x) + self.deep(shown, user)).squeeze(-1)
         return logits

@@ -144,8 +144,8 @@ def test_cross_layers_and_attention_lie_across_from_the_first_to_the_last() -> N
         operations, widths = plan.operations, plan.values[:, 1]
         assert (operations[:, 0] == code).sum() == layers
         turned = [int(widths[x]) for x in operations[operations[:, 0] == TURN][:, A]]
-        # What all begins with, for the cross layers and again without the user's for the MLP; then logits.
-        assert turned == ([21, 18, 1, 1] if code == CROSS else [21, 1])
+        # What all begins with, without the user's for first layers and with it for what cross layers multiply by.
+        assert turned == ([18, 21, 1, 1] if code == CROSS else [21, 1])
 
 
 def test_what_leads_to_no_tuned_parameter_takes_no_gradient() -> None:

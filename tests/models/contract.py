@@ -319,7 +319,8 @@ class Scene:
     def mlp(self, prefix: str, x: Tensor, constant: Tensor) -> Tensor:
         """Linear layers with ReLU between them, from their weights; the first reads a constant beside its input."""
         state = self.model.state_dict()
-        layers = sorted({int(key.split(".")[2]) for key in state if key.startswith(f"{prefix}.layers.")})
+        begin = f"{prefix}.layers."
+        layers = sorted({int(key.removeprefix(begin).split(".")[0]) for key in state if key.startswith(begin)})
         for layer in layers:
             weight = state[f"{prefix}.layers.{layer}.weight"]
             if not layer:

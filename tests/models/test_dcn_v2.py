@@ -13,11 +13,12 @@ class TestDCNV2(Contract):
 
     def test_a_logit_is_a_cross_network_plus_a_deep_one(self, scene: Scene) -> None:
         state = scene.model.state_dict()
-        layers = sum(name.startswith("cross.") for name in state) // 2
+        layers = len({name.split(".")[1] for name in state if name.startswith("cross.")})
         for logit, user, item, clicks in scene.samples():
             start = torch.cat(scene.fields(user, item, clicks))
-            x = start
-            for layer in range(layers):
+            shown, constant = scene.shown(item, clicks), scene.vector("user", user, "user")
+            x = start * scene.mlp("cross.0", shown, constant) + start
+            for layer in range(1, layers):
                 x = start * (state[f"cross.{layer}.weight"] @ x + state[f"cross.{layer}.bias"]) + x
-            deep = scene.mlp("deep", scene.shown(item, clicks), scene.vector("user", user, "user"))
+            deep = scene.mlp("deep", shown, constant)
             assert logit == pytest.approx(float(state["crossed.weight"] @ x + deep), abs=1e-10)
