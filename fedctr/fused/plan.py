@@ -30,7 +30,7 @@ CODE, OUT, A, B, C, D, E, F, G, H, J, K, L, M = range(14)
 ARGUMENTS = 12  # what it reads
 
 LOOK_UP = 0  # of table A at what there is a row for, in columns from B on
-MEAN = 1  # of the clicks A before each sample
+MEAN = 1  # of the clicks A before each sample, in columns from B on
 BESIDE = 2  # A, in columns from B on; what is the user's for every sample
 TURN = 3  # A, turned so that it lies across, or does so no more
 # A, which lies across, by weight C and bias D, plus E of the user; with ReLU if F. B is A turned, which if G it is only

@@ -14,6 +14,9 @@ from fedctr.models.model import Model
 Found = Any  # the number of a value, the name of a parameter or of a property of the batch, or an argument as it is
 
 
+Operation = tuple[int, ...]  # which it is, the number of the value that it gives, and what it reads
+
+
 class UnrecordableError(Exception):
     """The kernel has no such operation."""
 
@@ -41,12 +44,12 @@ class Recording:
 
     Attributes:
         values: of all operations.
-        operations: each which it is, the number of the value that it gives, and what it reads.
+        operations: one after the other.
         logits: number of the value that holds them.
     """
 
     values: tuple[Value, ...]
-    operations: tuple[tuple[int, ...], ...]
+    operations: tuple[Operation, ...]
     logits: int
 
 
@@ -62,7 +65,7 @@ class Recorder:
         self.numbers = {name: number for number, (name, _) in enumerate(model.named_parameters())}
         self.by_identity = {id(value): number for number, value in enumerate(model.parameters())}
         self.values: list[Value] = []
-        self.operations: list[tuple[int, ...]] = []
+        self.operations: list[Operation] = []
         self.turned: dict[int, int] = {}  # values that lie across, by the number of the same one that does not
         self.waiting: dict[int, int] = {}  # those of them that are turned back once somebody reads them
 

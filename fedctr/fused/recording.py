@@ -16,6 +16,7 @@ import torch.fx
 from torch import nn
 
 from fedctr.data.dataset import Schema
+from fedctr.fused.in_place import in_place
 from fedctr.fused.operations.recurrence import room_for_weights, width_of_row
 from fedctr.fused.plan import (
     ADD,
@@ -23,6 +24,7 @@ from fedctr.fused.plan import (
     ATTEND_FIELDS,
     BESIDE,
     CLICK,
+    CODE,
     CROSS,
     FOLLOW,
     INNER,
@@ -139,12 +141,12 @@ class _Follower(Recorder):
         uses = Counter(
             operation[column]
             for operation in self.operations
-            if operation[0] != LOOK_UP
-            for column in READS_PARAMETERS[operation[0]]
+            if operation[CODE] != LOOK_UP
+            for column in READS_PARAMETERS[operation[CODE]]
         )
         if any(count > 1 for number, count in uses.items() if number >= 0):
             raise UnrecordableError("a parameter that is read twice")
-        return Recording(tuple(self.values), tuple(self.operations), logits)
+        return Recording(tuple(self.values), tuple(in_place(self.values, self.operations)), logits)
 
     def follow(self, node: torch.fx.Node, arguments: Sequence[Found], keywords: dict[str, Found]) -> Found:
         """What a node of the graph gives, once it is recorded."""
@@ -286,7 +288,7 @@ class _Follower(Recorder):
             case Embeddings(), [_Named(name)] if name in PLACES:
                 return self.look_up(module, PLACES[name])
             case Embeddings(), [_Named("mean_click")]:
-                return self.do(MEAN, Value(SAMPLE, module.width), self.look_up(module, CLICK))
+                return self.do(MEAN, Value(SAMPLE, module.width), self.look_up(module, CLICK), 0)
             case Linear(), [x] if self.value(x).kind == USER:
                 return self.user_layer(module, x)
             case Linear(), [x]:

@@ -53,25 +53,27 @@ def look_up_backward(plan: Plan, device: Device, operation: Integers) -> None:
 def mean(plan: Plan, device: Device, operation: Integers) -> None:
     """The mean over a history; zeros over none."""
     value, clicks, values = plan.values[operation[OUT]], plan.values[operation[A]], device.values
+    start, width = value[START] + operation[B], clicks[WIDTH]
     for row in range(device.rows[value[KIND]]):
         first, stop = device.history[row, 0], device.history[row, 1]
         share = spread(np.float32(1) / np.float32(max(stop - first, 1)))
-        for j in range(0, value[WIDTH], PADDED):
+        for j in range(0, width, PADDED):
             found = spread(np.float32(0))
             for click in range(first, stop):
                 found = found + load(values, clicks[START] + click * clicks[STEP] + j)
-            store(values, value[START] + row * value[STEP] + j, found * share)
+            store_some(values, start + row * value[STEP] + j, found * share, width - j)
 
 
 @compiled
 def mean_backward(plan: Plan, device: Device, operation: Integers) -> None:
     """Its share to each click."""
     value, clicks, gradients = plan.values[operation[OUT]], plan.values[operation[A]], device.gradients
+    start = value[START] + operation[B]
     for row in range(device.rows[value[KIND]]):
         first, stop = device.history[row, 0], device.history[row, 1]
         share = spread(np.float32(1) / np.float32(max(stop - first, 1)))
-        for j in range(0, value[WIDTH], PADDED):
-            gradient = share * load(gradients, value[START] + row * value[STEP] + j)
+        for j in range(0, clicks[WIDTH], PADDED):
+            gradient = share * load(gradients, start + row * value[STEP] + j)
             for click in range(first, stop):
                 to = clicks[START] + click * clicks[STEP] + j
                 store(gradients, to, load(gradients, to) + gradient)
