@@ -205,8 +205,8 @@ def layers_of(spec: str) -> list[Shape]:
         return [(BATCH, 30, 130), *deep]
     if spec == PNN:  # beside them the pairs of seven fields
         return [(BATCH, 30 + 21, 130), *deep]
-    if spec == DCN_V2:
-        return [(BATCH, 35, 35), (BATCH, 35, 35), (BATCH, 35, 1), (BATCH, 30, 130), *deep]
+    if spec == DCN_V2:  # of which the first cross layer reads what the user's field is once
+        return [(1, 5, 35), (BATCH, 30, 35), (BATCH, 35, 35), (BATCH, 35, 1), (BATCH, 30, 130), *deep]
     if spec == AUTOINT:  # query, key, value and residual of three heads of size 2
         return [(BATCH * 7, 5, 24), (BATCH * 7, 6, 24), (BATCH, 7 * 6, 1)]
     deep = [(BATCH, 18, 90), (BATCH, 90, 50), (BATCH, 50, 1), (1, 3, 90)]
