@@ -292,7 +292,8 @@ def test_no_step_makes_a_copy_of_weights_or_a_gradient_of_their_shape(spec: str,
     for name, shape in weights.items():
         # Where there is a row for each place, what is looked up has the shape of the table.
         looked_up = "tables" in name and (shape[1] == 1 or (spec in (DIN, DIEN) and shape[1] == LENGTH))
-        if len(shape) == 3 and not looked_up:
+        # So has what the first cross layer makes of the user, beside the layer that ends the cross network.
+        if len(shape) == 3 and not looked_up and name != "crossed.weight":
             users, rows, size = shape
             assert made.isdisjoint({shape, (users, size, rows)}), name
             assert "tables" not in name or (users * rows, size) not in made, name  # all users' below one another
