@@ -22,6 +22,7 @@ from fedctr.fused.tiles import (
     Floats,
     intrinsic,
     multiplied_and_added,
+    repeated,
     spread_over,
     start_of,
 )
@@ -93,8 +94,8 @@ def _tile(rows: int, columns: int) -> Callable[..., None]:
             sums = {place: _utilities.alloca_once(builder, _VECTOR) for place in places}
             for place in places:
                 builder.store(builder.load(vector_of(4, *place), align=4), sums[place])
-            with _utilities.for_range(builder, arguments[16]) as loop:
-                along, down = builder.mul(loop.index, arguments[11]), builder.mul(loop.index, arguments[14])
+            with repeated(builder, arguments[16]) as index:
+                along, down = builder.mul(index, arguments[11]), builder.mul(index, arguments[14])
                 across = [builder.load(vector_of(12, 0, column, down), align=4) for column in range(columns)]
                 for row in range(rows):
                     factor = builder.load(vector_of(8, row, 0, along), align=4)

@@ -5,7 +5,8 @@ fused multiply-adds in the order of the inner index, whatever the tile, so it ha
 number of rows and columns.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, cast
 
 import llvmlite.binding
@@ -61,6 +62,23 @@ def called(builder: Any, name: str, kind: Any, *arguments: Any) -> Any:
 def multiplied_and_added(builder: Any, first: Any, second: Any, third: Any) -> Any:
     """``first * second + third`` of vectors, rounded once where the processor can."""
     return called(builder, f"llvm.fmuladd.v{first.type.count}f32", first.type, first, second, third)
+
+
+@contextmanager
+def repeated(builder: Any, count: Any) -> Iterator[Any]:
+    """A loop that goes so many times over what is generated inside the block; gives its index.
+
+    LLVM may not unroll it: for the addresses of several rounds at once there are too few registers.
+    """
+    with _utilities.for_range(builder, count) as loop:
+        yield loop.index
+        last = builder.block
+    module = builder.module
+    no_unrolling = module.add_metadata([ir.MetaDataString(module, "llvm.loop.unroll.disable")])
+    # LLVM tells loops apart by metadata that name themselves first.
+    mark = module.add_metadata([ir.MetaDataString(module, f"loop {len(module.metadata)}"), no_unrolling])
+    mark.operands = mark, no_unrolling
+    last.terminator.set_metadata("llvm.loop", mark)
 
 
 class Matrix:
