@@ -11,7 +11,7 @@ Results are the same to the bit whoever shares a cohort, beyond what :mod:`fedct
   multiple of ``SUMMED`` rows.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import torch
 import torch.nn.functional as F
@@ -116,9 +116,23 @@ def in_blocks(order: Tensor, steps: int, batch_size: int, block: int) -> Tensor:
 
 
 def pulls_of(
-    strategy: ClientStrategy, tuning: Tuning, moved: Parameters, origin: Parameters, mask: Tensor, tables: set[str]
+    strategy: ClientStrategy,
+    tuning: Tuning,
+    moved: Parameters,
+    origin: Parameters,
+    mask: Tensor,
+    tables: Collection[str] = (),
 ) -> dict[str, Tensor | None]:
-    """The gradient of the strategy's penalty by all that is tuned; users without samples in this step have none."""
+    """The gradient of the strategy's penalty by all that is tuned; users without samples in this step have none.
+
+    Args:
+        strategy: its hooks.
+        tuning: what it tunes.
+        moved: that, as it is, each a leaf (users, ...).
+        origin: the parameters that users started from.
+        mask: bool (users at least, samples), where there are samples.
+        tables: names of those whose rows depend on the cohort.
+    """
     weights, published = tuning.weights(moved, origin), {name: origin[name] for name in tuning.parameters}
     penalty = added_penalty(strategy, _whole(weights, tables), _whole(published, tables))
     if penalty is None:
@@ -144,7 +158,7 @@ def working_set(model: Model, cohort: Cohort) -> int:
     return (weights + saved) // len(cohort.users)
 
 
-def _whole(parameters: Parameters, tables: set[str]) -> Parameters:
+def _whole(parameters: Parameters, tables: Collection[str]) -> Parameters:
     """Parameters whose tables are padded with zero rows, so that a sum over them is rounded as in any other cohort."""
     return {
         name: F.pad(value, (0, 0, 0, -value.shape[1] % SUMMED)) if name in tables else value

@@ -72,17 +72,16 @@ class Engine(Protocol):
         """Users out of :func:`gather`; the seed is that of what strategies draw at random."""
 
 
-def engine_of(published: Published, strategy: ClientStrategy, features: Features, task: Task) -> Engine:
+def engine_of(published: Published, features: Features, task: Task) -> Engine:
     """What does the work: the compiled engine wherever it can.
 
     Args:
         published: the model, on the device.
-        strategy: what is done with it.
         features: the users and their samples.
         task: part to score, batch size, optimiser and device.
     """
-    if takes(published, strategy, task.optimiser, task.device):
-        return Fused(published, features, task.part, task.batch_size)
+    if takes(published, task.device):
+        return Fused(published, features, task.part, task.batch_size, task.optimiser)
     return Stacked(published, features, task.part, task.batch_size, task.device)
 
 
@@ -91,7 +90,7 @@ COMPILING = "compiling the engine for this machine, which takes about a minute, 
 
 def compiles_first(published: Published, strategy: ClientStrategy, optimiser: Optimiser, device: Device) -> bool:
     """Whether the work begins with compiling the engine, since this machine has not kept it."""
-    return takes(published, strategy, optimiser, device) and not is_ready(strategy)
+    return takes(published, device) and not is_ready(strategy, optimiser)
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,7 +72,7 @@ def personalise(
 
     with without_subnormals():
         choices = dry_run(published, strategy, features, task, cohort_size=cohort_size, go_on=go_on)
-        engine = engine_of(published, strategy, features, task)
+        engine = engine_of(published, features, task)
         size = sized(engine, strategy, cohort_size)
         work = partial(_scored, published, strategy, engine, task, choices)
         return _measured(every_cohort(work, features, task.batch_size, size, go_on=go_on))
@@ -96,7 +96,7 @@ def dry_run(
     if not share:
         return Choices(features.users)
     dry, own = held_out(features, share), replace(task, part="validation")
-    engine = engine_of(published, strategy, dry, own)
+    engine = engine_of(published, dry, own)
     size = sized(engine, strategy, cohort_size)
 
     def work(users: Rows) -> list[Choice]:

@@ -45,12 +45,16 @@ class Tuning:
         Args:
             origin: the parameters that users start from, each (users, *shape).
         """
-        tuned = {name: own(origin[name]) for name in self.parameters if name not in self.adapters}
-        for name, adapter in self.adapters.items():
-            users = len(origin[name])
-            for part, value in adapter.start.items():
-                tuned[f"{name}:{part}"] = own(value.to(origin[name]).expand(users, *value.shape))
-        return tuned
+        own_values = {name: own(origin[name]) for name in self.parameters if name not in self.adapters}
+        return own_values | self.begin_adapters(origin)
+
+    def begin_adapters(self, origin: Parameters) -> Parameters:
+        """What adapters tune, as it is at first: a copy for each user."""
+        return {
+            f"{name}:{part}": own(value.to(origin[name]).expand(len(origin[name]), *value.shape))
+            for name, adapter in self.adapters.items()
+            for part, value in adapter.start.items()
+        }
 
     def weights(self, tuned: Parameters, origin: Parameters) -> Parameters:
         """The parameters that change, each (users, *shape), of what is tuned and of those that users started from.
@@ -58,17 +62,19 @@ class Tuning:
         Raises:
             ValueError: when an adapter makes another shape.
         """
-        return {
-            name: self._adapted(name, tuned, origin[name]) if name in self.adapters else tuned[name]
-            for name in self.parameters
-        }
+        adapted = self.adapted(tuned, origin)
+        return {name: aligned(adapted[name]) if name in adapted else tuned[name] for name in self.parameters}
+
+    def adapted(self, tuned: Parameters, origin: Parameters) -> Parameters:
+        """Those of them that adapters make, of all whose origin is given."""
+        return {name: self._adapted(name, tuned, origin[name]) for name in self.adapters if name in origin}
 
     def _adapted(self, name: str, tuned: Parameters, origin: Tensor) -> Tensor:
         adapter = self.adapters[name]
         made = adapter.weight(origin, {part: tuned[f"{name}:{part}"] for part in adapter.start})
         if made.shape != origin.shape:
             raise ValueError(f"adapter of {name} made shape {tuple(made.shape)}, expected {tuple(origin.shape)}")
-        return aligned(made)
+        return made
 
 
 def check_tuning(strategy: ClientStrategy, parameters: Mapping[str, Tensor]) -> None:

@@ -171,18 +171,18 @@ def test_only_the_last_cohort_of_a_padded_length_is_not_full_and_the_size_is_ask
 # ------------------------------------------------------------------------------ equal to the plain loop
 
 
-def engines_of(published: Published, strategy: ClientStrategy, features: Features, recipe: Recipe) -> Iterator[Engine]:
+def engines_of(published: Published, features: Features, recipe: Recipe) -> Iterator[Engine]:
     """The cohort engine, and the compiled one if it takes the model."""
     yield Stacked(published, features, "test", recipe.batch_size, "cpu")
-    if takes(published, strategy, recipe.optimiser, "cpu"):
-        yield Fused(published, features, "test", recipe.batch_size)
+    if takes(published, "cpu"):
+        yield Fused(published, features, "test", recipe.batch_size, recipe.optimiser)
 
 
 def assert_equal_to_the_loop(
     published: Published, strategy: ClientStrategy, features: Features, recipe: Recipe, tolerance: float = 1e-5
 ) -> None:
     """Compare the logits of every engine that takes the model after each epoch, and that tuning did something."""
-    engines = list(engines_of(published, strategy, features, recipe))
+    engines = list(engines_of(published, features, recipe))
     moved = 0.0
     for users in gather(features, recipe.batch_size, lambda users, length: 32):
         plain = [
@@ -280,7 +280,7 @@ def test_any_widths_and_batch_size_are_equal_to_the_plain_loop(model: str, batch
 def test_untuned_logits_are_those_of_the_published_model(model: str, features: Features) -> None:
     published = publish(model, features.dataset.schema)
     own = Features(features.dataset, features.split, features.users, published.model.history_length)
-    for engine in engines_of(published, FineTuning(), own, Recipe(0, 0.0, 0)):
+    for engine in engines_of(published, own, Recipe(0, 0.0, 0)):
         for users in gather(own, 32, lambda users, length: 32):
             group = engine.group(users, 0)
             ((_, logits),) = group.logits(FineTuning(), Recipe(0, 0.0, 0), [0])

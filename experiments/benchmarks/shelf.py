@@ -18,9 +18,8 @@ from bench import RESULTS, say
 from competitors import COMPETITORS, Competitor, users_per_second
 from report import machine
 
-from fedctr.fused.engine import goes_stepwise, takes
-from fedctr.published import Published
-from fedctr.strategy import ClientStrategy, strategies
+from fedctr.fused.engine import goes_stepwise
+from fedctr.strategy import strategies
 
 ROUNDS = 3
 LOOP, OURS = (next(each for each in COMPETITORS if each.name == name) for name in ("loop", "ours"))
@@ -31,19 +30,11 @@ def speed(competitor: Competitor, work: Path) -> float:
     return median(users_per_second(competitor.run(work)[0]) for _ in range(ROUNDS))
 
 
-def computed_by(published: Published, strategy: ClientStrategy) -> str:
-    """What does the work."""
-    if not takes(published, strategy, "sgd", "cpu"):
-        return "PyTorch, many users at once"
-    return "compiled, with PyTorch in every step" if goes_stepwise(strategy) else "compiled"
-
-
 def main() -> None:
     """Measure, and write the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("model", nargs="?", choices=workload.MODELS, default="wide-deep", metavar="MODEL")
     name = parser.parse_args().model
-    published = workload.published_model(name, workload.dataset_and_split()[0])
     lines = []
     with tempfile.TemporaryDirectory() as scratch:
         work = Path(scratch)
@@ -52,7 +43,8 @@ def main() -> None:
         for strategy in strategies.classes():
             rate = speed(replace(OURS, options=("--strategy", strategy)), work)
             say(f"{strategy}: {rate:,.0f} users/s")
-            how = computed_by(published, strategies.create(strategy))
+            stepwise = goes_stepwise(strategies.create(strategy), "sgd")
+            how = "compiled, with PyTorch in every step" if stepwise else "compiled"
             lines.append(f"| `{strategy}` | {rate:,.0f} | {rate / loop:.1f} x | {how} |\n")
     text = (
         "# The shelf\n\n"

@@ -63,7 +63,7 @@ def rules(strategy: ClientStrategy, published: Published, features: Features) ->
     Raises:
         Exception: whatever a hook of the strategy, or the model, raises.
     """
-    groups = _groups(published, strategy, features, _TOGETHER)
+    groups = _groups(published, features, _TOGETHER)
     before = [value.clone() for _, value in _given(published, groups)]
     together = _scores(strategy, published, groups)
     yield "gives finite scores", _different(features, together, lambda one, _: not np.isfinite(one).all(), together)
@@ -71,11 +71,11 @@ def rules(strategy: ClientStrategy, published: Published, features: Features) ->
     yield "leaves what it is given as it was", f"{changed[0]} was changed in place; change a clone" if changed else ""
     again = _scores(strategy, published, groups)
     yield "does the same when it is run again", _different(features, together, _unequal, again)
-    alone = _scores(strategy, published, _groups(published, strategy, features, 1))
+    alone = _scores(strategy, published, _groups(published, features, 1))
     yield "treats each user as if it were alone, to the bit", _different(features, together, _unequal, alone)
     plain = [loop.candidates(published, strategy, features, user, RECIPE, "test") for user in features.users]
     yield "agrees with the plain loop over users", _different(features, together, far, plain)
-    blind = _scores(strategy, published, _groups(published, strategy, _flipped(features), _TOGETHER))
+    blind = _scores(strategy, published, _groups(published, _flipped(features), _TOGETHER))
     yield "reads no label of the test part", _different(features, together, _unequal, blind)
 
 
@@ -84,9 +84,9 @@ def far(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> bool:
     return bool((np.abs(one - other) > TOLERANCE * np.maximum(1, np.abs(one))).any())
 
 
-def _groups(published: Published, strategy: ClientStrategy, features: Features, at_once: int) -> list[_Group]:
+def _groups(published: Published, features: Features, at_once: int) -> list[_Group]:
     task = Task("", Fractions(), "test", "", RECIPE.seed, (), (), RECIPE.batch_size)
-    engine = engine_of(published, strategy, features, task)
+    engine = engine_of(published, features, task)
     together = gather(features, RECIPE.batch_size, lambda group, length: at_once)
     return [(users, engine.group(users, RECIPE.seed)) for users in together]
 

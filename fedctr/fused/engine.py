@@ -1,9 +1,8 @@
 """The compiled engine: private copies of a model, fine-tuned and scored one user after the other.
 
-It takes every model whose forward pass :mod:`fedctr.fused.recording` can record, and every strategy that tunes the
-model's own parameters, with plain gradient descent on the CPU; :mod:`fedctr.engine` does the rest. Where a strategy has
-a loss, logits or a penalty of its own, these are computed in PyTorch, at every step of some users at once
-(:mod:`fedctr.fused.stepwise`).
+It takes every model whose forward pass :mod:`fedctr.fused.recording` can record, on the CPU; :mod:`fedctr.engine` does
+the rest. Where a strategy has a loss, logits, a penalty or adapters of its own, or the optimiser is Adam, PyTorch has a
+part in every step, of some users at once (:mod:`fedctr.fused.stepwise`).
 """
 
 from collections.abc import Collection, Iterator
@@ -37,20 +36,19 @@ TOGETHER = 1 << 16  # places for the samples of users that are collected at once
 STEPWISE = 64  # users at most whose steps go side by side
 
 
-def takes(published: Published, strategy: ClientStrategy, optimiser: Optimiser, device: Device) -> bool:
+def takes(published: Published, device: Device) -> bool:
     """Whether the compiled engine does the work."""
-    common = device == "cpu" and optimiser == "sgd" and not overrides(strategy, "adapter")
-    return common and recording_of(published) is not None
+    return device == "cpu" and recording_of(published) is not None
 
 
-def goes_stepwise(strategy: ClientStrategy) -> bool:
+def goes_stepwise(strategy: ClientStrategy, optimiser: Optimiser) -> bool:
     """Whether PyTorch has a part in every step."""
-    return any(overrides(strategy, hook) for hook in ("loss", "logits", "penalty"))
+    return optimiser != "sgd" or any(overrides(strategy, hook) for hook in ("loss", "logits", "penalty", "adapter"))
 
 
-def is_ready(strategy: ClientStrategy) -> bool:
+def is_ready(strategy: ClientStrategy, optimiser: Optimiser) -> bool:
     """Whether what a strategy takes is compiled and kept on this machine."""
-    return is_kept("kernel.descend" if goes_stepwise(strategy) else "kernel.fine_tune")
+    return is_kept("kernel.descend" if goes_stepwise(strategy, optimiser) else "kernel.fine_tune")
 
 
 class Fused:
@@ -61,9 +59,12 @@ class Fused:
         features: the users and their samples.
         part: what is scored.
         batch_size: samples in a step of fine-tuning.
+        optimiser: that moves the weights.
     """
 
-    def __init__(self, published: Published, features: Features, part: Part, batch_size: int) -> None:
+    def __init__(
+        self, published: Published, features: Features, part: Part, batch_size: int, optimiser: Optimiser
+    ) -> None:
         recording, block = recording_of(published), block_of(batch_size)
         assert recording is not None
         train, scored = (
@@ -77,14 +78,14 @@ class Fused:
         most = Most(block, most_clicks(features), *places)
         self.layout = Layout.of(published.model, published.schema, recording, most)
         self.bench, self.one = self.layout.bench(), self.layout.devices(1)
-        self.published, self.batch_size = published, batch_size
+        self.published, self.batch_size, self.optimiser = published, batch_size, optimiser
         self.features, self.part = features, part
         self.source, self.parameters = source_of(features), dict(published.model.named_parameters())
 
     def size(self, strategy: ClientStrategy, users: Rows, length: int) -> int:
         """As many as it takes for the rest to cost little beside the kernel."""
         most = max(TOGETHER // length, 1)
-        return min(most, STEPWISE) if goes_stepwise(strategy) else most
+        return min(most, STEPWISE) if goes_stepwise(strategy, self.optimiser) else most
 
     def group(self, users: Rows, seed: int) -> "FusedGroup":
         """Collect the samples of users."""
@@ -144,7 +145,7 @@ class FusedGroup:
             return
         tuning = Tuning.of(strategy, self.engine.parameters, recipe.seed)
         training = layout.training(tuning.parameters, recipe.learning_rate)
-        if goes_stepwise(strategy):
+        if goes_stepwise(strategy, recipe.optimiser):
             steps = Stepwise(
                 layout, self.engine.bench, self.engine.published, samples, self.local, strategy, tuning, training
             )

@@ -37,9 +37,9 @@ def _gather(device: Device, places: Numbers, order: Numbers, first: int, count: 
 
 
 @compiled
-def _at_work(devices: Devices, device: int, bench: Bench, training: Training) -> Device:
+def _at_work(devices: Devices, device: int, moved: Floats, bench: Bench, training: Training) -> Device:
     return Device(
-        devices.weights[device], devices.weights[device], training.scale, training.trained, training.needed,
+        devices.weights[device], moved[device], training.scale, training.trained, training.needed,
         bench.values, bench.gradients, devices.slots[device], devices.present[device], devices.clicks[device],
         devices.before[device], bench.at, bench.history, bench.rows, bench.runs,
     )  # fmt: skip
@@ -99,7 +99,7 @@ def fine_tune(
         targets: float32 (users, samples), soft labels.
         found: float32 (times of scoring, users, samples), gets the logits.
     """
-    logits, device = plan.values[plan.logits, START], _at_work(devices, 0, bench, training)
+    logits, device = plan.values[plan.logits, START], _at_work(devices, 0, devices.weights, bench, training)
     for user in range(len(people.scored)):
         enter(plan, people, rows, devices, 0, bench, user)
         publish(plan, rows, devices, 0)
@@ -134,27 +134,41 @@ def begin(plan: Plan, people: People, rows: Integers, devices: Devices, bench: B
 def score(plan: Plan, people: People, devices: Devices, bench: Bench, training: Training, found: Floats) -> None:
     """The logits that every user's own device gives to its samples to be scored, float32 (users, samples)."""
     for user in range(len(people.scored)):
-        _score(plan, people, bench, _at_work(devices, user, bench, training), user, found[user])
+        device = _at_work(devices, user, devices.weights, bench, training)
+        _score(plan, people, bench, device, user, found[user])
 
 
 @entry
-def descend(plan: Plan, people: People, devices: Devices, bench: Bench, training: Training, gradients: Floats) -> None:
-    """Move every user's weights by the gradients of the logits of its samples to be scored, a step's at most.
+def descend(
+    plan: Plan,
+    people: People,
+    devices: Devices,
+    moved: Floats,
+    bench: Bench,
+    training: Training,
+    given: Floats,
+    soft_labels: bool,
+) -> None:
+    """Go a step with every user, on its samples to be scored, a step's at most.
 
     Args:
         plan: the model.
         people: the users; those to be scored are the samples of the step.
         devices: one for each.
+        moved: float32 (users, weights), what is added to: the devices' own weights, or any other array.
         bench: a place of work.
         training: what to move, and how far.
-        gradients: float32 (users, samples).
+        given: float32 (users, samples), the gradients of the logits.
+        soft_labels: whether these are given in their place, for the contract's own loss.
     """
     logits = plan.values[plan.logits, START]
     for user in range(len(people.scored)):
-        device = _at_work(devices, user, bench, training)
-        _gather(device, people.asked[user], bench.plain, 0, people.scored[user])
+        device, size = _at_work(devices, user, moved, bench, training), people.scored[user]
+        _gather(device, people.asked[user], bench.plain, 0, size)
         forward(plan, device)
         clear(plan, device)
-        for row in range(people.scored[user]):
-            bench.gradients[logits + row] = gradients[user, row]
+        for row in range(size):
+            bench.gradients[logits + row] = given[user, row]
+        if soft_labels:
+            _of_loss(bench, logits, size)
         backward(plan, device)

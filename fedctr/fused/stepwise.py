@@ -1,8 +1,9 @@
-"""Fine-tuning where a hook of the strategy has a part in every step.
+"""Fine-tuning where PyTorch has a part in every step.
 
-The kernel gives the logits of a step, PyTorch their gradient, and the kernel does the rest. To spare calls of PyTorch,
-some users' steps go side by side; the hooks see users and samples in the shapes that they see in
-:mod:`fedctr.engine`, so that their arithmetic rounds alike whoever is there.
+The kernel gives the logits of a step, PyTorch their gradient, and the kernel does the rest; what moves the weights
+beside it is in :mod:`fedctr.fused.movement`. To spare calls of PyTorch, some users' steps go side by side; the hooks
+see users and samples in the shapes that they see in :mod:`fedctr.engine`, so that their arithmetic rounds alike whoever
+is there.
 """
 
 from collections.abc import Iterator
@@ -13,9 +14,10 @@ import torch
 from torch import Tensor
 
 from fedctr.cohort import block_of
-from fedctr.engine import in_blocks, pulls_of
+from fedctr.engine import in_blocks
 from fedctr.fused import kernel
 from fedctr.fused.layout import Layout
+from fedctr.fused.movement import Movement
 from fedctr.fused.people import Samples
 from fedctr.fused.plan import Integers
 from fedctr.fused.state import Bench, Devices, People, Training
@@ -23,7 +25,7 @@ from fedctr.judgement import Logits
 from fedctr.published import Published
 from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
-from fedctr.stacking import LANES, Parameters, repeated
+from fedctr.stacking import LANES, repeated
 from fedctr.strategy import ClientStrategy, Local, minibatch_loss, overrides
 from fedctr.tuning import Tuning
 
@@ -41,7 +43,7 @@ class Stepwise:
         strategy: its hooks.
         tuning: what it tunes.
         training: the same for the kernel.
-        devices: of the users.
+        devices: of the users; two at least.
     """
 
     layout: Layout
@@ -55,7 +57,7 @@ class Stepwise:
     devices: Devices = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "devices", self.layout.devices(len(self.samples.users)))
+        object.__setattr__(self, "devices", self.layout.devices(max(len(self.samples.users), 2)))
 
     def epochs(self, recipe: Recipe, targets: Tensor) -> Iterator[None]:
         """Fine-tune, and stop before the first epoch and after each.
@@ -64,16 +66,13 @@ class Stepwise:
             recipe: step size, epochs and samples in a step.
             targets: float32 (users, samples), soft labels, 0 in the padding; the users repeated as in ``local``.
         """
-        plan, people, size, block = (
-            self.layout.plan,
-            self.samples.people,
-            recipe.batch_size,
-            block_of(recipe.batch_size),
-        )
+        people, size, block = self.samples.people, recipe.batch_size, block_of(recipe.batch_size)
         rows = self.layout.rows(self.samples.mask.shape[1])
-        kernel.begin(plan, people, rows, self.devices, self.bench)
-        tuned = self._tuned(rows)
-        origin = {name: value.clone() for name, value in tuned.items()}
+        kernel.begin(self.layout.plan, people, rows, self.devices, self.bench)
+        self.devices.weights[len(self.samples.users) :] = self.devices.weights[0]
+        movement = Movement(
+            self.published, self.strategy, self.tuning, self.layout, rows, self.devices, self.training, recipe
+        )
         steps = -(-people.held // size)
         yield
         for epoch in range(1, recipe.epochs + 1):
@@ -85,13 +84,9 @@ class Stepwise:
                 part = slice(step * block, (step + 1) * block)
                 batch = shuffled.block(part.start, block, -(-active // LANES) * LANES)
                 here = self._minibatch(order[:active, step * size : (step + 1) * size], step * size)
-                logits = self.score(here, block)
-                pulls = self._pulls(tuned, origin, active, batch.mask)
-                gradients = self._gradient(torch.from_numpy(logits), wanted[: len(batch.mask), part], batch)
-                kernel.descend(plan, here, self.devices, self.bench, self.training, gradients)
-                for name, pull in pulls.items():
-                    if pull is not None:
-                        tuned[name][:active].sub_(pull[:active], alpha=recipe.learning_rate)
+                with movement.step(active, batch.mask):
+                    self._descend(here, movement, wanted[: len(batch.mask), part], batch)
+            movement.finish()
             yield
 
     def score(self, people: People, room: int = 0) -> Logits:
@@ -108,28 +103,21 @@ class Stepwise:
         counts = np.minimum(people.held[:users] - first, order.shape[1])
         return people._replace(asked=places, scored=counts)
 
-    def _gradient(self, logits: Tensor, targets: Tensor, batch: Local) -> Logits:
+    def _descend(self, here: People, movement: Movement, targets: Tensor, batch: Local) -> None:
+        """Have the kernel go backward, from the contract's own loss without PyTorch."""
+        plain = not overrides(self.strategy, "loss") and not overrides(self.strategy, "logits")
+        given = (
+            targets if plain else self._gradient(torch.from_numpy(self.score(here, targets.shape[1])), targets, batch)
+        )
+        kernel.descend(
+            self.layout.plan, here, self.devices, movement.moved, self.bench, movement.training,
+            given.contiguous().numpy(), plain,
+        )  # fmt: skip
+
+    def _gradient(self, logits: Tensor, targets: Tensor, batch: Local) -> Tensor:
         """Of every user's loss, by its logits, float32 (users, samples)."""
         logits.requires_grad_()
         others = logits.detach()[torch.arange(len(targets) - len(logits)) % len(logits)]
         losses = minibatch_loss(self.strategy, torch.cat([logits, others]), targets, batch, self.published)
         (gradient,) = torch.autograd.grad(losses[: len(logits)].sum(), logits)
-        found: Logits = gradient.contiguous().numpy()
-        return found
-
-    def _tuned(self, rows: Integers) -> Parameters:
-        """The parameters that are tuned, as parts of the devices' weights; none if no penalty needs to see them."""
-        if not overrides(self.strategy, "penalty"):
-            return {}
-        views = self.layout.views(torch.from_numpy(self.devices.weights), rows)
-        return {name: views[name] for name in self.tuning.parameters}
-
-    def _pulls(self, tuned: Parameters, origin: Parameters, active: int, mask: Tensor) -> dict[str, Tensor | None]:
-        """The first users' gradients of the penalty."""
-        if not tuned:
-            return {}
-        # Never a single user: a penalty of a wrong shape could then pass for a right one.
-        users = [0, 0] if active == 1 else slice(active)
-        moved = {name: value[users].detach().requires_grad_() for name, value in tuned.items()}
-        here = {name: origin[name][users] for name in tuned}
-        return pulls_of(self.strategy, self.tuning, moved, here, mask, self.layout.tables)
+        return gradient

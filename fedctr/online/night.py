@@ -77,7 +77,7 @@ def scores(
     )
 
     choices = dry_run(published, strategy, features, task, cohort_size=cohort_size, among=among, go_on=go_on)
-    engine = engine_of(published, strategy, features, task)
+    engine = engine_of(published, features, task)
     size = sized(engine, strategy, cohort_size)
 
     def work(users: Rows) -> list[Scores]:

@@ -34,14 +34,15 @@ def test_a_step_moves_every_weight_along_its_gradient(spec: str, scale: int) -> 
     features = features_of(SAMPLES, [1] * len(SAMPLES), scale=scale, interests=True)
     published = publish(spec, features.dataset.schema)
     own = Features(features.dataset, features.split, features.users, published.model.history_length)
-    engine, users = Fused(published, own, "test", 32), np.arange(len(SAMPLES))
+    engine, users = Fused(published, own, "test", 32, "sgd"), np.arange(len(SAMPLES))
     plan, layout = engine.layout.plan, engine.layout
     samples = engine.group(users, 0).samples
     devices, rows = layout.devices(len(users)), layout.rows(samples.mask.shape[1])
     kernel.begin(plan, samples.people, rows, devices, engine.bench)
     step = samples.people._replace(asked=samples.people.local, scored=samples.people.held)
     gradients = np.random.default_rng(0).standard_normal(step.asked.shape).astype(np.float32)
-    kernel.descend(plan, step, devices, engine.bench, layout.training(list(layout.shapes), RATE), gradients)
+    training = layout.training(list(layout.shapes), RATE)
+    kernel.descend(plan, step, devices, devices.weights, engine.bench, training, gradients, False)
     moved = layout.views(torch.from_numpy(devices.weights), rows)
 
     model, starts = published.model, own.split.bounds("train")[0]

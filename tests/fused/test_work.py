@@ -103,7 +103,7 @@ class _Operations(TorchDispatchMode):
 
 def test_plain_fine_tuning_computes_nothing_in_pytorch() -> None:
     published, features = scene(8)
-    group = Fused(published, features, "test", 32).group(np.arange(8), 0)
+    group = Fused(published, features, "test", 32, "sgd").group(np.arange(8), 0)
     with _Operations() as operations:
         assert len(list(group.logits(FineTuning(), Recipe(0, 0.1, 2), [0, 2]))) == 2
     assert operations.names <= {"detach"}
@@ -112,7 +112,7 @@ def test_plain_fine_tuning_computes_nothing_in_pytorch() -> None:
 def test_no_code_label_or_click_is_copied_for_a_user_beyond_what_strategies_see() -> None:
     users = 400
     published, features = scene(users)
-    engine = Fused(published, features, "test", 32)
+    engine = Fused(published, features, "test", 32, "sgd")
     engine.group(np.arange(users), 0)
     tracemalloc.start()
     try:
