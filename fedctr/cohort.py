@@ -232,8 +232,8 @@ class Cohort:
         """The model's penultimate layers on ``scored`` and on ``train``, each float32 (users, samples, width)."""
         own = self.stack(model)
         return (
-            self._blocks(model, self._whole(model, own), self.scored, Model.represent),
-            self._blocks(model, own, self.train, Model.represent),
+            self._blocks(model, self._whole(model, own), self.scored, _represent),
+            self._blocks(model, own, self.train, _represent),
         )
 
     def batch(self, samples: Samples) -> Batch:
@@ -292,6 +292,11 @@ class _Stacked(Batch):
     @property
     def history(self) -> Tensor:
         return self.samples.history
+
+
+def _represent(model: Model, batch: Batch) -> Tensor:
+    """As the model's own class has it."""
+    return model.represent(batch)
 
 
 def local_samples(users: Rows, labels: Tensor, mask: Tensor, seed: int, predict: Callable[[], Tensor]) -> Local:

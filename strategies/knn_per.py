@@ -10,6 +10,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from fedctr.fused.neighbours import votes_of_nearest
 from fedctr.hyperparameters import check_count, check_positive, check_share
 from fedctr.mixing import mixtures
 from fedctr.published import Published
@@ -66,11 +67,5 @@ class KnnPer(ClientStrategy):
     def remembered(self, scored: Scored, local: Local) -> Tensor:
         """What the nearest local samples say, float32 (users, samples); anything for a user without local samples."""
         here, there = scored.representations, scored.local_representations
-        # Distances of a pair by itself, not by matrix products: these round a sample's distance to itself above 0.
-        distances = torch.cdist(here, there, compute_mode="donot_use_mm_for_euclid_dist").square()
-        distances = distances.masked_fill(~local.mask.unsqueeze(1), torch.inf)
-        nearest = distances.topk(min(self.neighbours, distances.shape[2]), dim=2, largest=False).values
-        near = distances <= nearest[..., -1:]
-        # The nearest has weight 1, which cancels out; far from all others none would be left otherwise.
-        weights = torch.exp((nearest[..., :1] - distances) / (self.scale * here.shape[2])) * near
-        return (weights * local.labels.unsqueeze(1)).sum(2) / weights.sum(2)
+        scale = self.scale * here.shape[2]
+        return votes_of_nearest(here, there, local.labels, local.mask, self.neighbours, scale)

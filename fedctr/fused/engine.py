@@ -21,6 +21,7 @@ from fedctr.fused import kernel
 from fedctr.fused.compiled import is_kept
 from fedctr.fused.layout import Layout, Most
 from fedctr.fused.people import Samples, most_clicks, source_of
+from fedctr.fused.plan import WIDTH
 from fedctr.fused.recording import recording_of
 from fedctr.fused.state import Flags, Labels, People, Training, Words
 from fedctr.fused.stepwise import Stepwise
@@ -141,7 +142,8 @@ class FusedGroup:
         layout, samples = self.engine.layout, self.samples
         kept = np.array([epoch in epochs for epoch in range(recipe.epochs + 1)])
         if not recipe.epochs:
-            yield from zip(np.flatnonzero(kept).tolist(), self._published(samples.people)[np.newaxis], strict=True)
+            if 0 in epochs:
+                yield 0, self._published(samples.people, layout.plan.logits)[..., 0]
             return
         tuning = Tuning.of(strategy, self.engine.parameters, recipe.seed)
         training = layout.training(tuning.parameters, recipe.learning_rate)
@@ -158,16 +160,19 @@ class FusedGroup:
                 targets = self._targets(strategy)[: len(samples.users)].contiguous().numpy()
             names = [f"shuffle {epoch}" for epoch in range(1, recipe.epochs + 1)]
             streams = np.concatenate([stream(recipe.seed, name) for name in names])
-            found = self._one_by_one(samples.people, training, kept, streams, targets)
-            yield from zip(np.flatnonzero(kept).tolist(), found, strict=True)
+            found = self._one_by_one(samples.people, training, kept, streams, targets, layout.plan.logits)
+            yield from zip(np.flatnonzero(kept).tolist(), found[..., 0], strict=True)
 
     def _targets(self, strategy: ClientStrategy) -> Tensor:
         """Soft labels float32 (users, samples), the users repeated as in ``local``; 0 in the padding."""
         return torch.where(self.local.mask, soft_labels(strategy, self.local, self.engine.published), 0.0)
 
     def represent(self) -> tuple[Tensor, Tensor]:
-        """The published model's penultimate layer, in PyTorch."""
-        engine, users = self.engine, self.samples.users
+        """The published model's penultimate layer; in PyTorch where that is one of the model's own making."""
+        engine, users, people = self.engine, self.samples.users, self.samples.people
+        if (number := engine.layout.representation) >= 0:
+            here, there = (self._published(each, number) for each in (people, self._locals))
+            return torch.from_numpy(here), torch.from_numpy(there)
         model = engine.published.model
         cohort = Cohort.build(engine.features, users, engine.part, engine.batch_size, model.reads)
         scored, train = cohort.represent(model)
@@ -180,24 +185,31 @@ class FusedGroup:
         kept: Flags,
         streams: Words,
         targets: npt.NDArray[np.float32],
+        read: int,
     ) -> Logits:
-        """Logits (times of scoring, users, samples); see :func:`fedctr.fused.kernel.fine_tune`."""
-        engine, found = self.engine, np.zeros((int(kept.sum()), *people.asked.shape), dtype=np.float32)
+        """A value (times of scoring, users, samples, columns); see :func:`fedctr.fused.kernel.fine_tune`."""
+        engine, columns = self.engine, self.engine.layout.plan.values[read, WIDTH]
+        found = np.zeros((int(kept.sum()), *people.asked.shape, columns), dtype=np.float32)
         rows = engine.layout.rows(self.samples.mask.shape[1])
         kernel.fine_tune(
             engine.layout.plan, people, rows, engine.one, engine.bench, training, kept, engine.batch_size, streams,
-            targets, found,
+            targets, read, found,
         )  # fmt: skip
         return found
 
-    def _published(self, people: People) -> Logits:
-        """The published model's logits of the samples that are asked for, float32 (users, samples)."""
+    def _published(self, people: People, read: int) -> Logits:
+        """A value of the published model of the samples that are asked for, float32 (users, samples, columns)."""
         no_steps, no_targets = np.zeros(0, dtype=np.uint64), np.zeros((1, 1), dtype=np.float32)
         training = self.engine.layout.training((), 0.0)
-        found: Logits = self._one_by_one(people, training, np.array([True]), no_steps, no_targets)[0]
+        found: Logits = self._one_by_one(people, training, np.array([True]), no_steps, no_targets, read)[0]
         return found
 
     def _predicted(self) -> Tensor:
         """The published model's logits of the local samples, float32 (users, samples)."""
+        return torch.from_numpy(self._published(self._locals, self.engine.layout.plan.logits)[..., 0])
+
+    @property
+    def _locals(self) -> People:
+        """The same people, who ask for their local samples."""
         people = self.samples.people
-        return torch.from_numpy(self._published(people._replace(asked=people.local, scored=people.held)))
+        return people._replace(asked=people.local, scored=people.held)

@@ -9,7 +9,7 @@ import numpy as np
 from fedctr.fused.compiled import compiled, entry
 from fedctr.fused.exponential import exponential
 from fedctr.fused.passes import backward, clear, forward
-from fedctr.fused.plan import CLICK, SAMPLE, START, USER, Integers, Plan
+from fedctr.fused.plan import ACROSS, CLICK, SAMPLE, START, STEP, USER, WIDTH, Integers, Plan
 from fedctr.fused.rows import enter, publish
 from fedctr.fused.shuffling import shuffle
 from fedctr.fused.state import Bench, Device, Devices, Flags, Numbers, People, Training, Words
@@ -46,15 +46,17 @@ def _at_work(devices: Devices, device: int, moved: Floats, bench: Bench, trainin
 
 
 @compiled
-def _score(plan: Plan, people: People, bench: Bench, device: Device, user: int, found: Floats) -> None:
-    """The logits of a user's samples to be scored."""
-    logits, block, count = plan.values[plan.logits, START], len(bench.history), people.scored[user]
+def _score(plan: Plan, people: People, bench: Bench, device: Device, user: int, read: int, found: Floats) -> None:
+    """A value of a user's samples to be scored, float32 (samples, columns)."""
+    value, block, count = plan.values[read], len(bench.history), people.scored[user]
+    down, along = (1, value[STEP]) if value[ACROSS] else (value[STEP], 1)
     for first in range(0, count, block):
         size = min(block, count - first)
         _gather(device, people.asked[user], bench.plain, first, size)
         forward(plan, device)
         for row in range(size):
-            found[first + row] = bench.values[logits + row]
+            for column in range(value[WIDTH]):
+                found[first + row, column] = bench.values[value[START] + row * down + column * along]
 
 
 @compiled
@@ -82,6 +84,7 @@ def fine_tune(
     batch_size: int,
     streams: Words,
     targets: Floats,
+    read: int,
     found: Floats,
 ) -> None:
     """Fine-tune every user with the contract's own loss and score it, one user after the other.
@@ -97,7 +100,8 @@ def fine_tune(
         batch_size: samples in a step.
         streams: uint64 (epochs,), see :func:`fedctr.randomness.stream`, of the order to take a device's samples in.
         targets: float32 (users, samples), soft labels.
-        found: float32 (times of scoring, users, samples), gets the logits.
+        read: number of the value that is wanted, such as the logits.
+        found: float32 (times of scoring, users, samples, columns), gets it.
     """
     logits, device = plan.values[plan.logits, START], _at_work(devices, 0, devices.weights, bench, training)
     for user in range(len(people.scored)):
@@ -118,7 +122,7 @@ def fine_tune(
                 _of_loss(bench, logits, size)
                 backward(plan, device)
             if kept[epoch]:
-                _score(plan, people, bench, device, user, found[score, user])
+                _score(plan, people, bench, device, user, read, found[score, user])
                 score += 1
 
 
@@ -132,10 +136,10 @@ def begin(plan: Plan, people: People, rows: Integers, devices: Devices, bench: B
 
 @entry
 def score(plan: Plan, people: People, devices: Devices, bench: Bench, training: Training, found: Floats) -> None:
-    """The logits that every user's own device gives to its samples to be scored, float32 (users, samples)."""
+    """The logits that every user's own device gives to its samples to be scored, float32 (users, samples, 1)."""
     for user in range(len(people.scored)):
         device = _at_work(devices, user, devices.weights, bench, training)
-        _score(plan, people, bench, device, user, found[user])
+        _score(plan, people, bench, device, user, plan.logits, found[user])
 
 
 @entry

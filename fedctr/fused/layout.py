@@ -71,6 +71,7 @@ class Layout:
         values: floats for all values.
         weights: floats for all weights of a device.
         codes: how many of all fields there are.
+        representation: number of the value that is the penultimate layer; -1 if there is none to be read.
     """
 
     plan: Plan
@@ -82,6 +83,7 @@ class Layout:
     values: int
     weights: int
     codes: int
+    representation: int
 
     @classmethod
     def of(cls, model: Model, schema: Schema, recording: Recording, most: Most) -> "Layout":
@@ -152,7 +154,9 @@ class Layout:
         )
 
         sides = [(side, field) for side, field, _ in fields]
-        return cls(plan, most, shapes, set(model.embeddings), sides, sum(counts), size, weights, sum(cardinalities))
+        columns, codes = sum(counts), sum(cardinalities)
+        tables = set(model.embeddings)
+        return cls(plan, most, shapes, tables, sides, columns, size, weights, codes, recording.representation)
 
     def rows(self, places: int) -> Integers:
         """How many rows of each field's tables training may need, int64 (fields,).

@@ -46,11 +46,13 @@ class Recording:
         values: of all operations.
         operations: one after the other.
         logits: number of the value that holds them.
+        representation: of that which is the penultimate layer; -1 if the model has none, or one of its own.
     """
 
     values: tuple[Value, ...]
     operations: tuple[Operation, ...]
     logits: int
+    representation: int
 
 
 class Recorder:

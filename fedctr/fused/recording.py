@@ -28,6 +28,7 @@ from fedctr.fused.plan import (
     CROSS,
     FOLLOW,
     INNER,
+    LAYER,
     LOOK_UP,
     MEAN,
     READS_PARAMETERS,
@@ -37,6 +38,8 @@ from fedctr.fused.plan import (
     SUM,
     TURN,
     USER,
+    A,
+    C,
 )
 from fedctr.fused.recorder import Found, Recorder, Recording, UnrecordableError, Value
 from fedctr.fused.tiles import FEW, padded
@@ -146,7 +149,18 @@ class _Follower(Recorder):
         )
         if any(count > 1 for number, count in uses.items() if number >= 0):
             raise UnrecordableError("a parameter that is read twice")
-        return Recording(tuple(self.values), tuple(in_place(self.values, self.operations)), logits)
+        operations = tuple(in_place(self.values, self.operations))
+        return Recording(tuple(self.values), operations, logits, self.representation())
+
+    def representation(self) -> int:
+        """What the last layer of ``deep`` reads, where that is what the model represents samples by."""
+        deep = getattr(self.model, "deep", None)
+        if not isinstance(deep, MLP) or type(self.model).represent is not Model.represent:
+            return -1
+        (*_, last) = deep.layers
+        assert isinstance(last, Linear)
+        weight = self.parameter(last.weight)
+        return next(each[A] for each in self.operations if each[CODE] == LAYER and each[C] == weight)
 
     def follow(self, node: torch.fx.Node, arguments: Sequence[Found], keywords: dict[str, Found]) -> Found:
         """What a node of the graph gives, once it is recorded."""

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from fedctr.cohort import gather
 from fedctr.composition import strategy_of
@@ -60,6 +61,32 @@ def test_the_rows_are_the_same_bits_for_any_groups_and_partitions(
         Features(dataset, parts, partition(dataset.users, index, 5), features.history_length) for index in range(5)
     ]
     assert_same_bits(in_order([rows(published, strategy, own, todo) for own in clients]), whole, "5 partitions")
+
+
+@pytest.mark.parametrize("model", [*MODELS[1:4], *MODELS[5:8], MODELS[9], "ncf[hidden=[]]", "wide-deep[hidden=[]]"])
+def test_the_penultimate_layer_is_that_of_the_cohort_engine(model: str) -> None:
+    published = publish(model, features_of(TRAIN, TEST).dataset.schema)
+    features = features_of(TRAIN, TEST, history=published.model.history_length)
+    compiled, stacked = Fused(published, features, "test", 20, "sgd"), Stacked(published, features, "test", 20, "cpu")
+    assert compiled.layout.representation >= 0
+    for users in gather(features, 20, lambda users, length: 4):
+        one, other = compiled.group(users, 0), stacked.group(users, 0)
+        masks = one.mask, other.local.mask[: len(users)].numpy()
+        for found, expected, mask in zip(one.represent(), other.represent(), masks, strict=True):
+            torch.testing.assert_close(found[mask], expected[mask], rtol=0, atol=1e-5)
+
+
+def test_a_representation_of_a_models_own_making_is_left_to_pytorch() -> None:
+    features = features_of([9, 3], [2, 2])
+    published = publish("ncf", features.dataset.schema)
+    own = type("Own", (type(published.model),), {"represent": lambda self, batch: self(batch).unsqueeze(-1) + 1})
+    published.model.__class__ = own
+    engine = Fused(published, features, "test", 20, "sgd")
+    assert engine.layout.representation < 0
+    group = engine.group(np.arange(2), 0)
+    ((_, logits),) = group.logits(FineTuning(), Recipe(0, 0.0, 0), [0])
+    here, _ = group.represent()
+    np.testing.assert_allclose(here[..., 0][group.mask], logits[group.mask] + 1, atol=1e-5)
 
 
 def test_a_history_may_be_long() -> None:
