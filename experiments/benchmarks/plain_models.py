@@ -259,7 +259,8 @@ def published_model(work: Work) -> nn.Module:
 def _pairs(joint: Tensor, fields: int) -> Tensor:
     """The sum of the inner products of all pairs of fields, which stand side by side, (samples,)."""
     vectors = joint.unflatten(1, (fields, -1))
-    return (vectors.sum(1).square() - vectors.square().sum(1)).sum(1) / 2
+    found: Tensor = (vectors.sum(1).square() - vectors.square().sum(1)).sum(1) / 2
+    return found
 
 
 def _mlp(work: Work) -> nn.Sequential:

@@ -46,8 +46,8 @@ ATTEND = (
     11  # of item A to clicks B, with C and D of the hidden layer, by weights E, F, bias G, rooms H, J, K; L is B turned
 )
 INNER = 12  # products of all pairs of parts of B rows of A, which lies across
-# Of A, which lies across, by weight C, with D fields, E heads, room in F and G. B is A turned, which if H it is only
-# once backward needs it.
+# Of A, which lies across, and of J of the user, if any, by weight C, with D fields in all, E heads, room in F, G and K.
+# B is A turned, which if H it is only once backward needs it.
 ATTEND_FIELDS = 13
 # Of A, what a unit with weights C and D reads of clicks, and of B, what items seek in the unit's states; a second unit
 # with weights G and H reads these by weight E and bias F; room in J, K, L and M.
@@ -56,7 +56,7 @@ FOLLOW = 14
 # For each of them, the columns that name values, of which backward adds to the gradients, and parameters, which it
 # moves; -1 stands for none.
 READS_VALUES = (
-    *((), (A,), (A,), (A,), (A, E), (A,), (A,), (A, B), (A,), (A,), (A, B, C), (A, B, C, D), (A,), (A,)),
+    *((), (A,), (A,), (A,), (A, E), (A,), (A,), (A, B), (A,), (A,), (A, B, C), (A, B, C, D), (A,), (A, J)),
     (A, B),
 )
 READS_PARAMETERS = ((A,), (), (), (), (C, D), (B, C), (), (), (B,), (), (), (E, F, G), (), (C,), (C, D, E, F, G, H))

@@ -268,14 +268,16 @@ class _Follower(Recorder):
         gives = Value(SAMPLE, value.width)
         return self.do(ATTEND, gives, item, clicks, of_item, of_click, *parameters, *rooms, self.across(clicks))
 
-    def attend_fields(self, x: Found, fields: int, heads: int, layer: Linear) -> int:
-        value, outputs = self.value(x), layer.weight.shape[0]
-        if value.kind != SAMPLE or layer.bias is not None:
-            raise UnrecordableError("fields of the user alone, or a bias")
-        rooms = (self.room(SAMPLE, width, across=True) for width in (fields * outputs, heads * fields * fields))
+    def attend_fields(self, x: Found, fields: int, heads: int, layer: Linear, constant: Found = None) -> int:
+        (outputs, inputs), of_user = layer.weight.shape, 0 if constant is None else self.value(constant).width
+        kinds = self.value(x).kind, USER if constant is None else self.value(constant).kind
+        if kinds != (SAMPLE, USER) or layer.bias is not None:
+            raise UnrecordableError("fields of other kinds, or a bias")
+        rooms = [self.room(SAMPLE, width, across=True) for width in (fields * outputs, heads * fields * fields)]
+        own = self.room(USER, (inputs + outputs) * padded(of_user // inputs))
         reads = self.across(x), x, self.parameter(layer.weight), fields, heads, *rooms, int(x in self.waiting)
-        across = self.do(ATTEND_FIELDS, Value(SAMPLE, fields * outputs // 4, across=True), *reads)
-        return self.turned_back(across)
+        gives = Value(SAMPLE, fields * outputs // 4, across=True)
+        return self.turned_back(self.do(ATTEND_FIELDS, gives, *reads, -1 if constant is None else constant, own))
 
     def follow_interest(
         self, item: Found, clicks: Found, history: Found, extract: GRU, attend: Linear, evolve: GRU

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from fedctr.models.layers import Linear, pick, pool
+from fedctr.models.layers import Linear, beside, pick, pool
 
 
 def attend(
@@ -34,18 +34,21 @@ def attend(
     return pool(clicks, history, weigh(hidden.relu_().flatten(1, 2)).view(history.shape))
 
 
-def attend_fields(x: Tensor, fields: int, heads: int, layer: Linear) -> Tensor:
+def attend_fields(x: Tensor, fields: int, heads: int, layer: Linear, constant: Tensor | None = None) -> Tensor:
     """What fields become that attend to one another and to themselves, residuals included.
 
     Args:
-        x: vectors of fields side by side, float32 (users, samples, fields * inputs).
-        fields: how many.
+        x: vectors of fields side by side, float32 (users, samples, width).
+        fields: how many, with those of the constant.
         heads: how many heads there are.
         layer: gives each field's query, key, value and residual, of all heads.
+        constant: vectors of further fields that stand before the others, float32 (users, samples or 1, width). What is
+            the same for all samples of a user, the compiled engine computes once.
 
     Returns:
         float32 (users, samples, fields * outputs), of which the layer has four times as many.
     """
+    x = x if constant is None else beside(constant, x)
     users, samples, width = x.shape
     parts = layer(x.view(users, samples * fields, width // fields))
     parts = parts.view(users * samples, fields, 4, heads, parts.shape[2] // (4 * heads))

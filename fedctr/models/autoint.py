@@ -2,12 +2,13 @@
 
 from typing import ClassVar, cast
 
+import torch
 from torch import Tensor, nn
 
 from fedctr.data.dataset import Schema
 from fedctr.models.attention import attend_fields
 from fedctr.models.batch import Batch
-from fedctr.models.layers import MLP, Embeddings, Linear, beside, check_sizes
+from fedctr.models.layers import MLP, Embeddings, Linear, check_sizes
 from fedctr.models.model import Model
 
 
@@ -54,8 +55,10 @@ class AutoInt(Model):
 
     def forward(self, batch: Batch) -> Tensor:
         """Logits (users, samples)."""
-        x = beside(self.user(batch.user), self.item(batch.item), self.item(batch.mean_click))
+        constant: Tensor | None = self.user(batch.user)
+        x = torch.cat([self.item(batch.item), self.item(batch.mean_click)], dim=-1)
         for layer in self.layers:
-            x = attend_fields(x, self.fields, self.heads, cast(Linear, layer))
+            x = attend_fields(x, self.fields, self.heads, cast(Linear, layer), constant)
+            constant = None
         logits: Tensor = self.deep(x).squeeze(-1)
         return logits

@@ -145,7 +145,7 @@ def test_cross_layers_and_attention_lie_across_from_the_first_to_the_last() -> N
         assert (operations[:, 0] == code).sum() == layers
         turned = [int(widths[x]) for x in operations[operations[:, 0] == TURN][:, A]]
         # What all begins with, without the user's for first layers and with it for what cross layers multiply by.
-        assert turned == ([18, 21, 1, 1] if code == CROSS else [21, 1])
+        assert turned == ([18, 21, 1, 1] if code == CROSS else [18, 1])
 
 
 def test_what_leads_to_no_tuned_parameter_takes_no_gradient() -> None:

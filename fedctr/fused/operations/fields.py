@@ -11,9 +11,11 @@ import numpy as np
 
 from fedctr.fused.compiled import compiled
 from fedctr.fused.exponential import exponential
+from fedctr.fused.operations.own_fields import own_fields, own_parts, own_parts_backward
 from fedctr.fused.plan import (
     BEGIN,
     KIND,
+    LENGTH,
     OUT,
     START,
     STEP,
@@ -97,12 +99,14 @@ def attend_fields(plan: Plan, device: Device, operation: Integers) -> None:
     """The layer, then every field's attention to all of them."""
     value, x, parts = plan.values[operation[OUT]], plan.values[operation[A]], plan.values[operation[F]]
     weight, fields, samples = plan.parameters[operation[C]], operation[D], device.rows[value[KIND]]
-    inputs, outputs = x[WIDTH] // fields, parts[WIDTH] // fields
-    for field in range(fields):
+    own, inputs, outputs = own_fields(plan, operation), weight[LENGTH], parts[WIDTH] // fields
+    if own.fields:
+        own_parts(device, own, parts, weight, samples)
+    for field in range(own.fields, fields):
         write_product(
             device.values, parts[START] + field * outputs * parts[STEP], parts[STEP],
             device.weights, weight[BEGIN], weight[STRIDE], 1,
-            device.values, x[START] + field * inputs * x[STEP], x[STEP],
+            device.values, x[START] + (field - own.fields) * inputs * x[STEP], x[STEP],
             outputs, samples, inputs, device.values, 0, 0, _NO_LEAST,
         )  # fmt: skip
     for sample in range(0, samples, PADDED):
@@ -144,13 +148,14 @@ def attend_fields_backward(plan: Plan, device: Device, operation: Integers) -> N
     value, x, read = plan.values[operation[OUT]], plan.values[operation[A]], plan.values[operation[B]]
     parts, weight = plan.values[operation[F]], plan.parameters[operation[C]]
     fields, samples = operation[D], device.rows[value[KIND]]
-    inputs, outputs = x[WIDTH] // fields, parts[WIDTH] // fields
+    own, inputs, outputs = own_fields(plan, operation), weight[LENGTH], parts[WIDTH] // fields
+    shown, first = fields - own.fields, parts[START] + own.fields * outputs * parts[STEP]
     for sample in range(0, samples, PADDED):
         for head in range(operation[E]):
             _attend_backward(device.values, device.gradients, _places(plan, operation, sample, head))
     if device.needed[operation[A]]:
-        for field in range(fields):
-            to, of = x[START] + field * inputs * x[STEP], parts[START] + field * outputs * parts[STEP]
+        for field in range(shown):
+            to, of = x[START] + field * inputs * x[STEP], first + field * outputs * parts[STEP]
             if x[WRITTEN]:
                 write_product(
                     device.gradients, to, x[STEP], device.weights, weight[BEGIN], 1, weight[STRIDE],
@@ -161,15 +166,17 @@ def attend_fields_backward(plan: Plan, device: Device, operation: Integers) -> N
                     device.gradients, to, x[STEP], device.weights, weight[BEGIN], 1, weight[STRIDE],
                     device.gradients, of, parts[STEP], inputs, samples, outputs, np.float32(1),
                 )  # fmt: skip
+    if own.fields:
+        own_parts_backward(plan, device, operation, own, samples)
     if device.trained[operation[C]]:
         if operation[H]:
             turned(
                 device.values, read[START], read[STEP], device.values, x[START], x[STEP], x[WIDTH], samples, False,
             )  # fmt: skip
-        for field in range(fields):
+        for field in range(shown):
             add_product(
                 device.moved, weight[BEGIN], weight[STRIDE],
-                device.gradients, parts[START] + field * outputs * parts[STEP], parts[STEP], 1,
+                device.gradients, first + field * outputs * parts[STEP], parts[STEP], 1,
                 device.values, read[START] + field * inputs, read[STEP],
                 outputs, inputs, samples, device.scale,
             )  # fmt: skip
