@@ -216,7 +216,9 @@ def _aligned_product(left: Tensor, right: Tensor) -> Tensor:
     """Each user's product, written from a multiple of 64 bytes on: elsewhere it would be rounded differently."""
     width = right.shape[2]
     missing = -width % (ALIGNED // gcd(left.shape[1], ALIGNED))
-    return torch.bmm(left, F.pad(right, (0, missing)))[..., :width]
+    if missing:
+        right = F.pad(right, (0, missing))
+    return torch.bmm(left, right)[..., :width]
 
 
 def _vectors(place: Places, table: Tensor) -> Tensor:
