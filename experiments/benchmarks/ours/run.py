@@ -18,40 +18,17 @@ from fedctr.data.split import Fractions
 from fedctr.features import Features
 from fedctr.messages import Columns, Task
 from fedctr.personalise import personalise
-from fedctr.progress import Silent
 from fedctr.strategy import strategies
 from fedctr.threads import single_thread
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 import workload
+from replies import WARM_UP, Replies
 from work import WARM_UP_USERS, Clock, write_result
 
 STRATEGY = "fine-tuning"  # what the workload asks for
 CLIENTS = 2
 SEEDS = 17  # through Flower: a task for each, and two clients to do it
-# Replies before the clock starts, by when both workers are warm, and after it stops, until when both are busy.
-WARM_UP, REST = 6, 6
-
-
-class Replies(Silent):
-    """Notes when the server read each reply to the tasks of the last phase."""
-
-    def __init__(self) -> None:
-        self.times: list[float] = []
-
-    def phase(self, name: str, total: int | None = None, unit: str = "") -> None:
-        """Begin anew."""
-        self.times = []
-
-    def advance(self, steps: int = 1, note: str = "") -> None:
-        """A reply was read."""
-        self.times.append(time.perf_counter())
-
-    def seconds_each(self) -> float:
-        """Wall time for each reply, between two looks for replies: all that had come by then were read at once."""
-        begun, ended = self.times[WARM_UP - 1], self.times[-REST - 1]
-        read = sum(begun + 0.01 < moment <= ended + 0.01 for moment in self.times)
-        return (ended - begun) / read
 
 
 def engine(model: str, result: Path, name: str) -> None:
