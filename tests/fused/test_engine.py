@@ -76,6 +76,21 @@ def test_the_penultimate_layer_is_that_of_the_cohort_engine(model: str) -> None:
             torch.testing.assert_close(found[mask], expected[mask], rtol=0, atol=1e-5)
 
 
+def test_samples_that_are_alike_are_represented_alike_to_the_bit_wherever_they_stand() -> None:
+    """So that there is no distance between them: without history, a user's samples of one item are."""
+    features = features_of([50, 17], [40, 9], items=6)
+    engine = Fused(publish("ncf", features.dataset.schema), features, "test", 32, "sgd")
+    items, parts = features.dataset.item, [features.split.bounds(part) for part in ("test", "train")]
+    pairs = 0
+    for user in features.users:
+        scored, train = (items[start[user] : stop[user]] for start, stop in parts)
+        here, there = (found[0] for found in engine.group(np.array([user]), 0).represent())
+        for one, other in np.argwhere(scored[:, np.newaxis] == train):
+            assert torch.equal(here[one], there[other])
+            pairs += 1
+    assert pairs > 100
+
+
 def test_a_representation_of_a_models_own_making_is_left_to_pytorch() -> None:
     features = features_of([9, 3], [2, 2])
     published = publish("ncf", features.dataset.schema)
