@@ -31,6 +31,7 @@ from fedctr.strategy import (
     Local,
     added_penalty,
     cross_entropy_gradient,
+    has_own_loss,
     minibatch_loss,
     overrides,
     soft_labels,
@@ -69,7 +70,7 @@ def fine_tune(
     origin = cohort.stack(model) | (personal or {})
     tuning = Tuning.of(strategy, dict(model.named_parameters()), recipe.seed)
     tuned = tuning.begin(origin)
-    plain = not overrides(strategy, "loss") and not overrides(strategy, "logits")
+    plain = not has_own_loss(strategy)
     penalised = overrides(strategy, "penalty")
     targets = torch.where(local.mask, soft_labels(strategy, local, published), 0.0)
     mask = cohort.train.mask.cpu().numpy()

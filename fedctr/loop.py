@@ -1,4 +1,4 @@
-"""One user after the other in plain PyTorch: slow, easy to check by eye, and what the cohort engine must equal."""
+"""One user after the other in plain PyTorch: slow, easy to check by eye, and what both engines must equal."""
 
 import copy
 from collections.abc import Iterator

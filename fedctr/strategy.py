@@ -123,7 +123,8 @@ class ClientStrategy(ABC):
 
         Args:
             parameters: the tuned parameters, each (users, *shape); an embedding table has the rows that the user's
-                samples use, padded with equal rows in both.
+                samples use, padded with equal rows in both. They need not be contiguous: ``reshape`` or ``flatten``
+                them.
             origin: the same parameters as they were published, in the same shapes.
         """
         return None
@@ -192,6 +193,11 @@ def code_of(strategy: ClientStrategy) -> list[str]:
 def overrides(strategy: ClientStrategy, hook: str) -> bool:
     """Whether a strategy, or one that it is made of, differs from plain fine-tuning in a hook."""
     return any(getattr(type(part), hook) is not getattr(ClientStrategy, hook) for part in strategy.components())
+
+
+def has_own_loss(strategy: ClientStrategy) -> bool:
+    """Whether its loss is not the contract's own on the model's logits as they are."""
+    return overrides(strategy, "loss") or overrides(strategy, "logits")
 
 
 def minibatch_loss(

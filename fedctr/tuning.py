@@ -37,6 +37,8 @@ class Tuning:
         names = trainable_of(strategy, parameters)
         found = {name: strategy.adapter(name, parameters[name].detach(), seed) for name in names}
         adapters = {name: adapter for name, adapter in found.items() if adapter is not None}
+        if all(name in adapters and not adapters[name].start for name in names):
+            raise ValueError("adapter returned nothing to tune for any parameter")
         return cls(names, adapters)
 
     def begin(self, origin: Parameters) -> Parameters:

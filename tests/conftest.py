@@ -51,6 +51,12 @@ def reference(shared_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> R
 
 
 @pytest.fixture
+def cohort_engine(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are those of the cohort engine; the compiled one has tests of its own in ``fused``."""
+    monkeypatch.setattr("fedctr.engines.takes", lambda *task: False)
+
+
+@pytest.fixture
 def one_thread() -> Iterator[None]:
     """PyTorch computes as it does at every client."""
     with single_thread():

@@ -84,12 +84,6 @@ TEST = [3, 4, 33, 1, 0, 10, 7, 32, 8, 2, 5, 64, 0]
 LARGE: dict[str, Any] = {"items": 300, "scale": 40}
 
 
-@pytest.fixture
-def cohort_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rows are those of the cohort engine; the compiled one has tests of its own (``fused/test_engine.py``)."""
-    monkeypatch.setattr("fedctr.engines.takes", lambda *task: False)
-
-
 @pytest.fixture(scope="module")
 def features() -> Features:
     return features_of(TRAIN, TEST)

@@ -239,6 +239,7 @@ def test_where_gradients_vanish_both_engines_agree_in_float64(model: str, spec: 
 # -------------------------------------------------------------- the same bits whoever shares a cohort
 
 
+@pytest.mark.usefixtures("cohort_engine")
 @pytest.mark.parametrize(
     ("model", "options"),
     [
@@ -265,6 +266,7 @@ def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(model: str, o
     assert_same_bits(in_order(clients), whole, "5 partitions")
 
 
+@pytest.mark.usefixtures("cohort_engine")
 def test_a_full_cohort_gives_the_bits_of_small_ones() -> None:
     features = features_of([3 + user % 29 for user in range(40)], [2] * 40, history=2)
     published = publish("wide-deep[embedding=3,hidden=[5],history=2]", features.dataset.schema)
@@ -314,6 +316,7 @@ def test_a_user_without_samples_keeps_the_published_parameters_to_the_bit(featur
     assert not torch.equal(tuned["deep.layers.0.weight"][0], origin["deep.layers.0.weight"][0])
 
 
+@pytest.mark.usefixtures("cohort_engine")
 def test_a_user_who_is_computed_beside_the_last_one_does_not_move_on() -> None:
     """A lone user is computed with another one, who has no samples left and keeps its weights and its steps."""
     features = features_of([33, 32], [9, 9], history=5)

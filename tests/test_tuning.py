@@ -73,3 +73,17 @@ def test_a_weight_of_another_shape_is_refused() -> None:
 def test_a_strategy_that_adapts_must_find_something_to_adapt() -> None:
     with pytest.raises(ValueError, match="adapter has nothing to put in the place of bias"):
         check_tuning(Shifted(), {"bias": PUBLISHED["bias"]})
+
+
+class Still(ClientStrategy):
+    """Puts what cannot be tuned in the place of everything."""
+
+    name: ClassVar[str] = "still"
+
+    def adapter(self, name: str, weight: Tensor, seed: int) -> Adapter:
+        return Adapter({}, lambda origin, tuned: origin)
+
+
+def test_adapters_must_leave_something_to_tune() -> None:
+    with pytest.raises(ValueError, match="adapter returned nothing to tune for any parameter"):
+        Tuning.of(Still(), PUBLISHED, seed=0)

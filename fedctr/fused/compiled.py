@@ -14,6 +14,8 @@ import platformdirs
 from filelock import FileLock
 from numba.core.caching import FunctionCache
 
+from fedctr.errors import FedctrError
+
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
@@ -85,7 +87,11 @@ class _CompiledElsewhere(FunctionCache):
     """
 
     def load_overload(self, kinds: Any, target_context: Any) -> Any:
-        """Load the code for arguments of these kinds; None in the process that is to compile it."""
+        """Load the code for arguments of these kinds; None in the process that is to compile it.
+
+        Raises:
+            FedctrError: when what was compiled cannot be loaded.
+        """
         found = super().load_overload(kinds, target_context)  # type: ignore[no-untyped-call]
         if found is None and not os.environ.get(_COMPILER):
             function = self._py_func
@@ -96,6 +102,11 @@ class _CompiledElsewhere(FunctionCache):
                     command, home = [sys.executable, "-P", "-c", _COMPILE], str(Path(__file__).parents[2])
                     subprocess.run(command, input=asked, env={**os.environ, _COMPILER: home}, check=True)
                     found = super().load_overload(kinds, target_context)  # type: ignore[no-untyped-call]
+            if found is None:
+                raise FedctrError(
+                    f"{FOLDER}: the compiled engine is not kept there; free some space, or set NUMBA_CACHE_DIR to "
+                    "another folder"
+                )
         return found
 
 

@@ -145,6 +145,7 @@ class FusedGroup:
             if 0 in epochs:
                 yield 0, self._published(samples.people, layout.plan.logits)[..., 0]
             return
+        assert recipe.optimiser == self.engine.optimiser  # by which the engine has chosen how many users there are
         tuning = Tuning.of(strategy, self.engine.parameters, recipe.seed)
         training = layout.training(tuning.parameters, recipe.learning_rate)
         if goes_stepwise(strategy, recipe.optimiser):

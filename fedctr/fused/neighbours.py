@@ -112,7 +112,7 @@ def votes_of_nearest(
         labels.cpu().contiguous().numpy(),
         mask.cpu().contiguous().numpy(),
         np.float32(scale),
-        np.zeros(neighbours, dtype=np.float32),
+        np.zeros(min(neighbours, there.shape[1]), dtype=np.float32),
         np.zeros(there.shape[1], dtype=np.float32),
         found,
     )

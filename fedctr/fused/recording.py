@@ -160,7 +160,8 @@ class _Follower(Recorder):
         (*_, last) = deep.layers
         assert isinstance(last, Linear)
         weight = self.parameter(last.weight)
-        return next(each[A] for each in self.operations if each[CODE] == LAYER and each[C] == weight)
+        found = (each[A] for each in self.operations if each[CODE] == LAYER and each[C] == weight)
+        return next((number for number in found if self.values[number].kind == SAMPLE), -1)
 
     def follow(self, node: torch.fx.Node, arguments: Sequence[Found], keywords: dict[str, Found]) -> Found:
         """What a node of the graph gives, once it is recorded."""

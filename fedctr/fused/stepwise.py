@@ -1,9 +1,9 @@
 """Fine-tuning where PyTorch has a part in every step.
 
-The kernel gives the logits of a step, PyTorch their gradient, and the kernel does the rest; what moves the weights
-beside it is in :mod:`fedctr.fused.movement`. To spare calls of PyTorch, some users' steps go side by side; the hooks
-see users and samples in the shapes that they see in :mod:`fedctr.engine`, so that their arithmetic rounds alike whoever
-is there.
+Of a loss or logits of the strategy's own, the kernel gives the logits of a step, PyTorch their gradient, and the kernel
+does the rest; what moves the weights beside it is in :mod:`fedctr.fused.movement`. To spare calls of PyTorch, some users'
+steps go side by side; the hooks see as many users as in :mod:`fedctr.engine`, and shapes that are the same whoever is
+there, so that their arithmetic rounds alike.
 """
 
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ from fedctr.published import Published
 from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
 from fedctr.stacking import LANES, repeated
-from fedctr.strategy import ClientStrategy, Local, minibatch_loss, overrides
+from fedctr.strategy import ClientStrategy, Local, has_own_loss, minibatch_loss
 from fedctr.tuning import Tuning
 
 
@@ -105,13 +105,12 @@ class Stepwise:
 
     def _descend(self, here: People, movement: Movement, targets: Tensor, batch: Local) -> None:
         """Have the kernel go backward, from the contract's own loss without PyTorch."""
-        plain = not overrides(self.strategy, "loss") and not overrides(self.strategy, "logits")
-        given = (
-            targets if plain else self._gradient(torch.from_numpy(self.score(here, targets.shape[1])), targets, batch)
-        )
+        own, given = has_own_loss(self.strategy), targets
+        if own:
+            given = self._gradient(torch.from_numpy(self.score(here, targets.shape[1])), targets, batch)
         kernel.descend(
             self.layout.plan, here, self.devices, movement.moved, self.bench, movement.training,
-            given.contiguous().numpy(), plain,
+            given.contiguous().numpy(), not own,
         )  # fmt: skip
 
     def _gradient(self, logits: Tensor, targets: Tensor, batch: Local) -> Tensor:

@@ -11,7 +11,7 @@ from fedctr.adapter import Adapter
 from fedctr.composition import Composed
 from fedctr.data.partition import partition
 from fedctr.features import Features
-from fedctr.recipe import Recipe
+from fedctr.recipe import Optimiser, Recipe
 from fedctr.strategy import ClientStrategy
 from strategies.low_rank import LowRank
 from strategies.scale_only import ScaleOnly
@@ -70,12 +70,18 @@ def test_adapters_of_any_kind_are_equal_to_the_plain_loop(strategy: ClientStrate
     assert_equal_to_the_loop(published, strategy, own, Recipe(3, 0.03, 2, 20))
 
 
-@each_strategy
-def test_adapted_weights_are_the_same_bits_for_any_groups_and_partitions(strategy: ClientStrategy) -> None:
+@pytest.mark.parametrize(
+    ("strategy", "optimiser"),
+    [*((strategy, "sgd") for strategy in STRATEGIES), (STRATEGIES[1], "adam")],
+    ids=lambda value: value if isinstance(value, str) else "+".join(part.name for part in value.components()),
+)
+def test_adapted_weights_are_the_same_bits_for_any_groups_and_partitions(
+    strategy: ClientStrategy, optimiser: Optimiser
+) -> None:
     dataset = world([a + b for a, b in zip(TRAIN, TEST, strict=True)], **LARGE)
     published, parts = publish(MODELS[0], dataset.schema), cut(dataset, TRAIN)
     features = Features(dataset, parts, range(dataset.users), published.model.history_length)
-    todo = task(rates=(0.03,), epochs=(1, 2), batch_size=20)
+    todo = replace(task(rates=(0.03,), epochs=(1, 2), batch_size=20), optimiser=optimiser)
     whole = rows(published, strategy, features, todo)
     for size in (1, 3):
         assert_same_bits(rows(published, strategy, features, todo, cohort_size=size), whole, f"groups of {size}")

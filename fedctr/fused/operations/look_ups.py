@@ -67,6 +67,8 @@ def mean(plan: Plan, device: Device, operation: Integers) -> None:
 @compiled
 def mean_backward(plan: Plan, device: Device, operation: Integers) -> None:
     """Its share to each click."""
+    if not device.needed[operation[A]]:  # of what stands beside it something may be
+        return
     value, clicks, gradients = plan.values[operation[OUT]], plan.values[operation[A]], device.gradients
     start = value[START] + operation[B]
     for row in range(device.rows[value[KIND]]):
