@@ -63,7 +63,7 @@ def test_users_weights_are_aligned_and_gradients_go_through() -> None:
 def test_a_weight_of_another_shape_is_refused() -> None:
     class Wide(Shifted):
         def adapter(self, name: str, weight: Tensor, seed: int) -> Adapter:
-            return Adapter({}, lambda origin, tuned: origin[..., :1])
+            return Adapter({"unused": torch.zeros(())}, lambda origin, tuned: origin[..., :1])
 
     tuning = Tuning.of(Wide(), PUBLISHED, seed=0)
     with pytest.raises(ValueError, match=r"adapter of weight made shape \(2, 2, 1\), expected \(2, 2, 3\)"):

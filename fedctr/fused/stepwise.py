@@ -1,9 +1,9 @@
 """Fine-tuning where PyTorch has a part in every step.
 
 Of a loss or logits of the strategy's own, the kernel gives the logits of a step, PyTorch their gradient, and the kernel
-does the rest; what moves the weights beside it is in :mod:`fedctr.fused.movement`. To spare calls of PyTorch, some users'
-steps go side by side; the hooks see as many users as in :mod:`fedctr.engine`, and shapes that are the same whoever is
-there, so that their arithmetic rounds alike.
+does the rest; what moves the weights beside it is in :mod:`fedctr.fused.movement`. To spare calls of PyTorch, some
+users' steps go side by side; the hooks see as many users as in :mod:`fedctr.engine`, and shapes that are the same
+whoever is there, so that their arithmetic rounds alike.
 """
 
 from collections.abc import Iterator
