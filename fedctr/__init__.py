@@ -68,6 +68,7 @@ _HOMES = {
     "fedctr.data.dataset": ("Dataset", "Field", "Schema"),
     "fedctr.data.loader": ("Loader",),
     "fedctr.errors": ("FedctrError",),
+    "fedctr.federated.settings": ("Training",),
     "fedctr.federated.training": ("Trained", "train"),
     "fedctr.judgement": ("Judged",),
     "fedctr.models.batch": ("Batch",),
@@ -79,7 +80,6 @@ _HOMES = {
     "fedctr.scored": ("Scored",),
     "fedctr.strategy": ("ClientStrategy", "Local"),
     "fedctr.summary": ("Result",),
-    "fedctr.federated.settings": ("Training",),
 }
 
 

@@ -30,7 +30,7 @@ from fedctr.messages import Columns, Device
 from fedctr.published import Published
 from fedctr.randomness import stream
 from fedctr.recipe import Optimiser, Recipe
-from fedctr.strategy import ClientStrategy, Local, overrides, soft_labels
+from fedctr.strategy import ClientStrategy, Local, has_own_loss, overrides, soft_labels
 from fedctr.tuning import Tuning
 
 TOGETHER = 1 << 16  # places for the samples of users that are collected at once
@@ -44,7 +44,8 @@ def takes(published: Published, device: Device) -> bool:
 
 def goes_stepwise(strategy: ClientStrategy, optimiser: Optimiser) -> bool:
     """Whether PyTorch has a part in every step."""
-    return optimiser != "sgd" or any(overrides(strategy, hook) for hook in ("loss", "logits", "penalty", "adapter"))
+    own = has_own_loss(strategy) or overrides(strategy, "penalty") or overrides(strategy, "adapter")
+    return own or optimiser != "sgd"
 
 
 def is_ready(strategy: ClientStrategy, optimiser: Optimiser) -> bool:

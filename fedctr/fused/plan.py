@@ -42,9 +42,8 @@ ADD = 7  # A and B, of which either may be the user's
 SHIFT = 8  # A by parameter B
 SECOND_ORDER = 9  # of A in parts of B columns, with room in value C
 CROSS = 10  # A plus B times C, element by element, which all lie across
-ATTEND = (
-    11  # of item A to clicks B, with C and D of the hidden layer, by weights E, F, bias G, rooms H, J, K; L is B turned
-)
+# Of item A to clicks B, with C and D of the hidden layer, by weights E, F, bias G, rooms H, J, K. L is B turned.
+ATTEND = 11
 INNER = 12  # products of all pairs of parts of B rows of A, which lies across
 # Of A, which lies across, and of J of the user, if any, by weight C, with D fields in all, E heads, room in F, G and K.
 # B is A turned, which if H it is only once backward needs it.

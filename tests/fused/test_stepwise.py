@@ -34,9 +34,8 @@ class Curved(ClientStrategy):
     name: ClassVar[str] = "curved"
 
     def adapter(self, name: str, weight: Tensor, seed: int) -> Adapter | None:
-        if (
-            "tables" in name
-        ):  # all rows by the same numbers, so that those which no training sample needs change as well
+        if "tables" in name:
+            # All rows by the same numbers, so that those which no training sample needs change as well.
             start = {"scale": ones(weight.shape[1]), "shift": zeros(())}
             return Adapter(
                 start, lambda origin, tuned: origin * tuned["scale"][:, None] + tuned["shift"][:, None, None]
