@@ -1,6 +1,10 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
+# Python may keep what it compiles, even where a container tells it not to: else each process that the tests start would
+# compile PyTorch, Flower and Ray anew, which takes longer than what most of them do.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: setup demo test test-all docs bench bench-install scale results report-check
 
 # A virtual environment with the tested versions; done again only when the project file or the versions change. Python
@@ -26,7 +30,7 @@ demo: setup
 test: .venv/.docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers auto
 	$(BIN)/pytest --numprocesses auto --dist worksteal -m "not exhaustive"
 
 # The tests that make test leaves out, too: every strategy with every model, every tutorial, more runs on Ray.

@@ -1,5 +1,6 @@
 """Fixtures that every test may use."""
 
+import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -22,6 +23,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # A busy machine must not fail a test that is right.
 settings.register_profile("fedctr", deadline=None)
 settings.load_profile("fedctr")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than cores: some wait, for processes that their tests start or for the kernel to be compiled."""
+    return (os.cpu_count() or 1) + 1
 
 
 @pytest.fixture(scope="session")
