@@ -34,6 +34,12 @@ def training_batches(work: Work, user: int) -> Iterator[Batch]:
         yield _batch(work, user, work.train, rows)
 
 
+def local_batch(work: Work, user: int) -> Batch:
+    """All samples that one user is fine-tuned on, in the order of time."""
+    rows = work.train.of(user)
+    return _batch(work, user, work.train, np.arange(rows.start, rows.stop))
+
+
 def test_batch(work: Work, user: int) -> Batch:
     """All samples of one user to be ranked."""
     rows = work.test.of(user)

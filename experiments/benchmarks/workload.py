@@ -51,8 +51,11 @@ def published_model(name: str, dataset: Dataset) -> Published:
     return published
 
 
-def neutral_parameters(model: Model) -> Arrays:
-    """The model's parameters under the names of work.py. Nothing else here depends on how fedctr names them."""
+def neutral_names(model: Model) -> dict[str, str]:
+    """The name in work.py of each of the model's parameters. Nothing else here depends on how fedctr names them.
+
+    Where two share a name, the columns of the first stand before those of the second.
+    """
     tables = "wide." if model.name == "lr" else "embedding."
     renamed = (
         ("wide_user.tables.", "wide."),
@@ -61,22 +64,26 @@ def neutral_parameters(model: Model) -> Arrays:
         ("first_item.tables.", "wide."),
         ("user.tables.", tables),
         ("item.tables.", tables),
+        # A first layer may keep the weights for the user apart, which it reads first.
+        ("deep.constant.", "mlp.0."),
+        ("cross.0.constant.", "cross.0."),
         *((f"deep.layers.{index}.", f"mlp.{2 * index}.") for index in range(3)),
         ("cross.0.layers.0.", "cross.0."),
         ("layers.", "attend."),
     )
-    state = {name: value.numpy().copy() for name, value in model.state_dict().items()}
-    for network in ("deep", "cross.0"):
-        if f"{network}.constant.weight" in state:
-            # The first layer keeps the weights for the user apart; it reads the user first.
-            joint = state.pop(f"{network}.constant.weight"), state[f"{network}.layers.0.weight"]
-            state[f"{network}.layers.0.weight"] = np.hstack(joint)
+    names = sorted(model.state_dict(), key=lambda name: ".constant." not in name)
+    found = {name: next((pair for pair in renamed if name.startswith(pair[0])), ("", "")) for name in names}
+    return {name: new + name.removeprefix(old) for name, (old, new) in found.items()}
+
+
+def neutral_parameters(model: Model) -> Arrays:
+    """The model's parameters under the names of work.py."""
     parameters: Arrays = {}
-    for name, values in state.items():
-        old, new = next((pair for pair in renamed if name.startswith(pair[0])), ("", ""))
-        parameters[new + name.removeprefix(old)] = values
-        if new in ("wide.", "embedding."):
+    for name, new in neutral_names(model).items():
+        values = model.state_dict()[name].numpy().copy()
+        if new.startswith(("wide.", "embedding.")):
             values[0] = 0  # code 0 is "nothing here" and counts as zero, whatever stands in its row
+        parameters[new] = np.hstack([parameters[new], values]) if new in parameters else values
     return parameters
 
 

@@ -1,6 +1,6 @@
 """fedctr itself: its engine on one core, or all the way through Flower on Ray with two clients on two cores.
 
-python run.py WORKLOAD_FOLDER RESULT_FOLDER [--flower | --strategy NAME]
+python run.py WORKLOAD_FOLDER RESULT_FOLDER [--flower]
 
 The workload serves to check that settings and published model are the same; the samples come from fedctr's own cache.
 """
@@ -11,18 +11,12 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
-
 from fedctr import Experiment, bench
-from fedctr.data.split import Fractions
-from fedctr.features import Features
-from fedctr.messages import Columns, Task
-from fedctr.personalise import personalise
-from fedctr.strategy import strategies
 from fedctr.threads import single_thread
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 import workload
+from our_engine import users_of
 from replies import WARM_UP, Replies
 from work import WARM_UP_USERS, Clock, write_result
 
@@ -31,34 +25,14 @@ CLIENTS = 2
 SEEDS = 17  # through Flower: a task for each, and two clients to do it
 
 
-def engine(model: str, result: Path, name: str) -> None:
+def engine(model: str, result: Path) -> None:
     """The engine, in this process; putting the samples into its own form is on the clock."""
-    dataset, parts = workload.dataset_and_split()
-    published = workload.published_model(model, dataset)
-    task = Task(
-        dataset=str(dataset.folder),
-        rule=Fractions(),
-        part="test",
-        strategy=name,
-        seed=workload.SEED,
-        learning_rates=(workload.LEARNING_RATE,),
-        epochs=(workload.EPOCHS,),
-        batch_size=workload.BATCH_SIZE,
-    )
-
-    strategy = strategies.create(name)
-
-    def run(users: int) -> Columns:
-        features = Features(dataset, parts, range(users), published.model.history_length)
-        return personalise(published, strategy, features, task)
-
+    run = users_of(model, STRATEGY)
     with single_thread():
         run(WARM_UP_USERS)
         clock = Clock()
-        rows = run(dataset.users)
+        aucs = run(None)
         seconds, cpu_seconds = clock.read()
-    aucs = np.empty(dataset.users)
-    aucs[rows["user"].astype(np.int64)] = rows["auc"]
     write_result(result, aucs, seconds, 1, ("torch", "numpy"), cpu_seconds=cpu_seconds)
 
 
@@ -99,9 +73,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("workload", type=Path)
     parser.add_argument("result", type=Path)
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--flower", action="store_true", help="through Flower on Ray")
-    how.add_argument("--strategy", default=STRATEGY, help="another one, to other AUCs")
+    parser.add_argument("--flower", action="store_true", help="through Flower on Ray")
     arguments = parser.parse_args()
     model = workload.model_in(arguments.workload)
     if model is None:
@@ -109,7 +81,7 @@ def main() -> None:
     if arguments.flower:
         through_flower(model, arguments.result)
     else:
-        engine(model, arguments.result, arguments.strategy)
+        engine(model, arguments.result)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,42 @@
+"""What every benchmark of fedctr's own engine runs: a strategy with the settings of the workload."""
+
+from collections.abc import Callable
+
+import numpy as np
+import workload
+from competitors import Aucs
+
+from fedctr.data.split import Fractions
+from fedctr.features import Features
+from fedctr.messages import Task
+from fedctr.personalise import personalise
+from fedctr.strategy import strategies
+
+
+def users_of(model: str, name: str) -> Callable[[int | None], Aucs]:
+    """What fine-tunes and measures the first so many users, or all, with a strategy: it gives each user's AUC.
+
+    Putting the samples into the engine's own form is done when it is called.
+    """
+    dataset, parts = workload.dataset_and_split()
+    published, strategy = workload.published_model(model, dataset), strategies.create(name)
+    task = Task(
+        dataset=str(dataset.folder),
+        rule=Fractions(),
+        part="test",
+        strategy=name,
+        seed=workload.SEED,
+        learning_rates=(workload.LEARNING_RATE,),
+        epochs=(workload.EPOCHS,),
+        batch_size=workload.BATCH_SIZE,
+    )
+
+    def run(users: int | None) -> Aucs:
+        everybody = range(dataset.users)
+        features = Features(dataset, parts, everybody[:users], published.model.history_length)
+        rows = personalise(published, strategy, features, task)
+        aucs = np.empty(len(features.users))
+        aucs[rows["user"].astype(np.int64)] = rows["auc"]
+        return aucs
+
+    return run
