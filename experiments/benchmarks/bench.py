@@ -63,7 +63,7 @@ def measure(competitors: list[Competitor], mode: str, folder: Path) -> tuple[Mea
     agree = True
     for number in range(max(getattr(each, mode) for each in competitors)):
         measured.sgemm.append(sgemm_rate())
-        narrow = narrow_rate(work)
+        narrow = narrow_rate(work, measured.operations, measured.sgemm[-1])
         measured.narrow.extend([] if narrow is None else [narrow])
         for each in competitors:
             if number >= getattr(each, mode):

@@ -8,22 +8,26 @@ floor = R / F, where
   square matrices of several sizes around 1024.
 - F is the mean over users of the floating-point operations that their samples need; operations.py counts them.
 
-Attention to single clicks and recurrent units multiply matrices so narrow that no program does it at that rate. For
-their models there is a second, lower floor, with the rate that ``torch.mm`` reaches on matrices of these shapes, with
-several steps' samples at once.
+Attention and recurrent units multiply matrices so narrow that PyTorch does not do it at that rate. For their models
+there is a second, lower floor: with each product at the rate that PyTorch reaches on matrices of its shape, when it
+multiplies several steps' samples at once, forward and backward. That is ``torch.mm`` where all samples are multiplied
+with one matrix, and ``torch.bmm`` where each is with its own, such as fields that attend to one another. Products with
+a vector are counted at the best rate all the same.
 """
 
 import json
 import sys
 import time
+from math import prod
 from pathlib import Path
 
 import torch
-from operations import operations_per_user
+from operations import Operations, Shape, operations_per_user
 from work import Work
 
 SIZES = (512, 768, 1024, 1280, 1536)
 SECONDS_PER_SIZE = 0.2
+NARROW = ("autoint", "din", "dien")
 STEPS = 8  # so that the time of a call itself counts for little
 
 
@@ -32,30 +36,32 @@ def sgemm_rate() -> float:
     return max(2 * size**3 / _seconds(size, size, size) for size in SIZES)
 
 
-def narrow_rate(work: Work) -> float | None:
-    """The same of the products in a step that are narrower than those of layers; None for a model without."""
-    weights, samples = work.parameters, STEPS * work.batch_size
-    if work.model == "din":
-        pairs, (hidden, width) = samples * work.train.history.shape[1], weights["attend_product.weight"].shape
-        forward = pairs, width, hidden
-    elif work.model == "dien":
-        size = weights["extract.renew.weight"].shape[0]
-        forward = samples, size, 3 * size
-    else:
+def narrow_rate(work: Work, operations: Operations, best: float) -> float | None:
+    """The same of all that a model does, with each product at its shape's rate; None for one without narrow ones."""
+    if work.model not in NARROW:
         return None
-    rows, inner, columns = forward
-    shapes = forward, (rows, columns, inner), (inner, rows, columns)
-    return 3 * 2 * rows * inner * columns / sum(_seconds(*shape) for shape in shapes)
+    samples = STEPS * work.batch_size
+    return operations.rate(best, lambda shape: _rate_of(shape, samples, work.heads))
 
 
-def _seconds(rows: int, inner: int, columns: int) -> float:
-    """For one product, at best."""
-    left, right, product = torch.rand(rows, inner), torch.rand(inner, columns), torch.empty(rows, columns)
+def _rate_of(shape: Shape, samples: int, heads: int) -> float:
+    """Of one product forward, and of both for its gradients."""
+    rows, inner, columns, shared = shape
+    rows, batch = (samples * rows, ()) if shared else (rows, (samples * heads,))
+    operations = 3 * 2 * prod(batch) * rows * inner * columns
+    factors = (rows, inner, columns), (rows, columns, inner), (inner, rows, columns)
+    return operations / sum(_seconds(*each, batch=batch) for each in factors)
+
+
+def _seconds(rows: int, inner: int, columns: int, batch: tuple[int, ...] = ()) -> float:
+    """For one product, or a batch of them, at best."""
+    left, right = torch.rand(*batch, rows, inner), torch.rand(*batch, inner, columns)
+    product, multiply = torch.empty(*batch, rows, columns), torch.bmm if batch else torch.mm
     best = float("inf")
     end = time.perf_counter() + SECONDS_PER_SIZE
     while time.perf_counter() < end:
         begun = time.perf_counter()
-        torch.mm(left, right, out=product)
+        multiply(left, right, out=product)
         best = min(best, time.perf_counter() - begun)
     return best
 
@@ -65,7 +71,7 @@ def main() -> None:
     torch.set_num_threads(1)
     work = Work.read(Path(sys.argv[1]))
     rate, operations = sgemm_rate(), operations_per_user(work)
-    narrow = narrow_rate(work)
+    narrow = narrow_rate(work, operations, rate)
     facts = {
         "sgemm_gflops": rate / 1e9,
         "mflop_per_user": (operations.products + operations.additions) / 1e6,

@@ -49,12 +49,38 @@ sample. ``lr`` and ``fm`` multiply no matrices, so a floor that is the rate of m
 Another model needs a function in ``FORWARD``.
 """
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import comb
+from typing import NamedTuple
 
 import numpy as np
 from work import Integers, Part, Work
+
+
+class Shape(NamedTuple):
+    """Of the matrices that are multiplied for each sample, (rows, inner) and (inner, columns).
+
+    Attributes:
+        rows: of the first one.
+        inner: its columns.
+        columns: of the second one.
+        shared: whether the second one is the same for all samples, so that their rows make up one matrix.
+    """
+
+    rows: int
+    inner: int
+    columns: int
+    shared: bool = True
+
+    @property
+    def has_vector(self) -> bool:
+        """Whether one of both is but a vector, or their product a sum of such."""
+        return min(self.inner, self.columns) == 1 or (self.rows == 1 and not self.shared)
+
+
+Products = Counter[Shape]  # multiply-adds
 
 
 @dataclass(frozen=True)
@@ -62,119 +88,143 @@ class Operations:
     """Floating-point operations per user.
 
     Attributes:
-        products: those of matrix products.
+        by_shape: those of matrix products.
         additions: those that pool embeddings.
     """
 
-    products: float
+    by_shape: Mapping[Shape, float]
     additions: float
+
+    @property
+    def products(self) -> float:
+        """Those of all matrix products."""
+        return sum(self.by_shape.values())
 
     def users_per_second(self, rate: float) -> float | None:
         """The floor at so many operations a second; None for a model without matrix products, which has none."""
-        return rate / (self.products + self.additions) if self.products else None
+        return rate / (self.products + self.additions) if self.by_shape else None
+
+    def rate(self, best: float, rate_of: Callable[[Shape], float]) -> float:
+        """All operations a second, with each product of matrices at the rate of its shape, and the rest at the best."""
+        seconds = self.additions / best
+        for shape, count in self.by_shape.items():
+            seconds += count / (best if shape.has_vector else rate_of(shape))
+        return (self.products + self.additions) / seconds
 
 
 def operations_per_user(work: Work) -> Operations:
     """F, the mean over users."""
     forward = FORWARD[work.model]
-    products = additions = 0
+    products, additions = Counter[Shape](), 0
     for user in range(work.users):
         for rows in work.training_rows(user):
             multiply_adds, added = forward(work, work.train, rows)
-            products, additions = products + 3 * 2 * multiply_adds, additions + 2 * added
+            products.update({shape: 3 * 2 * count for shape, count in multiply_adds.items()})
+            additions += 2 * added
         scored = work.test.of(user)
         multiply_adds, added = forward(work, work.test, np.arange(scored.start, scored.stop))
-        products, additions = products + 2 * multiply_adds, additions + added
-    return Operations(products / work.users, additions / work.users)
+        products.update({shape: 2 * count for shape, count in multiply_adds.items()})
+        additions += added
+    return Operations({shape: count / work.users for shape, count in products.items()}, additions / work.users)
 
 
-# Each of these gives M and A of one forward pass over some samples of one user.
+# Each of these gives M, by the shapes of the matrices, and A of one forward pass over some samples of one user.
 
 
-def ncf(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+def ncf(work: Work, part: Part, rows: Integers) -> tuple[Products, int]:
     """An MLP alone."""
     return _mlp(work, len(rows), _user_width(work)), 0
 
 
-def wide_deep(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+def wide_deep(work: Work, part: Part, rows: Integers) -> tuple[Products, int]:
     """An MLP, and what is pooled of wide and deep tables."""
     return _mlp(work, len(rows), _user_width(work)), _mean_history(work, part, rows, ("wide", "embedding"))
 
 
-def fm(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+def fm(work: Work, part: Part, rows: Integers) -> tuple[Products, int]:
     """No products."""
-    return 0, _mean_history(work, part, rows, ("wide", "embedding"))
+    return Counter(), _mean_history(work, part, rows, ("wide", "embedding"))
 
 
-def pnn(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+def pnn(work: Work, part: Part, rows: Integers) -> tuple[Products, int]:
     """Inner products, and an MLP that reads them as well."""
-    pairs, constant = (comb(fields, 2) for fields in _fields(work))
-    products = (constant + len(rows) * (pairs - constant)) * _size(work)
-    layers = _mlp(work, len(rows), _user_width(work) + constant)
-    return layers + products, _mean_history(work, part, rows, ("embedding",))
+    size, (fields, of_user) = _size(work), _fields(work)
+    pairs, constant = comb(fields, 2), comb(of_user, 2)
+    found = _mlp(work, len(rows), _user_width(work) + constant)
+    found[Shape(fields, size, fields, shared=False)] += (constant + len(rows) * (pairs - constant)) * size
+    return found, _mean_history(work, part, rows, ("embedding",))
 
 
-def dcn_v2(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+def dcn_v2(work: Work, part: Part, rows: Integers) -> tuple[Products, int]:
     """Cross layers, of which only the first one's input is in part the same for all samples, and an MLP."""
-    user, (_, width) = _user_width(work), work.parameters["crossed.weight"].shape
+    user, samples, (_, width) = _user_width(work), len(rows), work.parameters["crossed.weight"].shape
     later = sum(name.startswith("cross.") and name.endswith(".weight") for name in work.parameters) - 1
-    per_sample = (width - user) * width + later * width**2 + width
-    crossed = user * width + len(rows) * per_sample
-    return crossed + _mlp(work, len(rows), user), _mean_history(work, part, rows, ("embedding",))
+    found = _mlp(work, samples, user)
+    found[Shape(1, width - user, width)] += (user + samples * (width - user)) * width
+    found[Shape(1, width, width)] += samples * later * width**2
+    found[Shape(1, width, 1)] += samples * width
+    return found, _mean_history(work, part, rows, ("embedding",))
 
 
-def autoint(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+def autoint(work: Work, part: Part, rows: Integers) -> tuple[Products, int]:
     """Layers of attention, and one that reads what they give."""
-    (fields, constant), samples, total = _fields(work), len(rows), 0
+    (fields, constant), samples = _fields(work), len(rows)
+    found = _mlp(work, samples, 0)
     layers = [values for name, values in work.parameters.items() if name.startswith("attend.")]
     for index, weight in enumerate(layers):
         outputs, inputs = weight.shape
-        same = 0 if index else constant
-        total += (same + samples * (fields - same)) * inputs * outputs
-        total += (same**2 + samples * (fields**2 - same**2) + samples * fields**2) * (outputs // 4)
-    return total + _mlp(work, samples, 0), _mean_history(work, part, rows, ("embedding",))
+        made, same = outputs // 4, 0 if index else constant
+        found[Shape(fields, inputs, outputs)] += (same + samples * (fields - same)) * inputs * outputs
+        compared = same**2 + samples * (fields**2 - same**2)
+        found[Shape(fields, made // work.heads, fields, shared=False)] += compared * made
+        found[Shape(fields, fields, made // work.heads, shared=False)] += samples * fields**2 * made
+    return found, _mean_history(work, part, rows, ("embedding",))
 
 
-def din(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+def din(work: Work, part: Part, rows: Integers) -> tuple[Products, int]:
     """Attention to the history, and an MLP."""
-    history = part.history[rows]
-    width = _width(work, "embedding", work.item_fields)
-    attention = len(work.parameters["attend_click.weight"])
-    distinct = int((np.unique(history) > 0).sum())
-    layers = (len(rows) + distinct) * width * attention
-    pairs = int((history > 0).sum()) * (width * attention + attention + width)
-    additions = _pooling(work, part, rows, ("embedding",))
-    return _mlp(work, len(rows), _user_width(work)) + layers + pairs, additions
+    history, samples = part.history[rows], len(rows)
+    width, length = _width(work, "embedding", work.item_fields), history.shape[1]
+    hidden = len(work.parameters["attend_click.weight"])
+    distinct, pairs = int((np.unique(history) > 0).sum()), int((history > 0).sum())
+    found = _mlp(work, samples, _user_width(work))
+    found[Shape(1, width, hidden)] += (samples + distinct) * width * hidden
+    found[Shape(length, width, hidden)] += pairs * width * hidden
+    found[Shape(length, hidden, 1)] += pairs * hidden
+    found[Shape(1, length, width, shared=False)] += pairs * width
+    return found, _pooling(work, part, rows, ("embedding",))
 
 
-def dien(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+def dien(work: Work, part: Part, rows: Integers) -> tuple[Products, int]:
     """Interests of clicks, their evolution with regard to each sample's item, and an MLP."""
-    size = _width(work, "embedding", work.item_fields)
+    size, samples = _width(work, "embedding", work.item_fields), len(rows)
     histories = [clicks[clicks > 0][::-1] for clicks in part.history[rows]]
     interests = {clicks[: place + 1].tobytes() for clicks in histories for place in range(len(clicks))}
     first = {clicks[:1].tobytes() for clicks in histories if len(clicks)}
     pairs, distinct = sum(map(len, histories)), int((np.unique(part.history[rows]) > 0).sum())
     later = pairs - sum(len(clicks) > 0 for clicks in histories)
-    units = 3 * size**2 * (distinct + 2 * len(interests) - len(first) + later)
-    attention = len(rows) * size**2 + pairs * size
-    additions = _pooling(work, part, rows, ("embedding",))
-    return _mlp(work, len(rows), _user_width(work)) + units + attention, additions
+    found = _mlp(work, samples, _user_width(work))
+    found[Shape(1, size, 3 * size)] += 3 * size**2 * (distinct + 2 * len(interests) - len(first) + later)
+    found[Shape(1, size, size)] += samples * size**2
+    found[Shape(part.history.shape[1], size, 1, shared=False)] += pairs * size
+    return found, _pooling(work, part, rows, ("embedding",))
 
 
-def lr(work: Work, part: Part, rows: Integers) -> tuple[int, int]:
+def lr(work: Work, part: Part, rows: Integers) -> tuple[Products, int]:
     """No products; look-ups are its additions."""
     user = int(part.offsets.searchsorted(rows[0], "right")) - 1 if len(rows) else 0
     look_ups = (work.item_codes[part.item[rows]] > 0).sum() + (work.user_codes[user] > 0).sum()
-    return 0, int(look_ups)
+    return Counter(), int(look_ups)
 
 
-def _mlp(work: Work, samples: int, constant: int) -> int:
+def _mlp(work: Work, samples: int, constant: int) -> Products:
     """Multiply-adds of the MLP, of whose inputs so many are the same for all samples."""
     layers = [values for name, values in work.parameters.items() if name.startswith("mlp.") and values.ndim == 2]
     (hidden, inputs), *others = (weight.shape for weight in layers)
-    per_sample = (inputs - constant) * hidden + sum(before * after for after, before in others)
-    total: int = constant * hidden + samples * per_sample
-    return total
+    found = Counter({Shape(1, inputs - constant, hidden): (constant + samples * (inputs - constant)) * hidden})
+    for after, before in others:
+        found[Shape(1, before, after)] += samples * before * after
+    return found
 
 
 def _fields(work: Work) -> tuple[int, int]:
@@ -212,7 +262,7 @@ def _pooling(work: Work, part: Part, rows: Integers, kinds: tuple[str, ...]) -> 
     return additions
 
 
-FORWARD: dict[str, Callable[[Work, Part, Integers], tuple[int, int]]] = {
+FORWARD: dict[str, Callable[[Work, Part, Integers], tuple[Products, int]]] = {
     "ncf": ncf,
     "wide-deep": wide_deep,
     "deepfm": wide_deep,

@@ -25,7 +25,7 @@ class Measured:
         model: its name.
         operations: floating-point operations per user.
         sgemm: rates of matrix products on one thread, operations a second, one for each round.
-        narrow: likewise, of its narrowest products; empty for a model without such.
+        narrow: likewise, with each product at the rate of its shape; empty for a model without narrow ones.
         results: of each competitor, by name, one for each of its rounds.
     """
 
@@ -42,7 +42,7 @@ class Measured:
 
     @property
     def narrow_floor(self) -> float | None:
-        """The same at the rate of its narrowest products; None for a model without such."""
+        """The same with each product at the rate of its shape; None for a model without narrow ones."""
         return self.operations.users_per_second(median(self.narrow)) if self.narrow else None
 
     def median(self, name: str, key: str) -> float | None:
@@ -107,8 +107,9 @@ class Measured:
         if self.narrow_floor is not None:
             share = (self.rate("ours") or 0.0) / self.narrow_floor
             floor += (
-                f" At the {median(self.narrow) / 1e9:.0f} GFLOP/s that `torch.mm` reaches on matrices as narrow as "
-                f"this model's it is {self.narrow_floor:,.0f} users/s, of which fedctr's engine does {share:.0%}."
+                " With each product at the rate that PyTorch reaches on matrices as narrow as its own, "
+                f"{median(self.narrow) / 1e9:.0f} GFLOP/s on the whole, it is {self.narrow_floor:,.0f} users/s, of "
+                f"which fedctr's engine does {share:.0%}."
             )
         return f"## `{self.model}`\n\n{self.table()}\n{floor}\n"
 

@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from operations import FORWARD, Operations, operations_per_user
+from floor import NARROW
+from operations import FORWARD, Operations, Shape, operations_per_user
 from work import Part, Work
 
 # Two fields of the user and two of the item, embedded by two numbers each: U = I = C = 4; six fields, 15 pairs.
@@ -76,11 +77,64 @@ EXPECTED = {
 @pytest.mark.parametrize("model", FORWARD)
 def test_of_one_forward_pass(model: str) -> None:
     here = work(model)
-    assert FORWARD[model](here, here.train, np.arange(3)) == EXPECTED[model]
+    products, additions = FORWARD[model](here, here.train, np.arange(3))
+    assert (products.total(), additions) == EXPECTED[model]
+
+
+LAYERS_ABOVE = {Shape(1, 3, 2): 3 * 3 * 2, Shape(1, 2, 1): 3 * 2}
+BY_SHAPE = {
+    "autoint": {
+        Shape(6, 2, 16): (2 + 3 * 4) * 2 * 16,
+        Shape(6, 4, 16): 3 * 6 * 4 * 16,
+        # In heads of two numbers: queries and keys, where those of two fields are the user's, then weights and values.
+        Shape(6, 2, 6, shared=False): (2 * 2 + 3 * (36 - 4)) * 4 + 3 * 36 * 4,
+        Shape(6, 6, 2, shared=False): 3 * 36 * 4 + 3 * 36 * 4,
+        Shape(1, 24, 1): 3 * 24,
+    },
+    "din": LAYERS_ABOVE
+    | {
+        Shape(1, 8, 3): 4 * 3 + 3 * 8 * 3,
+        Shape(1, 4, 5): 3 * 4 * 5 + 2 * 4 * 5,
+        Shape(2, 4, 5): 3 * 4 * 5,
+        Shape(2, 5, 1): 3 * 5,
+        Shape(1, 2, 4, shared=False): 3 * 4,
+    },
+    "dien": LAYERS_ABOVE
+    | {
+        Shape(1, 8, 3): 4 * 3 + 3 * 8 * 3,
+        Shape(1, 4, 12): (2 + 1 + 2 + 1) * 48,
+        Shape(1, 4, 4): 3 * 16,
+        Shape(2, 4, 1, shared=False): 3 * 4,
+    },
+}
+
+
+@pytest.mark.parametrize("model", NARROW)
+def test_of_one_forward_pass_by_the_shapes_of_matrices(model: str) -> None:
+    here = work(model)
+    assert FORWARD[model](here, here.train, np.arange(3))[0] == BY_SHAPE[model]
+
+
+def test_narrow_products_take_longer_and_the_rest_goes_at_the_best_rate() -> None:
+    narrow, wide, vector = Shape(9, 8, 9, shared=False), Shape(1, 64, 32), Shape(1, 64, 1)
+    operations = Operations({narrow: 600, wide: 400, vector: 50}, additions=50)
+    rates = {narrow: 20, wide: 80}
+    seconds = 600 / 20 + 400 / 80 + (50 + 50) / 100
+    assert operations.rate(100, lambda shape: rates[shape]) == 1100 / seconds
+    assert operations.users_per_second(operations.rate(100, lambda shape: rates[shape])) == pytest.approx(1 / seconds)
+    assert operations.rate(100, lambda shape: 100) == pytest.approx(100)
+
+
+def test_what_is_but_a_vector() -> None:
+    assert [shape for shape in (Shape(1, 8, 3), Shape(6, 2, 6, shared=False), Shape(6, 8, 3)) if shape.has_vector] == []
+    vectors = Shape(6, 8, 1), Shape(6, 1, 8), Shape(1, 2, 4, shared=False), Shape(2, 4, 1, shared=False)
+    assert all(shape.has_vector for shape in vectors)
 
 
 def test_of_a_user_in_all() -> None:
     """Two steps, of two samples and of one, and a sample to rank."""
     multiply_adds = 6 * (4 * 3 + 2 * 32) + 6 * (4 * 3 + 32) + 2 * (4 * 3 + 32)
     additions = 2 * (1 * 4 + 3 * 3) + 2 * (2 * 4 + 4 * 3) + (2 * 4 + 4 * 3)
-    assert operations_per_user(work("wide-deep")) == Operations(multiply_adds, additions)
+    found = operations_per_user(work("wide-deep"))
+    assert (found.products, found.additions) == (multiply_adds, additions)
+    assert found.by_shape[Shape(1, 2, 1)] == 6 * 2 * 2 + 6 * 2 + 2 * 2  # the last layer
