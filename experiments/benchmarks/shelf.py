@@ -20,7 +20,7 @@ import numpy as np
 import workload
 from bench import RESULTS, disagreement, say
 from competitors import COMPETITORS, Aucs, users_per_second
-from our_engine import users_of
+from our_engine import timed, users_of
 from plain_strategy import People, StrategyLoop, dry_parts
 from report import machine
 from work import WARM_UP_USERS, Clock
@@ -51,9 +51,8 @@ def in_turns(engine: Callable[[int | None], Aucs], loop: Callable[[int], float],
         loop(user)
     reference, seconds, loop_seconds = np.empty(users), list[float](), 0.0
     for number in range(ROUNDS):
-        clock = Clock()
-        aucs = engine(None)
-        seconds.append(clock.read()[1])
+        aucs, _, cpu_seconds = timed(engine)
+        seconds.append(cpu_seconds)
         clock = Clock()
         for user in range(number, users, ROUNDS):
             reference[user] = loop(user)

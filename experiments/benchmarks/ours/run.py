@@ -16,9 +16,9 @@ from fedctr.threads import single_thread
 
 sys.path.append(str(Path(__file__).resolve().parents[1]))
 import workload
-from our_engine import users_of
+from our_engine import timed, users_of
 from replies import WARM_UP, Replies
-from work import WARM_UP_USERS, Clock, write_result
+from work import WARM_UP_USERS, write_result
 
 STRATEGY = "fine-tuning"  # what the workload asks for
 CLIENTS = 2
@@ -30,9 +30,7 @@ def engine(model: str, result: Path) -> None:
     run = users_of(model, STRATEGY)
     with single_thread():
         run(WARM_UP_USERS)
-        clock = Clock()
-        aucs = run(None)
-        seconds, cpu_seconds = clock.read()
+        aucs, seconds, cpu_seconds = timed(run)
     write_result(result, aucs, seconds, 1, ("torch", "numpy"), cpu_seconds=cpu_seconds)
 
 
