@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor
 
+from fedctr.distance import squared_distance
 from fedctr.hyperparameters import check_positive
 from fedctr.strategy import ClientStrategy
 
@@ -33,7 +33,4 @@ class Proximal(ClientStrategy):
 
     def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor:
         """The pull, (users,)."""
-        # The squares of the differences: both ways in one pass over the weights, which are what it waits for.
-        squares = [F.mse_loss(value, origin[name], reduction="none") for name, value in parameters.items()]
-        first, *others = [square.flatten(1).sum(1) for square in squares]
-        return self.weight / 2 * sum(others, first)
+        return self.weight / 2 * squared_distance(parameters, origin)

@@ -82,6 +82,9 @@ TRAIN = [0, 1, 32, 33, 64, 65, 5, 17, 30, 31, 2, 40, 0]
 TEST = [3, 4, 33, 1, 0, 10, 7, 32, 8, 2, 5, 64, 0]
 # So many codes that users do not have copies of whole tables.
 LARGE: dict[str, Any] = {"items": 300, "scale": 40}
+# Beside 1e-5, and for logits far from 0 alone: what PyTorch, too, takes to be equal in single precision. A list-wise
+# loss is the same whatever is added to all logits, so rounding errors add up there and nothing takes them back.
+RELATIVE = 1.3e-6
 
 
 @pytest.fixture(scope="module")
@@ -193,7 +196,7 @@ def assert_equal_to_the_loop(
             for epoch, logits in after:
                 for row, expected in enumerate(plain):
                     found = logits[row, group.mask[row]]
-                    np.testing.assert_allclose(found, expected[epoch - 1], rtol=0, atol=tolerance)
+                    np.testing.assert_allclose(found, expected[epoch - 1], RELATIVE, tolerance)
                 moved = max(moved, float(np.abs(logits - before).max(initial=0)))
     assert moved > 100 * tolerance
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fedctr.adapter import Adapter
 from fedctr.cohort import Cohort, gather
+from fedctr.distance import squared_distance
 from fedctr.engine import fine_tune
 from fedctr.engines import users_together
 from fedctr.features import Features, Rows
@@ -62,10 +63,7 @@ class Within(ClientStrategy):
         penalty = self.strategy.penalty(parameters, origin)
         if not self.pull:
             return penalty
-        distances = [
-            (value - origin[name]).square().reshape(len(value), -1).sum(1) for name, value in parameters.items()
-        ]
-        pull = self.pull / 2 * sum(distances, torch.zeros(()))
+        pull = self.pull / 2 * squared_distance(parameters, origin)
         return pull if penalty is None else penalty + pull
 
     def chosen(self, parameters: Sequence[str]) -> list[str]:
