@@ -19,12 +19,13 @@ from fedctr.data.split import Part
 from fedctr.features import Features, Rows
 from fedctr.fused import kernel
 from fedctr.fused.compiled import is_kept
-from fedctr.fused.layout import Layout, Most
+from fedctr.fused.layout import Layout, Most, aligned_zeros
 from fedctr.fused.people import Samples, most_clicks, source_of
 from fedctr.fused.plan import WIDTH
 from fedctr.fused.recording import recording_of
-from fedctr.fused.state import Flags, Labels, People, Training, Words
+from fedctr.fused.state import Devices, Flags, Labels, People, Training, Words
 from fedctr.fused.stepwise import Stepwise
+from fedctr.fused.tiles import Floats
 from fedctr.judgement import Logits
 from fedctr.messages import Columns, Device
 from fedctr.published import Published
@@ -80,6 +81,7 @@ class Fused:
         most = Most(block, most_clicks(features), *places)
         self.layout = Layout.of(published.model, published.schema, recording, most)
         self.bench, self.one = self.layout.bench(), self.layout.devices(1)
+        self._devices, self._gradients = self.one, aligned_zeros(1, self.layout.weights)
         self.published, self.batch_size, self.optimiser = published, batch_size, optimiser
         self.features, self.part = features, part
         self.source, self.parameters = source_of(features), dict(published.model.named_parameters())
@@ -88,6 +90,14 @@ class Fused:
         """As many as it takes for the rest to cost little beside the kernel."""
         most = max(TOGETHER // length, 1)
         return min(most, STEPWISE) if goes_stepwise(strategy, self.optimiser) else most
+
+    def side_by_side(self, users: int) -> tuple[Devices, Floats]:
+        """Devices for users whose steps go side by side, two at least, and room for gradients of their weights."""
+        count = max(users, 2)
+        # One group after the other has the same: the system would be as long about new ones as the kernel is scoring.
+        if count > len(self._gradients):
+            self._devices, self._gradients = self.layout.devices(count), aligned_zeros(count, self.layout.weights)
+        return Devices._make(each[:count] for each in self._devices), self._gradients[:count]
 
     def group(self, users: Rows, seed: int) -> "FusedGroup":
         """Collect the samples of users."""
@@ -150,9 +160,11 @@ class FusedGroup:
         tuning = Tuning.of(strategy, self.engine.parameters, recipe.seed)
         training = layout.training(tuning.parameters, recipe.learning_rate)
         if goes_stepwise(strategy, recipe.optimiser):
+            devices, gradients = self.engine.side_by_side(len(samples.users))
             steps = Stepwise(
-                layout, self.engine.bench, self.engine.published, samples, self.local, strategy, tuning, training
-            )
+                layout, self.engine.bench, self.engine.published, samples, self.local, strategy, tuning, training,
+                devices, gradients,
+            )  # fmt: skip
             for epoch, _ in enumerate(steps.epochs(recipe, self._targets(strategy))):
                 if kept[epoch]:
                     yield epoch, steps.score(samples.people)

@@ -10,7 +10,7 @@ from fedctr.fused.compiled import compiled, entry
 from fedctr.fused.exponential import exponential
 from fedctr.fused.passes import backward, clear, forward
 from fedctr.fused.plan import ACROSS, CLICK, SAMPLE, START, STEP, USER, WIDTH, Integers, Plan
-from fedctr.fused.rows import enter, publish
+from fedctr.fused.rows import clear_padding, enter, publish
 from fedctr.fused.shuffling import shuffle
 from fedctr.fused.state import Bench, Device, Devices, Flags, Numbers, People, Training, Words
 from fedctr.fused.tiles import PADDED, Floats
@@ -128,9 +128,10 @@ def fine_tune(
 
 @entry
 def begin(plan: Plan, people: People, rows: Integers, devices: Devices, bench: Bench) -> None:
-    """Give every user a device of its own, with the published parameters."""
+    """Give every user a device of its own, with the published parameters; nothing remains of whose it was before."""
     for user in range(len(people.scored)):
         enter(plan, people, rows, devices, user, bench, user)
+        clear_padding(plan, rows, devices, user)
         publish(plan, rows, devices, user)
 
 

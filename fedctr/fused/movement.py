@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fedctr.engine import pulls_of
-from fedctr.fused.layout import Layout, aligned_zeros
+from fedctr.fused.layout import Layout
 from fedctr.fused.plan import ROOM, Integers
 from fedctr.fused.state import Devices, Training
+from fedctr.fused.tiles import Floats
 from fedctr.optimiser import optimiser_of
 from fedctr.published import Published
 from fedctr.recipe import Recipe
@@ -30,6 +31,7 @@ class Movement:
         layout: of the model.
         rows: int64 (fields,), rows of each field's tables that training may need.
         devices: with the published weights.
+        gradients: float32 (devices, weights), room to add to where that is not the weights themselves.
         training: what the kernel is to move by steps of plain gradient descent.
         recipe: step size and optimiser.
 
@@ -47,16 +49,17 @@ class Movement:
         layout: Layout,
         rows: Integers,
         devices: Devices,
+        gradients: Floats,
         training: Training,
         recipe: Recipe,
     ) -> None:
         self._strategy, self._tuning = strategy, tuning
         self._penalised = overrides(strategy, "penalty")
         apart = bool(tuning.adapters) or recipe.optimiser != "sgd"
-        self.moved = aligned_zeros(*devices.weights.shape) if apart else devices.weights
+        self.moved = gradients if apart else devices.weights
         self.training = training._replace(scale=np.float32(1)) if apart else training
-        weights, gradients = torch.from_numpy(devices.weights), torch.from_numpy(self.moved)
-        self._weights, found = layout.views(weights, rows), layout.views(gradients, rows)
+        weights = torch.from_numpy(devices.weights)
+        self._weights, found = (layout.views(each, rows) for each in (weights, torch.from_numpy(self.moved)))
         self._gradients = {name: found[name] for name in tuning.parameters} if apart else {}
         parameters = dict(published.model.named_parameters())
         self._origin = {

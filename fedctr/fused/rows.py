@@ -113,3 +113,15 @@ def publish(plan: Plan, rows: Integers, devices: Devices, device: int) -> None:
                 to = plan.parameters[parameter, BEGIN] + slot * size
                 of = plan.parameters[parameter, SOURCE] + devices.codes[device, start + slot] * size
                 copy_row(weights, to, plan.published, of, size)
+
+
+@compiled
+def clear_padding(plan: Plan, rows: Integers, devices: Devices, device: int) -> None:
+    """Let rows of tables be zero that stand for no code, of those that training may need: PyTorch sees them as well."""
+    for parameter in range(len(plan.parameters)):
+        field, size = plan.parameters[parameter, FIELD], plan.parameters[parameter, LENGTH]
+        if field < 0:
+            continue
+        begin = plan.parameters[parameter, BEGIN]
+        for at in range(begin + devices.tuned[device, field] * size, begin + rows[field] * size):
+            devices.weights[device, at] = 0

@@ -7,7 +7,7 @@ whoever is there, so that their arithmetic rounds alike.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from fedctr.fused.movement import Movement
 from fedctr.fused.people import Samples
 from fedctr.fused.plan import Integers
 from fedctr.fused.state import Bench, Devices, People, Training
+from fedctr.fused.tiles import Floats
 from fedctr.judgement import Logits
 from fedctr.published import Published
 from fedctr.randomness import permutations
@@ -44,6 +45,7 @@ class Stepwise:
         tuning: what it tunes.
         training: the same for the kernel.
         devices: of the users; two at least.
+        gradients: float32 (devices, weights), room for gradients of their weights.
     """
 
     layout: Layout
@@ -54,10 +56,8 @@ class Stepwise:
     strategy: ClientStrategy
     tuning: Tuning
     training: Training
-    devices: Devices = field(init=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "devices", self.layout.devices(max(len(self.samples.users), 2)))
+    devices: Devices
+    gradients: Floats
 
     def epochs(self, recipe: Recipe, targets: Tensor) -> Iterator[None]:
         """Fine-tune, and stop before the first epoch and after each.
@@ -71,8 +71,9 @@ class Stepwise:
         kernel.begin(self.layout.plan, people, rows, self.devices, self.bench)
         self.devices.weights[len(self.samples.users) :] = self.devices.weights[0]
         movement = Movement(
-            self.published, self.strategy, self.tuning, self.layout, rows, self.devices, self.training, recipe
-        )
+            self.published, self.strategy, self.tuning, self.layout, rows, self.devices, self.gradients,
+            self.training, recipe,
+        )  # fmt: skip
         steps = -(-people.held // size)
         yield
         for epoch in range(1, recipe.epochs + 1):

@@ -54,6 +54,19 @@ STRATEGIES: tuple[ClientStrategy, ...] = (
     Composed((LowRank(2), Everything())),
     Composed((ScaleOnly(), Everything())),
 )
+
+
+@dataclass(frozen=True)
+class Shrinking(ClientStrategy):
+    """What pulls at one weight depends on all of them, also on rows of tables that stand for nothing."""
+
+    name: ClassVar[str] = "shrinking"
+
+    def penalty(self, parameters: Mapping[str, Tensor], origin: Mapping[str, Tensor]) -> Tensor:
+        norms = [(value.flatten(1).square().sum(1) + 1).sqrt() for value in parameters.values()]
+        return sum(norms, zeros(()))
+
+
 each_model = pytest.mark.parametrize("model", MODELS)
 each_strategy = pytest.mark.parametrize(
     "strategy", STRATEGIES, ids=lambda strategy: "+".join(part.name for part in strategy.components())
@@ -86,3 +99,14 @@ def test_adapted_weights_are_the_same_bits_for_any_groups_and_partitions(
         assert_same_bits(rows(published, strategy, features, todo, cohort_size=size), whole, f"groups of {size}")
     clients = [replace(features, users=partition(dataset.users, index, 5)) for index in range(5)]
     assert_same_bits(in_order([rows(published, strategy, own, todo) for own in clients]), whole, "5 partitions")
+
+
+@pytest.mark.parametrize("rate", [0.3, 1e20])
+def test_users_leave_nothing_behind_on_the_devices_that_the_next_ones_get(rate: float) -> None:
+    """Not even those that diverge, nor those that have more rows of tables."""
+    features, todo = features_of(TRAIN, TEST), task(rates=(rate,), batch_size=20)
+    published = publish(MODELS[0], features.dataset.schema)
+    whole = rows(published, Shrinking(), features, todo, cohort_size=1)
+    fresh = [replace(features, users=range(user, user + 1)) for user in range(len(TRAIN))]
+    assert_same_bits(whole, in_order([rows(published, Shrinking(), own, todo) for own in fresh]), "devices of its own")
+    assert whole["diverged"].any() == (rate > 1)
