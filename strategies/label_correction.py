@@ -14,6 +14,7 @@ from fedctr.published import Published
 from fedctr.strategy import ClientStrategy, Local
 
 Variant = Literal["one-sided", "shift", "smoothed", "partial", "anchored"]
+READ_BY = {"clip": "shift", "strength": "smoothed", "share": "partial"}  # each option by one variant alone
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,9 @@ class LabelCorrection(ClientStrategy):
             raise ValueError(f"strength {self.strength!r} must be a number of at least 0")
         if not isinstance(self.share, int | float) or not 0 <= self.share <= 1:
             raise ValueError(f"share {self.share!r} must be a number from 0 to 1")
+        for option, variant in READ_BY.items():
+            if getattr(self, option) != getattr(type(self), option) and self.variant != variant:
+                raise ValueError(f"{option} is read by variant={variant} alone; choose that, or leave out {option}")
 
     def targets(self, local: Local, published: Published) -> Tensor:
         """Corrected labels."""

@@ -105,3 +105,23 @@ def test_one_user_does_not_depend_on_another(variant: str) -> None:
 def test_bad_options_are_refused(spec: str, message: str) -> None:
     with pytest.raises(FedctrError, match=message):
         strategies.create(f"label-correction[{spec}]")
+
+
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("share=0.3", "share is read by variant=partial alone; choose that, or leave out share"),
+        ("strength=5", "strength is read by variant=smoothed alone; choose that, or leave out strength"),
+        ("clip=true", "clip is read by variant=shift alone; choose that, or leave out clip"),
+        ("variant=smoothed,clip=true", "clip is read by variant=shift alone; choose that, or leave out clip"),
+        ("variant=anchored,share=0.3", "share is read by variant=partial alone; choose that, or leave out share"),
+    ],
+)
+def test_an_option_that_the_variant_does_not_read_is_refused(spec: str, message: str) -> None:
+    with pytest.raises(FedctrError) as caught:
+        strategies.create(f"label-correction[{spec}]")
+    assert str(caught.value) == f"strategy 'label-correction[{spec}]': {message}"
+
+
+def test_a_default_spelt_out_is_no_mistake() -> None:
+    assert strategies.create("label-correction[clip=false,strength=10,share=0.5]") == LabelCorrection()
