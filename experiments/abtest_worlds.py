@@ -139,8 +139,9 @@ def render(found: pd.DataFrame) -> str:
         "# Label correction in an A/B test",
         "",
         "Written by `experiments/abtest_worlds.py`: the CTR of an arm relative to that of another over two weeks of "
-        f"test, with 95 % intervals over users and {found['seeds'].max()} seeds, each a world of its own, weighed by "
-        "their precision. An experimenter sees the lift of the *CTR*, for which clicks are counted. The world knows "
+        f"test. {found['seeds'].max()} seeds, each a world of its own, are averaged by their precision; 95 % intervals "
+        "are over the users of these worlds, and how much other worlds would differ is not in them. An experimenter "
+        "sees the lift of the *CTR*, for which clicks are counted. The world knows "
         "more: *true* is the lift of the share that an arm has of the oracle's clicks, both by the probabilities with "
         "which the world draws them. Arms share candidates and impressions, so it is the same lift without the noise "
         f"of the clicks and of who came; the verdict is on it. {RULE} The comparisons here are the {len(true)} rows.",

@@ -9,7 +9,7 @@ import pandas as pd
 from fedctr.errors import FedctrError
 
 Floats = npt.NDArray[np.float64]
-Counts = npt.NDArray[np.int64]
+Sums = npt.NDArray[np.int64] | Floats
 SUMS = ["impressions", "clicks"]
 COLUMNS = ["user", "arm", "day", *SUMS]
 
@@ -19,7 +19,8 @@ def check(daily: pd.DataFrame) -> None:
 
     Args:
         daily: a row for each user and day on which it came, with ``user``, ``arm``, ``day``, ``impressions`` and
-            ``clicks``. The test begins on day 0; the days before it, in which all arms do the same, are the pre-period.
+            ``clicks``, counted or expected. The test begins on day 0; the days before it, in which all arms do the
+            same, are the pre-period.
 
     Raises:
         FedctrError: when a column is missing, a row has clicks that cannot be, or a user is in two arms or twice on a
@@ -58,7 +59,8 @@ def exposure(daily: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         A row for each user, in ascending order: ``user``, ``arm``, ``impressions`` and ``clicks`` of the test, and
-        ``impressions_before`` and ``clicks_before`` of the pre-period, 0 for a user who did not come in it.
+        ``impressions_before`` and ``clicks_before`` of the pre-period, 0 for a user who did not come in it; int64 of
+        what is counted, else float64.
 
     Raises:
         FedctrError: as :func:`check`.
@@ -94,10 +96,11 @@ class _Totals:
     def __init__(self, daily: pd.DataFrame) -> None:
         self._ids, first, self._place = np.unique(daily["user"], return_index=True, return_inverse=True)
         self._arm = daily["arm"].array[first]
-        self._columns = {name: daily[name].to_numpy() for name in SUMS}
+        columns = {name: daily[name].to_numpy() for name in SUMS}
+        self._columns = {name: column.astype(np.result_type(column, np.int64)) for name, column in columns.items()}
         self._came = np.zeros(len(self._ids), dtype=bool)
         before = daily["day"].to_numpy() < 0
-        self._sums = {name: np.zeros(len(self._ids), np.int64) for name in SUMS}
+        self._sums = {name: np.zeros(len(self._ids), column.dtype) for name, column in self._columns.items()}
         self._before = {f"{name}_before": self._sum(name, before) for name in SUMS}
 
     def add(self, rows: npt.NDArray[np.bool_]) -> None:
@@ -111,8 +114,10 @@ class _Totals:
         sums = {name: column[self._came] for name, column in (self._sums | self._before).items()}
         return pd.DataFrame({"user": self._ids[self._came], "arm": self._arm[self._came]} | sums)
 
-    def _sum(self, name: str, rows: npt.NDArray[np.bool_]) -> Counts:
-        return np.bincount(self._place[rows], self._columns[name][rows], len(self._ids)).astype(np.int64)
+    def _sum(self, name: str, rows: npt.NDArray[np.bool_]) -> Sums:
+        column = self._columns[name]
+        sums: Sums = np.bincount(self._place[rows], column[rows], len(self._ids)).astype(column.dtype)
+        return sums
 
 
 def drift(users: pd.DataFrame) -> Floats:

@@ -53,6 +53,13 @@ def test_each_day_is_the_sum_of_the_rows_up_to_it() -> None:
         pd.testing.assert_frame_equal(users, exposure(daily[daily["day"] <= day]))
 
 
+def test_expected_clicks_are_added_up_with_their_fractions() -> None:
+    counted, expected = exposure(DAILY), exposure(DAILY.assign(clicks=DAILY["clicks"] / 8))
+    for column in ("clicks", "clicks_before"):
+        assert counted[column].dtype == np.int64
+        assert expected[column].tolist() == (counted[column] / 8).tolist()
+
+
 def test_drift_is_of_the_days_before_the_test() -> None:
     # Everybody who came again: 8 clicks of 30; user 1 was shown nothing.
     np.testing.assert_allclose(drift(exposure(DAILY)), [4 / 20 - 8 / 30, np.nan, 4 / 10 - 8 / 30])
