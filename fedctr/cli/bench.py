@@ -62,7 +62,7 @@ def bench(
     A file with axes is a grid: all its experiments are run, and compared in one table.
 
     Example: fedctr bench --dataset movielens-100k --model din
-    --strategies no-fine-tuning,fine-tuning,label-correction --seeds 3 --partitions 4 --out runs/first
+    --strategies no-fine-tuning,fine-tuning,label-correction --seeds 3 --partitions 4 --out runs/movielens
     """
     from fedctr.config import Experiment
     from fedctr.grid.plan import is_grid

@@ -74,7 +74,7 @@ def train(
     tables split and privacy.
 
     Example: fedctr train --dataset movielens-100k --model din --aggregation fedadam --rounds 100
-    --users-per-round 0.2 --out runs/federated
+    --users-per-round 0.2 --out runs/fedadam
     """
     from fedctr.federated.settings import Training
     from fedctr.federated.training import train as run

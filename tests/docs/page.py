@@ -57,23 +57,26 @@ class Command:
 Step = File | Program | Command
 
 
-def steps_of(page: str) -> Iterator[Step]:
-    """Everything that the page has a reader do, in its order.
+def steps_of(page: str, *, also_not_run: bool = False) -> Iterator[Step]:
+    """Everything that the page has a reader do, in its order; what no test runs only if asked for.
 
     Raises:
         ValueError: for a fence that is not run without a reason, or that should fail without a message.
     """
     for fence in _FENCE.finditer(page):
         body = fence["body"]
-        if fence["mark"] == "not run":
-            if not fence["reason"]:
-                raise ValueError(f"not run, and no reason: {body}")
-        elif fence["title"]:
+        not_run = fence["mark"] == "not run"
+        if not_run and not fence["reason"]:
+            raise ValueError(f"not run, and no reason: {body}")
+        if not_run and not also_not_run:
+            continue
+        if fence["title"]:
             yield File(fence["title"], body)
         elif fence["language"] == "python":
             yield Program(body)
         elif fence["language"] == "sh":
-            if fence["mark"] and not fence["said"]:
+            fails = fence["mark"] == "fails"
+            if fails and not fence["said"]:
                 raise ValueError(f"fails, and no message: {body}")
             lines = re.sub(r"\\\n\s*", "", body).splitlines()
-            yield from (Command(line, fence["said"].strip() if fence["mark"] else None) for line in lines if line)
+            yield from (Command(line, fence["said"].strip() if fails else None) for line in lines if line)

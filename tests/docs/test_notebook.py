@@ -32,4 +32,4 @@ def test_the_notebook_runs_and_shows_its_tables(
     printed = "".join(output.text for output in outputs if output.output_type == "stream")
     assert "my_strategy:Softer[weight=0.3]" in printed
     assert any("image/png" in output.data for output in outputs if output.output_type == "display_data")
-    assert {file.name for file in (tmp_path / "runs").iterdir()} == {"first", "softer"}
+    assert {file.name for file in (tmp_path / "runs").iterdir()} == {"notebook", "softer"}

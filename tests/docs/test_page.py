@@ -19,7 +19,9 @@ def test_fences_are_steps_in_their_order_and_titled_ones_are_files() -> None:
 
 
 def test_what_is_not_run_needs_a_reason() -> None:
-    assert list(steps_of("<!-- not run: takes hours -->\n```sh\nmake all\n```\n")) == []
+    page = "<!-- not run: takes hours -->\n```sh\nmake all\n```\n"
+    assert list(steps_of(page)) == []
+    assert list(steps_of(page, also_not_run=True)) == [Command("make all")]
     with pytest.raises(ValueError, match="no reason"):
         list(steps_of("<!-- not run -->\n```sh\nmake all\n```\n"))
 
