@@ -16,11 +16,11 @@ from fedctr.data.split import Part
 from fedctr.engine import fine_tune, working_set
 from fedctr.features import Features, Rows
 from fedctr.fused.engine import Fused, is_ready, takes
-from fedctr.judgement import Logits
-from fedctr.messages import Columns, Device, Task
+from fedctr.judgement import Columns, Logits
 from fedctr.published import Published
 from fedctr.recipe import Optimiser, Recipe
 from fedctr.strategy import ClientStrategy, Local
+from fedctr.task import Device, Task
 
 # By model, schema, padded length and device: what was found for one task serves the next one.
 _working_sets: dict[tuple[str, Schema, int, str], int] = {}

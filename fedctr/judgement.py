@@ -11,6 +11,7 @@ from fedctr import metrics
 Values = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 Logits = npt.NDArray[np.float32]
+Columns = dict[str, npt.NDArray[np.generic]]
 Judge = Literal["auc", "log-loss"]
 
 

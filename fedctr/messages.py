@@ -7,55 +7,37 @@ samples, labels or weights.
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import safetensors.torch
 from flwr.app import Array, ArrayRecord, ConfigRecord, Message, RecordDict
 
 from fedctr.data.dataset import Schema
-from fedctr.data.split import Part, SplitRule, rule_of
+from fedctr.data.split import SplitRule, rule_of
+from fedctr.judgement import Columns
 from fedctr.published import Published
-from fedctr.recipe import Optimiser
 from fedctr.retention import EVERYTHING, Retention
-
-Device = Literal["cpu", "cuda"]
-Columns = dict[str, npt.NDArray[np.generic]]
+from fedctr.task import Task
 
 
-@dataclass(frozen=True)
-class Task:
+@dataclass(frozen=True, kw_only=True)
+class CellTask(Task):
     """What the server asks of a client: one strategy, every trial of it, for all users of the partition.
 
     Attributes:
         dataset: folder of the memory-mapped data set, which all simulated clients share.
         rule: how it is split.
-        part: the part to score.
         strategy: the strategy, as people type it.
-        seed: the run's seed.
-        learning_rates: to be tried, each on its own.
-        epochs: after which to score, ascending.
-        batch_size: samples in a step of fine-tuning.
-        optimiser: what moves the weights.
         local: which of its training samples a device still holds.
         stop_file: leave off as soon as this file exists; a simulated client shares the server's disk.
-        device: where to compute, ``cpu`` or ``cuda``.
     """
 
     dataset: str
     rule: SplitRule
-    part: Part
     strategy: str
-    seed: int
-    learning_rates: tuple[float, ...]
-    epochs: tuple[int, ...]
-    batch_size: int
-    optimiser: Optimiser = "sgd"
     local: Retention = EVERYTHING
     stop_file: str = ""
-    device: Device = "cpu"
 
 
 @dataclass(frozen=True)
@@ -97,7 +79,7 @@ def digest(published: Published) -> str:
     return hashlib.sha256(facts.encode() + safetensors.torch.save(published.model.state_dict())).hexdigest()
 
 
-def pack_task(task: Task, digest: str, published: Published | None = None) -> RecordDict:
+def pack_task(task: CellTask, digest: str, published: Published | None = None) -> RecordDict:
     """The content of a message to a client.
 
     Args:
@@ -127,14 +109,14 @@ def name_of_published(content: RecordDict) -> str:
     return str(content.config_records["task"]["published"])
 
 
-def unpack_task(content: RecordDict) -> tuple[Task, str]:
+def unpack_task(content: RecordDict) -> tuple[CellTask, str]:
     """The task, and the name of what to start from."""
     record = content.config_records["task"]
     text = json.loads(str(record["json"]))
     for name in ("learning_rates", "epochs"):
         text[name] = tuple(text[name])
     parts = {"rule": rule_of(text["rule"]), "local": Retention(**text["local"])}
-    return Task(**text | parts), name_of_published(content)
+    return CellTask(**text | parts), name_of_published(content)
 
 
 def unpack_published(content: RecordDict) -> Published | None:

@@ -13,11 +13,11 @@ from fedctr.cohort import gather
 from fedctr.engines import Engine, engine_of
 from fedctr.features import Features, Rows
 from fedctr.holdout import Choice, Choices, chosen_of, held_out
-from fedctr.judgement import Logits, measured
-from fedctr.messages import Columns, Task
+from fedctr.judgement import Columns, Logits, measured
 from fedctr.published import Published
 from fedctr.scoring import trials
 from fedctr.strategy import ClientStrategy, share_held_out
+from fedctr.task import Task
 from fedctr.threads import without_subnormals
 
 Done = TypeVar("Done")

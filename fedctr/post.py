@@ -12,7 +12,7 @@ from flwr.serverapp import Grid
 from fedctr.errors import FedctrError
 from fedctr.folder import RunFolder
 from fedctr.interruption import StoppedError
-from fedctr.messages import Failure, Task, WeightsWanted, digest, pack_task, unpack_reply
+from fedctr.messages import CellTask, Failure, WeightsWanted, digest, pack_task, unpack_reply
 from fedctr.published import Published
 
 Found = TypeVar("Found")
@@ -62,12 +62,12 @@ class Post:
         self._grid = grid
         self.published = published
         self._digests = [digest(each) for each in published]
-        self._sent: dict[str, tuple[Task, int]] = {}
+        self._sent: dict[str, tuple[CellTask, int]] = {}
         self._fresh = set(range(len(published)))  # seeds whose weights no worker has seen
         self._carrying: dict[str, tuple[int, str]] = {}  # messages with weights: their seed, and who asked for them
-        self._held: list[tuple[Task, int]] = []
+        self._held: list[tuple[CellTask, int]] = []
 
-    def send(self, task: Task, client: int, asked_by: str = "") -> None:
+    def send(self, task: CellTask, client: int, asked_by: str = "") -> None:
         """Send a task to a client, with weights if a worker asked for them, or surely none has them."""
         with_weights = bool(asked_by) or task.seed in self._fresh
         self._fresh.discard(task.seed)
@@ -77,7 +77,7 @@ class Post:
         if with_weights:
             self._carrying[message_id] = task.seed, asked_by
 
-    def receive(self) -> Iterator[tuple[Task, int, pd.DataFrame | Failure]]:
+    def receive(self) -> Iterator[tuple[CellTask, int, pd.DataFrame | Failure]]:
         """The replies that have come in, each to its task from a client; empty when there are none yet."""
         for message in self._grid.pull_messages(list(self._sent)):
             message_id = message.metadata.reply_to_message_id

@@ -11,8 +11,7 @@ from torch import Tensor
 from fedctr.cohort import block_of
 from fedctr.engines import Engine, Group
 from fedctr.features import Rows
-from fedctr.judgement import Judged, Logits
-from fedctr.messages import Columns, Task
+from fedctr.judgement import Columns, Judged, Logits
 from fedctr.models.model import Model
 from fedctr.protocol import Trial
 from fedctr.published import Published
@@ -20,6 +19,7 @@ from fedctr.recipe import Recipe
 from fedctr.scored import Scored
 from fedctr.stacking import repeated
 from fedctr.strategy import DIVERGING, ClientStrategy, overrides
+from fedctr.task import Task
 from fedctr.tuning import check_tuning
 
 

@@ -20,7 +20,7 @@ from fedctr.engines import COMPILING, compiles_first
 from fedctr.errors import FedctrError
 from fedctr.folder import write_whole
 from fedctr.interruption import after_each_epoch
-from fedctr.messages import Failure, Task
+from fedctr.messages import CellTask, Failure
 from fedctr.post import Post, find_clients, looks
 from fedctr.progress import Terminal
 from fedctr.protocol import Trial, choose, validation_curve
@@ -102,14 +102,14 @@ class Server:
         seconds = time.monotonic() - begun
         run.log(f"{what}: {len(tasks)} tasks of {run.dataset.users:,} users took {seconds:.1f} s")
 
-    def _compiles_first(self, task: Task) -> bool:
+    def _compiles_first(self, task: CellTask) -> bool:
         """Whether the clients, who cannot say so, are going to; those on other machines are not known."""
         published, strategy = self.post.published[task.seed], self.run.strategies[task.strategy]
         return compiles_first(published, strategy, task.optimiser, task.device)
 
-    def _task(self, part: Part, spec: str, seed: int, trial: Trial | None) -> Task:
+    def _task(self, part: Part, spec: str, seed: int, trial: Trial | None) -> CellTask:
         experiment = self.run.experiment
-        return Task(
+        return CellTask(
             dataset=str(self.run.dataset.folder),
             rule=experiment.rule,
             part=part,
@@ -124,10 +124,10 @@ class Server:
             device=experiment.device,
         )
 
-    def ask(self, tasks: list[Task]) -> Iterator[tuple[Task, list[pd.DataFrame | Failure]]]:
+    def ask(self, tasks: list[CellTask]) -> Iterator[tuple[CellTask, list[pd.DataFrame | Failure]]]:
         """Send every task to every client and yield each task when its last reply has come in."""
         ahead = iter(tasks)
-        replies: dict[Task, list[pd.DataFrame | Failure]] = {}
+        replies: dict[CellTask, list[pd.DataFrame | Failure]] = {}
 
         def send() -> None:
             for task in islice(ahead, TASKS_IN_FLIGHT - len(replies)):

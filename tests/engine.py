@@ -12,16 +12,16 @@ from torch import Tensor
 
 from fedctr import correction
 from fedctr.data.dataset import Dataset, Field, Schema
-from fedctr.data.split import Fractions, Split
+from fedctr.data.split import Split
 from fedctr.features import Features
-from fedctr.judgement import Judged
-from fedctr.messages import Columns, Task
+from fedctr.judgement import Columns, Judged
 from fedctr.models.model import models
 from fedctr.personalise import personalise
 from fedctr.published import Published
 from fedctr.randomness import uniform
 from fedctr.scored import Scored
 from fedctr.strategy import ClientStrategy, Local
+from fedctr.task import Task
 
 GROUPS, CATEGORIES, TAGS = 4, 6, 8
 
@@ -151,7 +151,7 @@ ANYTHING = publish("lr", world([1]).schema, global_ctr=0.25)
 
 def task(*, rates: tuple[float, ...] = (0.1,), epochs: tuple[int, ...] = (1,), batch_size: int = 32) -> Task:
     """To be run in process: the data set and the strategy are handed over as objects."""
-    return Task("", Fractions(), "test", "", 5, rates, epochs, batch_size)
+    return Task("test", 5, rates, epochs, batch_size)
 
 
 def rows(published: Published, strategy: ClientStrategy, features: Features, task: Task, **options: Any) -> Columns:

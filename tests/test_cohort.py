@@ -19,7 +19,7 @@ from fedctr.engine import fine_tune, working_set
 from fedctr.engines import Engine, Stacked
 from fedctr.features import Features
 from fedctr.fused.engine import Fused, takes
-from fedctr.messages import Columns
+from fedctr.judgement import Columns
 from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.strategy import ClientStrategy, Local, overrides, strategies

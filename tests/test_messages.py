@@ -12,8 +12,8 @@ from clients import client_app
 from fedctr.data.cache import open_dataset
 from fedctr.data.split import Days, Fractions, SplitRule, split
 from fedctr.messages import (
+    CellTask,
     Failure,
-    Task,
     WeightsWanted,
     digest,
     pack_failure,
@@ -31,7 +31,7 @@ from tests.application import DATASET, MODEL
 
 pytestmark = pytest.mark.usefixtures("small_cache")
 
-TASK = Task(
+TASK = CellTask(
     dataset="somewhere",
     rule=Fractions(validation=0.2, test=0.3, window="earlier"),
     part="validation",
@@ -70,8 +70,9 @@ def _a_fresh_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(client_app, "_published", {})
 
 
-def small_task() -> Task:
-    return Task(str(open_dataset(DATASET).folder), Fractions(), "test", "no-fine-tuning", 0, (0.1,), (1,), 32)
+def small_task(strategy: str = "no-fine-tuning", learning_rates: tuple[float, ...] = (0.1,)) -> CellTask:
+    folder = str(open_dataset(DATASET).folder)
+    return CellTask("test", 0, learning_rates, (1,), 32, dataset=folder, rule=Fractions(), strategy=strategy)
 
 
 def evaluate(content: RecordDict, partition: int, partitions: int) -> Message:
@@ -122,8 +123,7 @@ def test_a_failure_says_who_failed_at_what() -> None:
 
 
 def test_a_client_tells_one_row_per_user_and_trial_and_nothing_else(published: Published) -> None:
-    dataset = open_dataset(DATASET)
-    task = Task(str(dataset.folder), Fractions(), "test", "fine-tuning", 0, (0.1, 0.3), (1,), 32)
+    task = small_task("fine-tuning", (0.1, 0.3))
     reply = evaluate(pack_task(task, digest(published), published), partition=1, partitions=4)
     assert list(reply.content) == ["rows"]
     columns = {name: array.numpy() for name, array in reply.content.array_records["rows"].items()}
@@ -164,8 +164,7 @@ def test_a_client_cuts_by_days_where_the_task_says_so(published: Published) -> N
 
 
 def test_a_client_whose_strategy_is_missing_says_so_and_nothing_else(published: Published) -> None:
-    task = Task(str(open_dataset(DATASET).folder), Fractions(), "test", "nowhere:Gone", 0, (0.1,), (1,), 32)
-    reply = evaluate(pack_task(task, digest(published), published), partition=2, partitions=4)
+    reply = evaluate(pack_task(small_task("nowhere:Gone"), digest(published), published), partition=2, partitions=4)
     assert list(reply.content) == ["failure"]
     failure = unpack_reply(reply.content)
     assert isinstance(failure, Failure)

@@ -15,11 +15,11 @@ from fedctr.composition import strategy_of
 from fedctr.data.partition import partition
 from fedctr.engine import fine_tune
 from fedctr.features import Features
-from fedctr.messages import Task
 from fedctr.optimiser import SGD, Adam, optimiser_of
 from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.strategy import ClientStrategy, Local
+from fedctr.task import Task
 from strategies.fine_tuning import FineTuning
 from tests.engine import (
     Everything,

@@ -12,7 +12,7 @@ from fedctr.data.reading import Reading
 from fedctr.data.split import Days, split
 from fedctr.data.synthetic import Synthetic
 from fedctr.features import Features
-from fedctr.messages import Columns
+from fedctr.judgement import Columns
 from fedctr.personalise import UserError, personalise
 from fedctr.published import Published
 from fedctr.recipe import Optimiser, Recipe

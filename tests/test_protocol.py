@@ -7,12 +7,13 @@ import pytest
 from fedctr.data.cache import open_dataset
 from fedctr.data.split import Fractions, Part, split
 from fedctr.features import Features
-from fedctr.messages import Columns, Task
+from fedctr.judgement import Columns
 from fedctr.models.model import models
 from fedctr.personalise import personalise
 from fedctr.protocol import Trial, best_rounds, choose, validation_curve
 from fedctr.published import Published
 from fedctr.strategy import strategies
+from fedctr.task import Task
 from fedctr.threads import single_thread
 from tests.application import DATASET, MODEL
 
@@ -77,7 +78,7 @@ def test_selection_sees_no_test_row() -> None:
     tampered = replace(dataset, label=label)
     assert not np.array_equal(tampered.label, dataset.label)
     published = Published(MODEL, dataset.schema, models.create(MODEL, dataset.schema), global_ctr=0.3)
-    task = Task("", Fractions(), "validation", "fine-tuning", 0, (0.03, 0.3), (1, 2), 32)
+    task = Task("validation", 0, (0.03, 0.3), (1, 2), 32)
 
     def scored(part: Part) -> list[Columns]:
         features = (Features(data, parts, range(50), published.model.history_length) for data in (dataset, tampered))

@@ -14,12 +14,12 @@ from fedctr.data.dataset import Dataset
 from fedctr.data.partition import partition
 from fedctr.errors import FedctrError
 from fedctr.features import Features
-from fedctr.messages import Task
 from fedctr.published import Published
 from fedctr.randomness import words
 from fedctr.recipe import Optimiser, Recipe
 from fedctr.retention import EVERYTHING, Held, Retention
 from fedctr.strategy import ClientStrategy
+from fedctr.task import Task
 from strategies.fine_tuning import FineTuning
 from strategies.label_correction import LabelCorrection
 from strategies.no_fine_tuning import NoFineTuning

@@ -21,7 +21,7 @@ from fedctr.fused import recording
 from fedctr.fused.recorder import Recording
 from fedctr.fused.recording import record
 from fedctr.interruption import StoppedError
-from fedctr.messages import Task, WeightsWanted, digest, pack_rows, pack_weights_wanted, unpack_task
+from fedctr.messages import CellTask, WeightsWanted, digest, pack_rows, pack_weights_wanted, unpack_task
 from fedctr.models.model import Model, models
 from fedctr.progress import Silent
 from fedctr.published import Published
@@ -117,7 +117,11 @@ def test_weights_travel_once_for_each_seed_to_each_of_several_workers(
     schema = run.dataset.schema
     published = [Published(MODEL, schema, models.create(MODEL, schema), ctr) for ctr in (0.1, 0.2)]
     grid = Workers(workers)
-    tasks = [Task(DATASET, Fractions(), "test", name, seed, (0.1,), (1,), 32) for seed in (0, 1) for name in "abcde"]
+    tasks = [
+        CellTask("test", seed, (0.1,), (1,), 32, dataset=DATASET, rule=Fractions(), strategy=name)
+        for seed in (0, 1)
+        for name in "abcde"
+    ]
     answered = {
         task: len(replies)
         for task, replies in server.Server(run, post.Post(grid, [1, 2, 3, 4], published), Standings(run)).ask(tasks)

@@ -7,11 +7,10 @@ import workload
 from competitors import Aucs
 from work import Clock
 
-from fedctr.data.split import Fractions
 from fedctr.features import Features
-from fedctr.messages import Task
 from fedctr.personalise import personalise
 from fedctr.strategy import strategies
+from fedctr.task import Task
 
 LEAST_SECONDS = 1  # once takes a tenth of it, and would say more of the moment than of the program
 
@@ -24,10 +23,7 @@ def users_of(model: str, name: str) -> Callable[[int | None], Aucs]:
     dataset, parts = workload.dataset_and_split()
     published, strategy = workload.published_model(model, dataset), strategies.create(name)
     task = Task(
-        dataset=str(dataset.folder),
-        rule=Fractions(),
         part="test",
-        strategy=name,
         seed=workload.SEED,
         learning_rates=(workload.LEARNING_RATE,),
         epochs=(workload.EPOCHS,),

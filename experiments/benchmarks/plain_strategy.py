@@ -144,7 +144,8 @@ class StrategyLoop:
             loss = self.strategy.loss(logits, targets.gather(1, positions), batch, self.published).mean()
             if self.pulls:
                 values = {name: place.of(self.model) for name, place in self.chosen.items()}
-                loss = loss + self.strategy.penalty(values, self.origins).sum()
+                penalty = self.strategy.penalty(values, self.origins)
+                loss = loss if penalty is None else loss + penalty.sum()
             self.optimiser.zero_grad()
             loss.backward()
             self.optimiser.step()

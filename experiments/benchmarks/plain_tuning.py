@@ -91,7 +91,7 @@ class Adapted(nn.Module):
         """Of the published weight, (outputs, inputs)."""
         made = []
         for columns, adapter, tuned in zip(self.columns, self.adapters, self.tuned, strict=True):
-            numbers = {part: value.unsqueeze(0) for part, value in tuned.items()}
+            numbers = {part: value.unsqueeze(0) for part, value in tuned.named_parameters()}
             made.append(adapter.weight(weight[..., columns].unsqueeze(0), numbers).squeeze(0))
         return made[0] if len(made) == 1 else torch.cat(made, dim=-1)
 

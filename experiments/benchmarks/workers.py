@@ -27,9 +27,9 @@ from fedctr.cloud import CloudTraining, publish
 from fedctr.data.partition import partition
 from fedctr.data.split import split
 from fedctr.features import Features
-from fedctr.messages import Task
 from fedctr.personalise import personalise
 from fedctr.strategy import strategies
+from fedctr.task import Task
 from fedctr.threads import single_thread
 
 ROUNDS = 3
@@ -81,10 +81,7 @@ def _half_of_the_tasks(number: int) -> tuple[int, float]:
     published, _ = publish(EXPERIMENT.model, dataset, EXPERIMENT.rule, EXPERIMENT.cloud, 0, lambda epoch, loss: None)
     parts, strategy = split(dataset, EXPERIMENT.rule), strategies.create(*EXPERIMENT.strategies)
     task = Task(
-        dataset=str(dataset.folder),
-        rule=EXPERIMENT.rule,
         part="test",
-        strategy=strategy.name,
         seed=0,
         learning_rates=EXPERIMENT.learning_rates,
         epochs=EXPERIMENT.epochs,

@@ -34,8 +34,8 @@ from fedctr.data.cache import open_dataset
 from fedctr.data.dataset import Dataset
 from fedctr.data.split import Fractions, Split, split
 from fedctr.features import Features
-from fedctr.messages import Task
 from fedctr.personalise import personalise
+from fedctr.task import Task
 from fedctr.threads import single_thread
 
 SHARE = 0.2
@@ -86,16 +86,7 @@ def compute(cell: Cell, folder: Path, dataset_name: str, model: str) -> str:
     parts = parts.inner(SHARE) if cell.inner else parts
     features = Features(dataset, parts, range(dataset.users), published.model.history_length)
     strategy = strategy_of(cell.spec)
-    task = Task(
-        "",
-        fractions,
-        "validation" if cell.inner else part,
-        cell.spec,
-        cell.seed,
-        cell.learning_rates,
-        cell.epochs,
-        batch_size=32,
-    )
+    task = Task("validation" if cell.inner else part, cell.seed, cell.learning_rates, cell.epochs, batch_size=32)
     with single_thread():
         rows = pd.DataFrame(personalise(published, strategy, features, task))
     labels = {"spec": cell.spec, "seed": cell.seed, "window": cell.window, "inner": cell.inner}

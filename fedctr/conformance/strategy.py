@@ -1,20 +1,21 @@
 """Whether a client strategy keeps its contract."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
 from fedctr.composition import JUDGING
 from fedctr.conformance.finding import Finding, described, frozen, line, raised
 from fedctr.conformance.trial import RECIPE, published, rules, world
-from fedctr.data.split import Fractions
 from fedctr.features import Features
-from fedctr.messages import Columns, Task
+from fedctr.judgement import Columns
 from fedctr.models.model import models
 from fedctr.personalise import personalise
 from fedctr.published import Published
 from fedctr.scoring import check_model
 from fedctr.strategy import ClientStrategy, overrides, share_held_out
+from fedctr.task import Task
 from fedctr.threads import single_thread
 
 MODELS = ("lr", "wide-deep[embedding=4,hidden=[8],history=4]", "din[embedding=4,hidden=[8],attention=4,history=4]")
@@ -69,9 +70,7 @@ def _refusal(strategy: ClientStrategy, published: Published) -> str:
 def _judged(strategy: ClientStrategy, features: Features, refused: dict[str, str]) -> str:
     """How what a user chooses hangs on the others; empty if it does not."""
     start = published(next((spec for spec in MODELS if spec not in refused), MODELS[0]), features.dataset)
-    task = Task(
-        "", Fractions(), "test", "", RECIPE.seed, (RECIPE.learning_rate,), (1, RECIPE.epochs), RECIPE.batch_size
-    )
+    task = replace(Task.of(RECIPE, "test"), epochs=(1, RECIPE.epochs))
 
     def taken(users: range) -> Columns:
         own = Features(features.dataset, features.split, users, features.history_length)

@@ -12,16 +12,16 @@ from fedctr import loop
 from fedctr.cohort import gather
 from fedctr.data.dataset import Dataset
 from fedctr.data.reading import Reading
-from fedctr.data.split import Fractions, Split
+from fedctr.data.split import Split
 from fedctr.data.synthetic import Synthetic
 from fedctr.engines import Group, engine_of
 from fedctr.features import Features, Rows
-from fedctr.messages import Task
 from fedctr.models.model import models
 from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.scoring import candidates
 from fedctr.strategy import ClientStrategy
+from fedctr.task import Task
 
 TOLERANCE = 1e-5  # between the two engines, relative to logits above 1
 RECIPE = Recipe(seed=7, learning_rate=0.05, epochs=2)
@@ -85,8 +85,7 @@ def far(one: npt.NDArray[np.float32], other: npt.NDArray[np.float32]) -> bool:
 
 
 def _groups(published: Published, features: Features, at_once: int) -> list[_Group]:
-    task = Task("", Fractions(), "test", "", RECIPE.seed, (), (), RECIPE.batch_size)
-    engine = engine_of(published, features, task)
+    engine = engine_of(published, features, Task.of(RECIPE, "test"))
     together = gather(features, RECIPE.batch_size, lambda group, length: at_once)
     return [(users, engine.group(users, RECIPE.seed)) for users in together]
 

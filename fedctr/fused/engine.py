@@ -26,12 +26,12 @@ from fedctr.fused.recording import recording_of
 from fedctr.fused.state import Devices, Flags, Labels, People, Training, Words
 from fedctr.fused.stepwise import Stepwise
 from fedctr.fused.tiles import Floats
-from fedctr.judgement import Logits
-from fedctr.messages import Columns, Device
+from fedctr.judgement import Columns, Logits
 from fedctr.published import Published
 from fedctr.randomness import stream
 from fedctr.recipe import Optimiser, Recipe
 from fedctr.strategy import ClientStrategy, Local, has_own_loss, overrides, soft_labels
+from fedctr.task import Device
 from fedctr.tuning import Tuning
 
 TOGETHER = 1 << 16  # places for the samples of users that are collected at once

@@ -7,7 +7,7 @@ import numpy as np
 
 from fedctr.data.dataset import Dataset
 from fedctr.features import Rows
-from fedctr.messages import Columns
+from fedctr.judgement import Columns
 from fedctr.online.log import for_devices
 from fedctr.online.night import scores
 from fedctr.online.world import Candidates, World

@@ -9,7 +9,8 @@ from dataclasses import asdict, dataclass
 
 from flwr.app import Array, ArrayRecord, ConfigRecord, RecordDict
 
-from fedctr.messages import Columns, Failure, digest, pack_published, unpack_failure
+from fedctr.judgement import Columns
+from fedctr.messages import Failure, digest, pack_published, unpack_failure
 from fedctr.online.day import Day
 from fedctr.published import Published
 

@@ -6,16 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fedctr.data.split import Fractions
 from fedctr.engines import engine_of
 from fedctr.features import Features, Rows
 from fedctr.holdout import Choices
-from fedctr.messages import Task
 from fedctr.personalise import dry_run, every_cohort, sized
 from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.scoring import Offer, trials
 from fedctr.strategy import ClientStrategy, share_held_out
+from fedctr.task import Task
 
 Flags = npt.NDArray[np.bool_]
 
@@ -64,18 +63,7 @@ def scores(
     Raises:
         UserError: when a hook raises, or returns NaN or a wrong shape.
     """
-    task = Task(
-        dataset="",
-        rule=Fractions(),
-        part="test",
-        strategy=strategy.name,
-        seed=recipe.seed,
-        learning_rates=(recipe.learning_rate,),
-        epochs=(recipe.epochs,),
-        batch_size=recipe.batch_size,
-        optimiser=recipe.optimiser,
-    )
-
+    task = Task.of(recipe, "test")
     choices = dry_run(published, strategy, features, task, cohort_size=cohort_size, among=among, go_on=go_on)
     engine = engine_of(published, features, task)
     size = sized(engine, strategy, cohort_size)
