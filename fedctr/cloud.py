@@ -17,10 +17,11 @@ from fedctr.data.dataset import Dataset, Schema
 from fedctr.data.split import Part, Split, SplitRule, split
 from fedctr.errors import FedctrError
 from fedctr.features import Features
+from fedctr.fingerprint import fingerprint
 from fedctr.models.model import Model, models
 from fedctr.published import Published
 from fedctr.randomness import permutations
-from fedctr.registry import fingerprint, parse
+from fedctr.registry import parse
 from fedctr.threads import single_thread
 
 VERSION = 6  # raise it when the same settings train another model

@@ -1,6 +1,5 @@
 """Finding data sets, models and strategies by name, wherever they are installed."""
 
-import hashlib
 import importlib
 import importlib.metadata
 import inspect
@@ -102,7 +101,7 @@ class Registry(Generic[T]):
             first, _ = found.setdefault(name, (cls, package))
             if first is not cls:
                 raise FedctrError(
-                    f"two {self.kind} classes are named {name!r}: {_where(first)} and {_where(cls)}; rename one"
+                    f"two {self.kind} classes are named {name!r}: {full_name(first)} and {full_name(cls)}; rename one"
                 )
         return dict(sorted(found.items()))
 
@@ -239,16 +238,11 @@ def import_unshadowed(name: str) -> ModuleType:
     return importlib.import_module(name)
 
 
-def fingerprint(cls: type) -> str:
-    """Identifies a class by its name and the source of its module: another text, another fingerprint."""
-    source = inspect.getsource(importlib.import_module(cls.__module__))
-    return f"{_where(cls)} {hashlib.sha256(source.encode()).hexdigest()[:16]}"
-
-
 def is_shipped(cls: type) -> bool:
     """Whether a class comes with fedctr."""
     return cls.__module__.partition(".")[0] in SHIPPED
 
 
-def _where(cls: type) -> str:
+def full_name(cls: type) -> str:
+    """The module of a class and its name in there."""
     return f"{cls.__module__}:{cls.__qualname__}"

@@ -18,6 +18,7 @@ from fedctr.data.cache import open_dataset
 from fedctr.data.dataset import Dataset
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
+from fedctr.fingerprint import fingerprint
 from fedctr.folder import RunFolder, check_partitions, new_folder, writing
 from fedctr.messages import Failure, digest
 from fedctr.models.model import Model, models
@@ -25,7 +26,7 @@ from fedctr.progress import Reporter
 from fedctr.protocol import Trial
 from fedctr.published import Published
 from fedctr.published_run import published_by
-from fedctr.registry import fingerprint, parse
+from fedctr.registry import parse
 from fedctr.retention import EVERYTHING
 from fedctr.scoring import check_model
 from fedctr.strategy import ClientStrategy, code_of, share_held_out, strategies

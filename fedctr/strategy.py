@@ -11,9 +11,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from fedctr.adapter import Adapter
+from fedctr.fingerprint import fingerprint
 from fedctr.judgement import Integers, Judged
 from fedctr.published import Published
-from fedctr.registry import Registry, fingerprint
+from fedctr.registry import Registry
 from fedctr.scored import Scored
 
 DIVERGING = 50.0  # a logit beyond it belongs to a model on its way out of range
@@ -187,7 +188,8 @@ class ClientStrategy(ABC):
 
 def code_of(strategy: ClientStrategy) -> list[str]:
     """Identifies the code of a strategy, and of all that it is made of: another text, another code."""
-    return [fingerprint(type(part)) for part in strategy.components()]
+    classes = dict.fromkeys(type(part) for part in (strategy, *strategy.components()))
+    return [fingerprint(cls) for cls in classes]
 
 
 def overrides(strategy: ClientStrategy, hook: str) -> bool:

@@ -14,9 +14,9 @@ from fedctr.cloud import VERSION
 from fedctr.data.split import Days, Fractions, SplitRule
 from fedctr.data.synthetic import Synthetic
 from fedctr.errors import FedctrError
+from fedctr.fingerprint import fingerprint
 from fedctr.folder import write_whole
 from fedctr.progress import Silent
-from fedctr.registry import fingerprint
 from fedctr.retention import Retention
 from fedctr.run import Run
 from fedctr.strategy import ClientStrategy, strategies

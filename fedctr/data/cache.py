@@ -16,8 +16,9 @@ from fedctr.data.loader import Loader, loaders
 from fedctr.data.reading import OnBadRow, Reading
 from fedctr.data.source import obtain
 from fedctr.errors import FedctrError
+from fedctr.fingerprint import fingerprint
 from fedctr.progress import Reporter
-from fedctr.registry import fingerprint, is_shipped
+from fedctr.registry import is_shipped
 
 
 def cache_folder() -> Path:

@@ -20,12 +20,13 @@ from fedctr.federated.aggregation import Aggregation
 from fedctr.federated.checkpoint import Checkpoint
 from fedctr.federated.personal import personal_of
 from fedctr.federated.settings import Training
+from fedctr.fingerprint import fingerprint
 from fedctr.folder import RunFolder, check_partitions, new_folder, read_json, write_whole
 from fedctr.messages import Failure
 from fedctr.models.model import models
 from fedctr.progress import Reporter
 from fedctr.published import Published
-from fedctr.registry import fingerprint, parse
+from fedctr.registry import parse
 from fedctr.strategy import ClientStrategy, code_of, overrides
 from fedctr.tuning import check_tuning
 

@@ -14,6 +14,7 @@ from fedctr.cloud import VERSION as CLOUD_VERSION
 from fedctr.composition import strategy_of
 from fedctr.data.dataset import Dataset
 from fedctr.errors import FedctrError
+from fedctr.fingerprint import fingerprint
 from fedctr.folder import RunFolder, check_partitions, new_folder, write_whole
 from fedctr.models.model import models
 from fedctr.online.arms import members
@@ -25,7 +26,7 @@ from fedctr.online.synthetic import synthetic_world
 from fedctr.online.world import Truth
 from fedctr.progress import Reporter
 from fedctr.published import Published
-from fedctr.registry import fingerprint, parse
+from fedctr.registry import parse
 from fedctr.run import check_fit
 from fedctr.strategy import code_of
 
