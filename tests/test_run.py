@@ -349,11 +349,11 @@ def test_a_run_without_a_folder_gets_a_new_one_below_runs(tmp_path: Path, monkey
 
 def test_cells_of_specs_that_look_alike_are_kept_apart() -> None:
     options = (
-        "[strength=1.5]",
-        "[strength=15]",
+        "[variant=smoothed,strength=1.5]",
+        "[variant=smoothed,strength=15]",
         "[variant=shift]",
         "[variant=shift,clip=true]",
-        f"[strength={'1' * 90}]",
+        f"[variant=smoothed,strength={'1' * 90}]",
     )
     cells = {cell("test", f"label-correction{option}", 0) for option in options}
     assert len(cells) == 5
