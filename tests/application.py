@@ -101,8 +101,8 @@ def users_of(folder: Path) -> pd.DataFrame:
 
 
 def files(folder: Path) -> set[str]:
-    """All files below a folder."""
-    return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file()}
+    """All files below a folder, but for what Python compiles."""
+    return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc"}
 
 
 def install_wheel(target: Path, module: str, source: str, announced: Mapping[str, str]) -> Path:

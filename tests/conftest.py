@@ -31,6 +31,14 @@ def pytest_xdist_auto_num_workers() -> int:
     return (os.cpu_count() or 1) + 1
 
 
+@pytest.fixture(scope="session", autouse=True)
+def read_as_written() -> Iterator[None]:
+    """A module that a test writes twice in a second is read twice: Python would take it for what it has compiled."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "dont_write_bytecode", True)
+        yield
+
+
 @pytest.fixture(scope="session")
 def movielens_100k() -> Dataset:
     """The real data, fetched once through the code that users run."""

@@ -16,6 +16,8 @@ from tests.mischief import write_module
 
 pytestmark = pytest.mark.usefixtures("small_cache")
 
+Fedctr = Callable[..., tuple[int, str, str]]
+
 STRATEGY = '''
 from dataclasses import dataclass
 from fedctr import ClientStrategy
@@ -133,9 +135,7 @@ def test_a_strangers_code_on_ray_and_inline(reference: Result, installed: Path, 
     assert mine["split"].value_counts().to_dict() == {"validation": 100, "test": 100}
 
 
-def test_a_model_and_a_data_set_of_the_current_folder(
-    reference: Result, fedctr: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_a_model_and_a_data_set_of_the_current_folder(reference: Result, fedctr: Fedctr, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(MODEL + WORLD)
     toml = write_toml(tmp_path / "experiment.toml", strategies=("fine-tuning",))
     own = "--dataset", DATASET.replace("synthetic", "own:World"), "--model", SPEC.replace("din[", "own:Net[")
@@ -145,16 +145,14 @@ def test_a_model_and_a_data_set_of_the_current_folder(
     assert "users with drift beyond" in fedctr("data", "describe", "own:World[users=50]")[1]
 
 
-def test_a_data_set_is_read_again_when_its_code_has_changed(
-    fedctr: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_a_data_set_is_read_again_when_its_code_has_changed(fedctr: Fedctr, tmp_path: Path) -> None:
     for users in (20, 30):
         source = f"{WORLD}    def read(self, *how): return Synthetic(users={users}).read(*how)\n"
         (tmp_path / "own.py").write_text(source)
         assert json.loads(fedctr("data", "describe", "own:World", "--json")[1])["users"] == users
 
 
-def test_half_the_loss_is_half_the_step(fedctr: Callable[..., tuple[int, str, str]], tmp_path: Path) -> None:
+def test_half_the_loss_is_half_the_step(fedctr: Fedctr, tmp_path: Path) -> None:
     """A plug-in's hook is what is run: half the loss at a rate equals the whole loss at half of it."""
     write_module(tmp_path, samples=-1)
     for name, strategy, rate in (("plain", "fine-tuning", 0.1), ("plugin", "my_module:Mine", 0.2)):
@@ -181,9 +179,7 @@ def test_half_the_loss_is_half_the_step(fedctr: Callable[..., tuple[int, str, st
         ),
     ],
 )  # fmt: skip
-def test_a_module_that_fails_is_one_line(
-    source: str, spec: str, message: str, fedctr: Callable[..., tuple[int, str, str]], tmp_path: Path
-) -> None:
+def test_a_module_that_fails_is_one_line(source: str, spec: str, message: str, fedctr: Fedctr, tmp_path: Path) -> None:
     (tmp_path / "own.py").write_text(source)
     toml = write_toml(tmp_path / "experiment.toml")
     code, out, err = fedctr("bench", toml.name, "--strategy", spec)
@@ -196,15 +192,18 @@ def test_a_module_that_fails_is_one_line(
 # ------------------------------------------------------------------------------- installed distributions
 
 
-def test_whatever_a_distribution_brings_is_listed(installed: Path, tmp_path: Path) -> None:
-    ended = command(tmp_path, "strategies", path=[installed])
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert "Labels shrunk by a factor [0, 1]." in ended.stdout
+def test_whatever_a_distribution_brings_is_listed(
+    installed: Path, fedctr: Fedctr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(installed))
+    code, out, err = fedctr("strategies")
+    assert (code, err) == (0, "")
+    assert "Labels shrunk by a factor [0, 1]." in out
     said = "model stranger-net (fedctr models); data set stranger-world (fedctr data list)"
-    assert ended.stdout.splitlines()[-1] == f"Other packages bring more: {said}"
+    assert out.splitlines()[-1] == f"Other packages bring more: {said}"
 
     strategies, models, data = (
-        {entry["name"]: entry for entry in json.loads(command(tmp_path, *words, "--json", path=[installed]).stdout)}
+        {entry["name"]: entry for entry in json.loads(fedctr(*words, "--json")[1])}
         for words in (["strategies"], ["models"], ["data", "list"])
     )
     assert strategies["shrunk"] == {
@@ -221,26 +220,40 @@ def test_whatever_a_distribution_brings_is_listed(installed: Path, tmp_path: Pat
     assert data["stranger-world"]["options"]["users"] == 1000
 
 
-def test_two_strategies_of_one_name_are_both_named(installed: Path, tmp_path: Path) -> None:
-    for name, other in (("shrunk", "stranger:Shrunk"), ("pairwise", "strategies.pairwise:Pairwise")):
-        ended = command(tmp_path, "strategies", path=[announce(tmp_path / name, name), installed])
-        assert (ended.returncode, ended.stdout) == (2, "")
-        assert ended.stderr.startswith(f"fedctr: two strategy classes are named {name!r}: ")
-        assert other in ended.stderr
-        assert "double:Shrunk" in ended.stderr
-        assert ended.stderr.count("\n") == 1
+@pytest.mark.parametrize(
+    ("name", "other"), [("shrunk", "stranger:Shrunk"), ("pairwise", "strategies.pairwise:Pairwise")]
+)
+def test_two_strategies_of_one_name_are_both_named(
+    name: str, other: str, installed: Path, fedctr: Fedctr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in (installed, announce(tmp_path / name, name)):
+        monkeypatch.syspath_prepend(str(folder))
+    code, out, err = fedctr("strategies")
+    assert (code, out) == (2, "")
+    assert err.startswith(f"fedctr: two strategy classes are named {name!r}: ")
+    assert other in err
+    assert "double:Shrunk" in err
+    assert err.count("\n") == 1
 
 
-def test_an_installed_strategy_that_fails_is_one_line(tmp_path: Path) -> None:
-    announce(tmp_path / "broken", "double")
+def test_an_installed_strategy_that_fails_is_one_line(
+    fedctr: Fedctr, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(announce(tmp_path / "broken", "double")))
     (tmp_path / "broken" / "double.py").write_text("raise RuntimeError('broken')")
-    ended = command(tmp_path, "strategies", path=[tmp_path / "broken"])
     expected = "fedctr: entry point x = double:Shrunk (fedctr.strategies): RuntimeError: broken\n"
-    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", expected)
+    assert fedctr("strategies") == (2, "", expected)
 
 
-@pytest.mark.parametrize("name", ["strategies", "clients"])
-@pytest.mark.parametrize("regular", [True, False], ids=["package", "folder"])
+@pytest.mark.parametrize(
+    ("name", "regular"),
+    [
+        ("strategies", True),
+        ("clients", True),
+        ("strategies", False),
+        pytest.param("clients", False, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_a_folder_that_shadows_ours_is_named(name: str, regular: bool, tmp_path: Path) -> None:
     (tmp_path / "first" / name).mkdir(parents=True)
     if regular:

@@ -241,7 +241,7 @@ def test_an_error_of_several_lines_is_printed_as_one(fedctr: Fedctr, tmp_path: P
 # ------------------------------------------------------------------------------------------------ Ctrl-C
 
 
-@pytest.mark.parametrize("backend", ["inline", "ray"])
+@pytest.mark.parametrize("backend", [pytest.param("inline", marks=pytest.mark.exhaustive), "ray"])
 def test_ctrl_c_keeps_what_is_finished_and_the_next_start_goes_on(
     backend: str, fedctr: Fedctr, tmp_path: Path, reference: Result
 ) -> None:

@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -173,11 +173,9 @@ def test_ray_gives_the_same_bits(tmp_path: Path) -> None:
     assert files(tmp_path / "ray") == files(tmp_path / "inline") | {"report.html"}
 
 
-def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+def run(folder: Path) -> subprocess.CompletedProcess[str]:
     """Run ``fedctr train training.toml`` in a folder, in a process of its own."""
-    return subprocess.run(
-        [FEDCTR, "train", "training.toml", *arguments], cwd=folder, capture_output=True, text=True, timeout=400
-    )
+    return subprocess.run([FEDCTR, "train", "training.toml"], cwd=folder, capture_output=True, text=True, timeout=400)
 
 
 @pytest.mark.parametrize("aggregation", ["fedmedian", "krum"])
@@ -286,7 +284,9 @@ class Fatal(ClientStrategy):
 """
 
 
-def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_bits(tmp_path: Path) -> None:
+def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_bits(
+    fedctr: Callable[..., tuple[int, str, str]], tmp_path: Path
+) -> None:
     (tmp_path / "my.py").write_text(FATAL)
     keys: dict[str, Any] = {"aggregation": "fedadam[eta=0.02]", "strategy": "my:Fatal", "partitions": 4, "rounds": 4}
     keys |= {"personal": ("deep.layers.1.*",), "users_per_round": 0.8, "averaging": "holders"}
@@ -298,11 +298,11 @@ def test_a_training_that_is_killed_goes_on_and_ends_with_the_same_bits(tmp_path:
     assert not any(name.startswith("published") for name in kept)
     assert "personal/seed-0-round-3-client-0.npz" in kept
     (tmp_path / "armed").unlink()
-    ended = run(tmp_path)
-    assert ended.returncode == 0, ended.stderr
+    code, _, err = fedctr("train", "training.toml")
+    assert code == 0, err
     assert "round 1 of" not in (tmp_path / "out/log.txt").read_text().split("round 2 of")[1]
-    whole = run(tmp_path, "--out", "whole")
-    assert whole.returncode == 0, whole.stderr
+    code, _, err = fedctr("train", "training.toml", "--out", "whole")
+    assert code == 0, err
     assert bits(tmp_path / "out") == bits(tmp_path / "whole")
     own = "personal/seed-0.npy"
     assert (tmp_path / "out" / own).read_bytes() == (tmp_path / "whole" / own).read_bytes()

@@ -39,7 +39,7 @@ def outcomes(*axes: Axis, strategies: tuple[str, ...] = STRATEGIES, summary: boo
         ([Axis("dataset", ("a", "b")), Axis("model", ("lr", "din")), Axis("epochs", ([1], [3]))], {"name"}),
     ],
 )
-@pytest.mark.parametrize("strategies", [STRATEGIES[:3], STRATEGIES])
+@pytest.mark.parametrize("strategies", [STRATEGIES[:3], pytest.param(STRATEGIES, marks=pytest.mark.exhaustive)])
 def test_a_sweep_has_its_pictures_as_png_and_svg(
     axes: list[Axis], names: set[str], strategies: tuple[str, ...], tmp_path: Path
 ) -> None:
