@@ -30,7 +30,7 @@ demo: setup
 test: .venv/.docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --num-workers auto
+	$(BIN)/mypy
 	$(BIN)/pytest --numprocesses auto --dist worksteal -m "not exhaustive"
 
 # The tests that make test leaves out, too: every strategy with every model, every tutorial, more runs on Ray.
