@@ -117,7 +117,8 @@ def main() -> None:
         "# Two workers\n\n"
         f"`{EXPERIMENT.model}` on `{EXPERIMENT.dataset}`, {EXPERIMENT.epochs[0]} epochs, {date.today():%-d %B %Y}; "
         f"medians of {ROUNDS} rounds, by the clock. {machine()}.\n\n"
-        "Two processes without Ray, which share nothing but the machine, are the most that it allows.\n\n"
+        "Two processes without Ray, which share nothing but the machine, say about how much of it two can have; "
+        "ratios that differ by a few hundredths are equal as far as so few rounds tell.\n\n"
         "| | users/s of one | of two | two over one |\n|---|---|---|---|\n" + "".join(lines)
     )
     (RESULTS / "workers.md").write_text(text, encoding="utf-8")

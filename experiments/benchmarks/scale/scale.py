@@ -27,7 +27,8 @@ EXPERIMENTS = Path(__file__).resolve().parents[2]
 RESULTS = EXPERIMENTS / "benchmarks" / "results"
 TESTED = re.compile(r"test: .* took (?P<seconds>[\d.]+) s$")
 HEADER = (
-    "| data set | users | samples | wall time | cloud training | fine-tuning and scoring | users/s | peak memory |\n"
+    "| data set | users | samples | wall time | until the global model is trained | fine-tuning and scoring | users/s |"
+    " peak memory |\n"
     "|---|---|---|---|---|---|---|---|\n"
 )
 
@@ -41,7 +42,7 @@ class Took:
         samples: samples of all users.
         strategies: how many.
         wall: seconds from the command to its prompt.
-        cloud: seconds until the global model was trained.
+        cloud: seconds from the command until the global model was trained, with imports and the opening of the data.
         test: seconds in which clients fine-tuned and scored.
         peak: bytes of memory, over all processes, pages that several share counted once.
     """
