@@ -25,11 +25,9 @@ from fedctr.data.loader import loaders
 from fedctr.errors import FedctrError
 from fedctr.registry import parse
 from fedctr.result_table import difference, number
-from fedctr.verdict import RULE, VERDICTS, Verdict, verdict
+from fedctr.verdict import AGAINST, BASELINES, REFERENCE, RULE, VERDICTS, Verdict, verdict
 
 HERE = Path(__file__).parent
-BASELINES = {"vs_no_fine_tuning": "no fine-tuning", "vs_fine_tuning": "plain fine-tuning"}
-ITSELF = {"vs_no_fine_tuning": "no-fine-tuning", "vs_fine_tuning": "fine-tuning"}
 
 
 @dataclass(frozen=True)
@@ -89,7 +87,7 @@ def render(studies: Sequence[Study], notes: str = "") -> str:
 
 def judge(row: dict[str, Any], baseline: str) -> Verdict | None:
     """What one difference shows; None where nothing was compared."""
-    if row["status"] != "done" or row["strategy"] in ("no-fine-tuning", ITSELF[baseline]):
+    if row["status"] != "done" or row["strategy"] in (REFERENCE, BASELINES[baseline]):
         return None  # no fine-tuning against plain is the mirror image of plain against none
     found = {limit: row.get(f"{baseline}.{limit}") for limit in ("low", "high", "corrected_low", "corrected_high")}
     return verdict({limit: None if value in (None, "") else float(value) for limit, value in found.items()})
@@ -102,7 +100,7 @@ def sentence(row: dict[str, Any], baseline: str) -> str:
     shown = judge(row, baseline)
     reason = "includes 0" if shown == "not shown" else "excludes 0"
     return (
-        f"{row['strategy']} against {BASELINES[baseline]}, {_name(row)}: {mean:+.4f} [{low:+.4f}, {high:+.4f}] in user "
+        f"{row['strategy']} against {AGAINST[baseline]}, {_name(row)}: {mean:+.4f} [{low:+.4f}, {high:+.4f}] in user "
         f"AUC over {users:,} users and {seeds} seeds: the interval {reason}: {shown}"
     )
 
@@ -122,7 +120,7 @@ def _verdicts_of(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
         return
     counts: dict[tuple[str, str], Counter[str]] = {}
     for row, key, found in judged:
-        counts.setdefault((row["strategy"], BASELINES[key]), Counter())[found] += 1
+        counts.setdefault((row["strategy"], AGAINST[key]), Counter())[found] += 1
     lines = [f"| strategy | against | {' | '.join(VERDICTS)} |", f"| --- | --- |{' ---: |' * len(VERDICTS)}"]
     for (strategy, baseline), counted in counts.items():
         lines.append(f"| {strategy} | {baseline} | {' | '.join(str(counted[each]) for each in VERDICTS)} |")

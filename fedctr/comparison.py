@@ -10,7 +10,7 @@ import pandas as pd
 
 from fedctr import metrics
 from fedctr.statistics import Interval, drift_bucket, paired_difference, sample_bucket
-from fedctr.verdict import BASELINES
+from fedctr.verdict import BASELINES, REFERENCE
 
 Floats = npt.NDArray[np.float64]
 Columns = dict[str, Floats]  # of one strategy, each (users, seeds), users in the same order for every strategy
@@ -33,7 +33,7 @@ def compare(test: pd.DataFrame, strategies: list[str], global_ctr: float) -> dic
     found: dict[str, Any] = {}
     for spec, own in columns.items():
         entry = _metrics(own)
-        reference = columns.get("no-fine-tuning")
+        reference = columns.get(REFERENCE)
         entry["share_harmed"] = (
             None if reference is None else _over_seeds(metrics.share_harmed, own["auc"], reference["auc"])
         )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fedctr.errors import FedctrError
 from fedctr.folder import read_json
 from fedctr.registry import parse, split_outside_brackets
-from fedctr.verdict import BASELINES
+from fedctr.verdict import BASELINES, REFERENCE
 
 if TYPE_CHECKING:
     from fedctr.user_rows import TestRows
@@ -74,7 +74,7 @@ def subject_of(strategies: Sequence[str]) -> str | None:
     others = [spec for spec in strategies if spec not in BASELINES.values()]
     corrections = [spec for spec in others if "label-correction" in _names(spec)]
     corrections.sort(key=lambda spec: len(_names(spec)))
-    tuned = [spec for spec in strategies if spec != "no-fine-tuning"]
+    tuned = [spec for spec in strategies if spec != REFERENCE]
     return next(iter([*corrections, *others, *tuned]), None)
 
 

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
+from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,25 +74,34 @@ class RunFolder:
 
     def kept_published(self, seed: int) -> "Published | None":
         """What the server published for one seed, if it has already."""
-        from fedctr.published import Published  # takes PyTorch, which whoever only reads a folder need not wait for
-
-        folder = self.folder / "published" / f"seed-{seed}"
-        return Published.load(folder)[0] if folder.is_dir() else None
+        return self._kept(self._published_folder(seed))
 
     def keep_published(self, published: "Published", facts: dict[str, Any], seed: int) -> None:
         """Put what the server published for one seed into ``published/seed-N``."""
-        folder = self.folder / "published" / f"seed-{seed}"
+        self._keep(published, facts, self._published_folder(seed))
+
+    def published_facts(self, seed: int) -> dict[str, Any]:
+        """What ``published.json`` of one seed says."""
+        facts: dict[str, Any] = json.loads((self._published_folder(seed) / "published.json").read_text())
+        return facts
+
+    def _published_folder(self, seed: int) -> Path:
+        return self.folder / "published" / f"seed-{seed}"
+
+    def _kept(self, folder: Path) -> "Published | None":
+        """What :meth:`_keep` has put there, if it has."""
+        from fedctr.published import Published  # takes PyTorch, which whoever only reads a folder need not wait for
+
+        return Published.load(folder)[0] if folder.is_dir() else None
+
+    def _keep(self, published: "Published", facts: dict[str, Any], folder: Path) -> None:
+        """Put what the server published, and facts on it, into a folder of their own."""
 
         def write(fresh: Path) -> None:
             fresh.mkdir()
             published.save(fresh, facts)
 
         write_whole(folder, write)
-
-    def published_facts(self, seed: int) -> dict[str, Any]:
-        """What ``published.json`` of one seed says."""
-        facts: dict[str, Any] = json.loads((self.folder / "published" / f"seed-{seed}" / "published.json").read_text())
-        return facts
 
     def log(self, line: str) -> None:
         """Add a line to ``log.txt``."""
@@ -155,6 +165,15 @@ def read_json(file: Path) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def without_nan(value: Any) -> Any:
+    """JSON has no NaN; what could not be computed is null."""
+    if isinstance(value, dict):
+        return {key: without_nan(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [without_nan(inner) for inner in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def _fresh(path: Path) -> Path:

@@ -22,6 +22,7 @@ import pandas as pd
 from fedctr.composition import JUDGING, ONE_OWNER, SHARED
 from fedctr.statistics import paired_ratio
 from fedctr.strategy import ClientStrategy, overrides
+from fedctr.verdict import REFERENCE
 
 Floats = npt.NDArray[np.float64]
 
@@ -57,9 +58,9 @@ def gate_report(test: pd.DataFrame, twins: Mapping[str, str]) -> dict[str, dict[
     """
     auc = {
         spec: test[test["strategy"] == spec].pivot(index="user", columns="seed", values="auc").to_numpy(np.float64)
-        for spec in {"no-fine-tuning", *twins, *twins.values()}
+        for spec in {REFERENCE, *twins, *twins.values()}
     }
-    published = auc["no-fine-tuning"]
+    published = auc[REFERENCE]
     return {
         gated: {
             "ungated": twin,

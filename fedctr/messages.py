@@ -6,6 +6,7 @@ samples, labels or weights.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -60,6 +61,14 @@ class Failure:
         """One line naming strategy, client and user."""
         user = f", user {self.user}" if self.user else ""
         return f"strategy {self.strategy}: client {self.client}{user}: {self.error}"
+
+
+def complaint(failures: Sequence[Failure], left: str) -> str:
+    """What failed, and what is left all the same, in one line; empty where nothing did."""
+    if not failures:
+        return ""
+    others = f" ({len(failures) - 1} more in log.txt)" if len(failures) > 1 else ""
+    return f"{failures[0]}{others}; {left}"
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fedctr.result_table import order_of
-from fedctr.verdict import BASELINES
+from fedctr.verdict import AGAINST, BASELINES, REFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 # Told apart by people who are colour-blind: Okabe and Ito, Color Universal Design, 2008.
 COLOURS = {"vs_no_fine_tuning": "#0072b2", "vs_fine_tuning": "#d55e00"}
-LABELS = {"vs_no_fine_tuning": "against no fine-tuning", "vs_fine_tuning": "against plain fine-tuning"}
+LABELS = {key: f"against {words}" for key, words in AGAINST.items()}
 INK, GREY, BAND = "#222222", "#666666", "#f3f3f3"
 ROW, HEAD, FOOT = 0.36, 1.0, 0.95  # inches for a strategy, above the panels and below them
 GAP, LETTER = 0.12, 0.082  # inches between panels, and for a letter of a strategy's name
@@ -68,7 +68,7 @@ def comparison(summary: Mapping[str, Any], *, ranked: bool = False) -> "Figure":
     from matplotlib.figure import Figure  # takes a second to import, which other commands need not spend
 
     order = order_of(summary["strategies"], ranked=ranked)
-    entries = {name: summary["strategies"][name] for name in order if name != "no-fine-tuning"}
+    entries = {name: summary["strategies"][name] for name in order if name != REFERENCE}
     panels = _panels(entries, ranked=ranked)
     left = 0.25 + LETTER * max(map(len, entries), default=0)
     width = max(left + sum(panel.inches + GAP for panel in panels) + 0.1, NARROWEST)

@@ -6,15 +6,15 @@ a single trial there is nothing to choose, and validation is left out.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from fedctr.judgement import Judge
 from fedctr.metrics import auc_user_mean
 
-BestBy = Literal["log-loss", "auc"]
-_BEST: dict[BestBy, tuple[str, int]] = {"log-loss": ("log_loss", 1), "auc": ("auc", -1)}  # column, and its sign
+_BEST: dict[Judge, tuple[str, int]] = {"log-loss": ("log_loss", 1), "auc": ("auc", -1)}  # column, and its sign
 
 
 @dataclass(frozen=True, order=True)
@@ -57,13 +57,13 @@ def choose(curve: pd.DataFrame) -> Trial | None:
     return min(trials)[1] if trials else None
 
 
-def falls_short(measured: Mapping[str, Any], by: BestBy) -> float:
+def falls_short(measured: Mapping[str, Any], by: Judge) -> float:
     """What is lowest where a global model does best on validation, of its ``log_loss`` and ``auc`` there."""
     column, sign = _BEST[by]
     return sign * float(measured[column])
 
 
-def best_rounds(rounds: pd.DataFrame, by: BestBy) -> pd.DataFrame:
+def best_rounds(rounds: pd.DataFrame, by: Judge) -> pd.DataFrame:
     """The round that each seed of federated training publishes, the best on validation.
 
     Args:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fedctr.block import Block
+from fedctr.verdict import REFERENCE
 
 FIGURES_WIDTH = 117  # columns of the terminal that all but the names take up
 NAMES_WIDTH = 36  # longer names are folded
@@ -85,7 +86,7 @@ def _figure(key: str) -> Cell:
 
 def _harmed(name: str, entry: dict[str, Any]) -> str:
     harmed = entry["share_harmed"]
-    return "" if harmed is None or name == "no-fine-tuning" else f"{harmed:.0%}"
+    return "" if harmed is None or name == REFERENCE else f"{harmed:.0%}"
 
 
 def _against(baseline: str, *, gauc: bool = False) -> Cell:
@@ -104,16 +105,16 @@ _IN_ORDER: dict[str, Cell] = {
     "GAUC": _figure("gauc_impressions"),
     "log loss": _figure("log_loss"),
     "harmed": _harmed,
-    "vs no-fine-tuning": _against("no-fine-tuning"),
+    f"vs {REFERENCE}": _against(REFERENCE),
     "vs fine-tuning": _against("fine-tuning"),
 }
 _RANKED: dict[str, Cell] = {
     "log loss": _figure("log_loss"),
     "harmed": _harmed,
     "user AUC": _figure("auc_user_mean"),
-    "vs no-fine-tuning": _against("no-fine-tuning"),
+    f"vs {REFERENCE}": _against(REFERENCE),
     "GAUC": _figure("gauc_impressions"),
-    "GAUC vs no-fine-tuning": _against("no-fine-tuning", gauc=True),
+    f"GAUC vs {REFERENCE}": _against(REFERENCE, gauc=True),
 }
 
 

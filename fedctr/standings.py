@@ -10,9 +10,9 @@ from fedctr.metrics import auc_user_mean
 from fedctr.protocol import Trial, choose, validation_curve
 from fedctr.result_table import number
 from fedctr.run import Run
+from fedctr.verdict import REFERENCE
 
 COLUMNS = ["learning_rate", "epochs", "auc", "diverged"]  # of a cell, that are read here
-_REFERENCE = "no-fine-tuning"
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Standings:
             self._aucs[spec][seed] = auc_user_mean(rows["auc"].to_numpy())
             if self.run.strategies[spec].tunes:
                 self._trials[spec] = Trial(float(rows["learning_rate"].iloc[0]), int(rows["epochs"].iloc[0]))
-        for told in self.run.strategies if spec == _REFERENCE else (spec,):
+        for told in self.run.strategies if spec == REFERENCE else (spec,):
             self._tell(told)
 
     def _tell(self, spec: str) -> None:
@@ -64,10 +64,10 @@ class Standings:
             cells["tuned with"] = f"{self._trials[spec].learning_rate:g} x {self._trials[spec].epochs}"
         if aucs:
             cells["user AUC"] = _so_far(sum(aucs.values()) / len(aucs), len(aucs), seeds)
-        if both := spec != _REFERENCE and aucs.keys() & self._aucs[_REFERENCE].keys():
-            gain = sum(aucs[seed] - self._aucs[_REFERENCE][seed] for seed in both) / len(both)
-            cells[f"vs {_REFERENCE}"] = _so_far(gain, len(both), seeds, "+.4f")
-        whole = _REFERENCE not in self.run.strategies or len(self._aucs[_REFERENCE]) == seeds
+        if both := spec != REFERENCE and aucs.keys() & self._aucs[REFERENCE].keys():
+            gain = sum(aucs[seed] - self._aucs[REFERENCE][seed] for seed in both) / len(both)
+            cells[f"vs {REFERENCE}"] = _so_far(gain, len(both), seeds, "+.4f")
+        whole = REFERENCE not in self.run.strategies or len(self._aucs[REFERENCE]) == seeds
         self.run.reporter.row(spec, cells, final=whole and len(aucs) == seeds)
 
 

@@ -1,11 +1,8 @@
 """From per-user rows to the numbers that a run is quoted by."""
 
-import importlib.metadata
 import json
-import platform
 from dataclasses import asdict, dataclass
 from functools import partial
-from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +12,16 @@ import pandas as pd
 from fedctr.comparison import compare
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
-from fedctr.folder import write_whole
+from fedctr.folder import without_nan, write_whole
 from fedctr.gating import gate_report, ungated
-from fedctr.messages import Failure
+from fedctr.messages import Failure, complaint
 from fedctr.picture import draw_comparison
 from fedctr.protocol import validation_curve
 from fedctr.result_table import render
 from fedctr.run import Run
 from fedctr.user_rows import write_rows
-
-PACKAGES = ("fedctr", "flwr", "ray", "torch", "numpy", "pandas")
+from fedctr.verdict import REFERENCE
+from fedctr.versions import versions
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,10 +45,7 @@ class Result:
     @property
     def complaint(self) -> str:
         """What failed, in one line; empty where nothing did."""
-        if not self.failures:
-            return ""
-        others = f" ({len(self.failures) - 1} more in log.txt)" if len(self.failures) > 1 else ""
-        return f"{self.failures[0]}{others}; what the others computed is kept in {self.folder}"
+        return complaint(self.failures, f"what the others computed is kept in {self.folder}")
 
     def table(self, *, ranked: bool = False) -> str:
         """The strategies side by side, as text, in their own order or by their gain in GAUC, the largest first."""
@@ -66,11 +60,7 @@ def kept_result(run: Run) -> Result | None:
         return None
     try:
         summary: dict[str, Any] = json.loads(files[0].read_text(encoding="utf-8"))
-        if (
-            summary["versions"] != _versions()
-            or summary["failures"]
-            or list(summary["strategies"]) != [*run.strategies]
-        ):
+        if summary["versions"] != versions() or summary["failures"] or list(summary["strategies"]) != [*run.strategies]:
             return None
         return Result(summary, pd.read_parquet(files[1]), run.folder, reused=True)
     except (OSError, ValueError, KeyError, TypeError):  # whatever cannot be read is made again from the cells
@@ -96,25 +86,21 @@ def conclude(run: Run) -> Result:
         "seeds": run.experiment.seeds,
         "strategies": compare(test, complete, global_ctr),
         "failures": [asdict(failure) for failure in run.failures],
-        "versions": _versions(),
+        "versions": versions(),
     }
     for spec in complete:
         summary["strategies"][spec] |= _hyperparameters(run, spec)
-    if "no-fine-tuning" in complete:
+    if REFERENCE in complete:
         gates = gate_report(test, ungated({spec: run.strategies[spec] for spec in complete}))
         for spec, report in gates.items():
             summary["strategies"][spec]["gate"] = report
-    summary = _without_nan(summary)
+    summary = without_nan(summary)
     write_whole(run.folder / "users.parquet", partial(write_rows, users))
     write_whole(
         run.folder / "summary.json", lambda file: file.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
     )
     write_whole(run.folder / "comparison.png", lambda file: draw_comparison(summary, file, ranked=run.ranked))
     return Result(summary, users, run.folder, tuple(run.failures))
-
-
-def _versions() -> dict[str, str]:
-    return {name: importlib.metadata.version(name) for name in PACKAGES} | {"python": platform.python_version()}
 
 
 def _rows(run: Run) -> pd.DataFrame:
@@ -176,12 +162,3 @@ def _hyperparameters(run: Run, spec: str) -> dict[str, Any]:
         "epochs": int(test["epochs"].iloc[0]),
         "validation": validation_curve(validation).to_dict("records") if len(validation) else [],
     }
-
-
-def _without_nan(value: Any) -> Any:
-    """JSON has no NaN; what could not be computed is null."""
-    if isinstance(value, dict):
-        return {key: _without_nan(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_without_nan(inner) for inner in value]
-    return None if isinstance(value, float) and not isfinite(value) else value

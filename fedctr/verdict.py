@@ -3,9 +3,18 @@
 from collections.abc import Mapping
 from typing import Literal, get_args
 
-BASELINES = {"vs_no_fine_tuning": "no-fine-tuning", "vs_fine_tuning": "fine-tuning"}  # by key in summary.json
+REFERENCE = "no-fine-tuning"  # what every gain is over
+BASELINES = {"vs_no_fine_tuning": REFERENCE, "vs_fine_tuning": "fine-tuning"}  # by key in summary.json
+AGAINST = {"vs_no_fine_tuning": "no fine-tuning", "vs_fine_tuning": "plain fine-tuning"}  # they, in a sentence
 Verdict = Literal["shown better", "perhaps better", "not shown", "perhaps worse", "shown worse"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)  # from the best to the worst
+SAID: dict[Verdict, str] = {  # of what is compared
+    "shown better": "raises {}",
+    "perhaps better": "perhaps raises {}",
+    "not shown": "is not shown to change {}",
+    "perhaps worse": "perhaps lowers {}",
+    "shown worse": "lowers {}",
+}
 RULE = (
     "A difference is called *shown* if its 95 % interval still excludes 0 after correction for all comparisons of its "
     "own experiment, *perhaps* if it does so before correction only, and *not shown* if it includes 0. Where nothing "

@@ -12,7 +12,8 @@ from torch import Tensor
 
 from fedctr.errors import FedctrError
 from fedctr.federated.aggregation import Arrays
-from fedctr.protocol import BestBy, falls_short
+from fedctr.judgement import Judge
+from fedctr.protocol import falls_short
 
 State = dict[str, Tensor]
 
@@ -37,7 +38,7 @@ class Checkpoint:
     curve: tuple[dict[str, Any], ...]
     replied: tuple[int, ...] = ()
 
-    def best_row(self, by: BestBy) -> dict[str, Any]:
+    def best_row(self, by: Judge) -> dict[str, Any]:
         """The row of the curve whose round gave ``best``, at least one round having been done."""
         return min(self.curve[1:], key=lambda row: falls_short(row, by))
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from fedctr.data.split import Split
-from fedctr.randomness import words
+from fedctr.randomness import uniform_at, words
 
 Flags = npt.NDArray[np.bool_]
 
@@ -38,7 +38,7 @@ class Participation:
         count = min(max(int(self.share * len(able) + 0.5), 1), len(able))
         order = np.argsort(words(seed, f"round {number} sampled", able, 1)[:, 0], kind="stable")
         sampled = able[order[:count]]
-        chances = (words(seed, f"round {number} fate", sampled, 2) >> np.uint64(11)) * 2.0**-53
+        chances = uniform_at(seed, f"round {number} fate", sampled[:, None], np.arange(2))
         drops = chances[:, 0] < self.dropout
         lags = ~drops & (chances[:, 1] < self.stragglers)
         takes_part, slow = np.zeros(len(starts), dtype=bool), np.zeros(len(starts), dtype=bool)

@@ -13,7 +13,7 @@ from fedctr.federated.aggregation import Aggregation
 from fedctr.federated.participation import Participation
 from fedctr.federated.privacy import Privacy
 from fedctr.federated.submodels import Averaging
-from fedctr.protocol import BestBy
+from fedctr.judgement import Judge
 
 
 class Training(OnDataset):
@@ -70,7 +70,7 @@ class Training(OnDataset):
     stragglers: StrictFloat = Field(default=0.0, ge=0, le=1)
     personal: tuple[str, ...] = ()
     alternate: bool = False
-    best_by: BestBy = "log-loss"
+    best_by: Judge = "log-loss"
     beside_cloud: bool = False
     seeds: StrictInt = Field(default=3, ge=1)
     partitions: StrictInt = Field(default=4, ge=1)

@@ -11,9 +11,10 @@ from fedctr.federated.run import TrainingRun
 from fedctr.federated.server import serve
 from fedctr.federated.settings import Training
 from fedctr.interruption import interruptible
-from fedctr.messages import Failure
+from fedctr.judgement import Judge
+from fedctr.messages import Failure, complaint
 from fedctr.progress import Reporter, Silent
-from fedctr.protocol import BestBy, best_rounds
+from fedctr.protocol import best_rounds
 from fedctr.registry import import_unshadowed
 from fedctr.simulation import simulate
 
@@ -32,17 +33,14 @@ class Trained:
 
     rounds: pd.DataFrame
     folder: Path
-    best_by: BestBy = "log-loss"
+    best_by: Judge = "log-loss"
     beside_cloud: tuple[BesideCloud, ...] = ()
     failures: tuple[Failure, ...] = ()
 
     @property
     def complaint(self) -> str:
         """What failed, in one line; empty where nothing did."""
-        if not self.failures:
-            return ""
-        others = f" ({len(self.failures) - 1} more in log.txt)" if len(self.failures) > 1 else ""
-        return f"{self.failures[0]}{others}; the rounds went on without"
+        return complaint(self.failures, "the rounds went on without")
 
     def best(self) -> pd.DataFrame:
         """The row of each seed's published round."""

@@ -12,7 +12,7 @@ from fedctr.grid.rows import Row, rows
 from fedctr.grid.tables import title_of
 from fedctr.grid.work import Outcome
 from fedctr.picture import LABELS
-from fedctr.verdict import BASELINES
+from fedctr.verdict import BASELINES, REFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -193,7 +193,7 @@ def _save(figure: "Figure", folder: Path, name: str) -> list[Path]:
 
 def _compared(found: Sequence[Row], key: str) -> list[Row]:
     """Rows that stand beside a baseline; no fine-tuning against plain is the mirror image of plain against none."""
-    return [row for row in found if row["strategy"] not in ("no-fine-tuning", BASELINES[key])]
+    return [row for row in found if row["strategy"] not in (REFERENCE, BASELINES[key])]
 
 
 def _names(found: Sequence[Row], keys: Sequence[str]) -> list[str]:

@@ -8,14 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from fedctr.errors import FedctrError
+from fedctr.folder import without_nan
 from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.kept.run import KeptRun, differing
 from fedctr.kept.understanding import understood
 from fedctr.statistics import paired_difference, unpaired_difference
 from fedctr.user_rows import TestRows
+from fedctr.verdict import REFERENCE
 
 Floats = npt.NDArray[np.float64]
-REFERENCE = "no-fine-tuning"
 FIGURES = ("auc", "log_loss", "gain")
 _COLUMNS = ("auc", "log_loss")
 
@@ -145,13 +146,9 @@ def _entry(first: Floats, second: Floats, paired: bool, comparisons: int) -> dic
         difference = paired_difference(second - first, comparisons)
     else:
         difference = unpaired_difference(first, second, comparisons)
-    return {"first": _mean(first), "second": _mean(second), "difference": _without_nan(asdict(difference))}
+    return {"first": _mean(first), "second": _mean(second), "difference": without_nan(asdict(difference))}
 
 
 def _mean(values: Floats) -> dict[str, Any]:
     covered = values[~np.isnan(values).any(axis=1)]
     return {"mean": float(covered.mean()) if len(covered) else None, "users": len(covered)}
-
-
-def _without_nan(figures: dict[str, Any]) -> dict[str, Any]:
-    return {name: None if figure != figure else figure for name, figure in figures.items()}

@@ -8,9 +8,10 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from fedctr.kept.comparing import REFERENCE, Comparison
+from fedctr.kept.comparing import Comparison
 from fedctr.kept.comparing_trainings import TrainingComparison
 from fedctr.result_table import difference, number
+from fedctr.verdict import REFERENCE
 
 _DIFFERENCES = {"auc": "difference", "gain": f"gain over {REFERENCE}", "log_loss": "log loss of a user"}
 LONGEST = 48  # characters of a setting

@@ -10,7 +10,7 @@ from fedctr.kept.run import Curve, SingleRun
 if TYPE_CHECKING:
     import pandas as pd
 
-    from fedctr.protocol import BestBy
+    from fedctr.judgement import Judge
 
 
 class FederatedRun(SingleRun):
@@ -41,9 +41,9 @@ class FederatedRun(SingleRun):
         return rounds
 
     @property
-    def best_by(self) -> "BestBy":
+    def best_by(self) -> "Judge":
         """By what the best round is chosen; before there was a choice it was the log loss."""
-        by: BestBy = self.config.get("best_by", "log-loss")
+        by: Judge = self.config.get("best_by", "log-loss")
         return by
 
     @cached_property

@@ -1,8 +1,6 @@
 """From daily rows to the numbers that an A/B test is quoted by."""
 
-import importlib.metadata
 import json
-import platform
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,8 +15,7 @@ from fedctr.online.bill_table import render_bill
 from fedctr.online.run import OnlineRun
 from fedctr.online.table import render
 from fedctr.online.words import conclusion
-
-PACKAGES = ("fedctr", "flwr", "ray", "torch", "numpy", "pandas")
+from fedctr.versions import versions
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,8 +63,7 @@ def conclude(run: OnlineRun) -> Outcome:
         "arms": {arm.name: figures(daily, arm.name) for arm in settings.arms},
         **analyse(daily, [arm.name for arm in settings.arms], settings.pairs),
         "device_cost": without_time(costs),
-        "versions": {name: importlib.metadata.version(name) for name in PACKAGES}
-        | {"python": platform.python_version()},
+        "versions": versions(),
     }
     for name, rows in (("daily", daily), ("days", by_day(daily)), ("curve", curves(daily, settings.pairs))):
         write_whole(run.folder / f"{name}.parquet", partial(rows.to_parquet, index=False))

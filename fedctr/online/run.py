@@ -157,19 +157,13 @@ class OnlineRun(RunFolder):
 
     def published_before(self, day: int) -> Published | None:
         """What was published before a day, if it has been already."""
-        folder = self._published_folder(day)
-        return Published.load(folder)[0] if folder.is_dir() else None
+        return self._kept(self._folder_before(day))
 
     def keep_published_before(self, day: int, published: Published, facts: dict[str, Any]) -> None:
         """Keep what is published before a day."""
+        self._keep(published, facts, self._folder_before(day))
 
-        def write(fresh: Path) -> None:
-            fresh.mkdir()
-            published.save(fresh, facts)
-
-        write_whole(self._published_folder(day), write)
-
-    def _published_folder(self, day: int) -> Path:
+    def _folder_before(self, day: int) -> Path:
         return self.folder / "published" / f"before-day{day:+d}"
 
     def _check_arms(self) -> None:

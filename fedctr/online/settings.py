@@ -14,8 +14,8 @@ from fedctr.config import LOGISTICS
 from fedctr.errors import FedctrError
 from fedctr.recipe import Optimiser, Recipe
 from fedctr.settings import Settings, form_by
+from fedctr.verdict import REFERENCE
 
-CONTROL = "no-fine-tuning"
 FINE_TUNING = "fine-tuning"
 
 
@@ -174,7 +174,7 @@ class ABTest(Settings):
     world: AnyWorld = SyntheticTable()
     path: Path | None = None
     model: str = "din"
-    arms: tuple[Arm, ...] = (Arm(CONTROL), Arm("fine-tuning"), Arm("label-correction"))
+    arms: tuple[Arm, ...] = (Arm(REFERENCE), Arm("fine-tuning"), Arm("label-correction"))
     aa: bool = False
     days: StrictInt = Field(default=14, ge=1)
     pre_days: StrictInt = Field(default=7, ge=0)
@@ -204,14 +204,14 @@ class ABTest(Settings):
                 raise FedctrError(f"arms: {count} are named {name!r}; give each a name of its own")
         if len(self.arms) < 2:
             raise FedctrError("arms: a test compares at least two")
-        if not any(arm.strategy == CONTROL for arm in self.arms):
-            raise FedctrError(f"arms: the control is missing; add {CONTROL}")
+        if not any(arm.strategy == REFERENCE for arm in self.arms):
+            raise FedctrError(f"arms: the control is missing; add {REFERENCE}")
         return self
 
     @property
     def control(self) -> Arm:
         """The arm that the others are compared with."""
-        return next(arm for arm in self.arms if arm.strategy == CONTROL)
+        return next(arm for arm in self.arms if arm.strategy == REFERENCE)
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -242,7 +242,7 @@ class ABTest(Settings):
 
     def on_device(self, arm: Arm, day: int) -> str:
         """The strategy of an arm's devices on a day."""
-        return CONTROL if self.aa or day < 0 else arm.strategy
+        return REFERENCE if self.aa or day < 0 else arm.strategy
 
     def recipe(self, arm: Arm) -> Recipe:
         """How the devices of an arm fine-tune."""

@@ -6,15 +6,8 @@ from typing import Any
 from fedctr.online.lift import FEWEST
 from fedctr.online.sample_ratio import ALARM
 from fedctr.online.table import Summary, lift_of
-from fedctr.verdict import Verdict, verdict
+from fedctr.verdict import SAID, Verdict, verdict
 
-_SAID: dict[Verdict, str] = {
-    "shown better": "raises CTR",
-    "perhaps better": "perhaps raises CTR",
-    "not shown": "is not shown to change CTR",
-    "perhaps worse": "perhaps lowers CTR",
-    "shown worse": "lowers CTR",
-}
 _SHOWN: tuple[Verdict, ...] = ("shown better", "shown worse")
 
 Figures = Mapping[str, Any]  # of a lift, as in summary.json
@@ -79,7 +72,7 @@ def _lift(entry: Figures) -> str:
     if found is None:
         return f"Of {_pair(entry)} nothing can be said: fewer than {FEWEST} users of one of them clicked."
     weak = ", without correction for all comparisons" if found.startswith("perhaps") else ""
-    return f"{entry['arm']} {_SAID[found]} against {entry['baseline']}: {_quoted(figures)}{weak}."
+    return f"{entry['arm']} {SAID[found].format('CTR')} against {entry['baseline']}: {_quoted(figures)}{weak}."
 
 
 def _by_drift(entry: Figures) -> str:

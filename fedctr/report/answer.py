@@ -5,17 +5,9 @@ from typing import Any
 
 from fedctr.cost import Cost
 from fedctr.finished_run import FinishedRun
-from fedctr.verdict import BASELINES, Verdict, verdict
+from fedctr.verdict import AGAINST, BASELINES, SAID, verdict
 
-AGAINST = {"vs_no_fine_tuning": "no fine-tuning", "vs_fine_tuning": "plain fine-tuning"}
 FEWEST = 20  # users of a group; fewer say little, and their intervals would set the scale of a picture
-_SAID: dict[Verdict, str] = {
-    "shown better": "raises user AUC",
-    "perhaps better": "perhaps raises user AUC",
-    "not shown": "is not shown to change user AUC",
-    "perhaps worse": "perhaps lowers user AUC",
-    "shown worse": "lowers user AUC",
-}
 _GROUPS = {
     "by_drift": ("a drift of {} in size", "of any drift"),
     "by_local_samples": ("{} local samples", "with any number of local samples"),
@@ -106,4 +98,4 @@ def _against(key: str, interval: Mapping[str, Any]) -> str:
     found = verdict(interval)
     assert found is not None  # _compared has left out the others
     weak = ", without correction for all comparisons" if found.startswith("perhaps") else ""
-    return f"{_SAID[found]} against {AGAINST[key]} ({difference_of(interval)}{weak})"
+    return f"{SAID[found].format('user AUC')} against {AGAINST[key]} ({difference_of(interval)}{weak})"

@@ -9,6 +9,7 @@ from fedctr.finished_run import FinishedRun
 from fedctr.report.drawing import BLUE, INK, MUTED, NARROW, PAPER, VERMILLION, shortened, tidy
 from fedctr.report.page import Figure, Section, Table, number, words
 from fedctr.user_rows import Floats, TestRows
+from fedctr.verdict import REFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -23,8 +24,8 @@ Curve = tuple[Floats, Floats]  # predicted and observed CTR of each group
 
 def calibration(run: FinishedRun, rows: TestRows) -> Section | None:
     """Predicted against observed CTR, of the published model and of every strategy; None without the published one."""
-    before = run.strategies.get("no-fine-tuning")
-    tuned = {spec: entry for spec, entry in run.strategies.items() if spec != "no-fine-tuning"}
+    before = run.strategies.get(REFERENCE)
+    tuned = {spec: entry for spec, entry in run.strategies.items() if spec != REFERENCE}
     if before is None or not tuned or before["calibration"] is None:
         return None
     table = Table(
@@ -40,7 +41,7 @@ def calibration(run: FinishedRun, rows: TestRows) -> Section | None:
 
 
 def _figure(curves: dict[str, Curve]) -> Figure:
-    tuned = [spec for spec in curves if spec != "no-fine-tuning"]
+    tuned = [spec for spec in curves if spec != REFERENCE]
     down = math.ceil(len(tuned) / _ABREAST)
 
     def draw(canvas: "Canvas") -> None:
@@ -52,7 +53,7 @@ def _figure(curves: dict[str, Curve]) -> Figure:
         low, high = _limits(curves)
         for panel, spec in zip(panels.flat, tuned, strict=False):
             panel.plot([low, high], [low, high], color=MUTED, lw=1)
-            panel.plot(*curves["no-fine-tuning"], "s", color=VERMILLION, mfc=PAPER, ms=5, mew=1.4)
+            panel.plot(*curves[REFERENCE], "s", color=VERMILLION, mfc=PAPER, ms=5, mew=1.4)
             panel.plot(*curves[spec], "o", color=BLUE, ms=4.5)
             panel.text(0, 1.03, shortened(spec, 26), transform=panel.transAxes, fontsize=9, va="bottom")
             panel.set(xlim=(low, high), ylim=(low, high))

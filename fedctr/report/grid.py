@@ -12,10 +12,9 @@ from fedctr.folder import read_json
 from fedctr.grid.axis import UNNAMED
 from fedctr.kept.grid import GridRun
 from fedctr.report import making
-from fedctr.report.answer import AGAINST
 from fedctr.report.page import Block, Cell, Picture, Report, Section, Table, Text, number, words
 from fedctr.result_table import difference
-from fedctr.verdict import BASELINES, RULE, VERDICTS, Verdict, verdict
+from fedctr.verdict import AGAINST, BASELINES, REFERENCE, RULE, VERDICTS, Verdict, verdict
 
 Row = dict[str, Any]
 _LIMITS = ("mean", "low", "high", "corrected_low", "corrected_high")
@@ -161,4 +160,4 @@ def _against(row: Row, key: str) -> Cell:
 
 def _judged(row: Row, key: str) -> Verdict | None:
     """What a difference shows; no fine-tuning against plain is the mirror image of plain against none."""
-    return None if row["strategy"] in ("no-fine-tuning", BASELINES[key]) else verdict(_interval(row, key))
+    return None if row["strategy"] in (REFERENCE, BASELINES[key]) else verdict(_interval(row, key))

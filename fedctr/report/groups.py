@@ -7,6 +7,7 @@ from fedctr.finished_run import FinishedRun
 from fedctr.report.answer import FEWEST
 from fedctr.report.drawing import BLUE, MUTED, NARROW, stack
 from fedctr.report.page import Figure, Section, Table, Text, number, words
+from fedctr.verdict import REFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -23,7 +24,7 @@ def gains(run: FinishedRun) -> Section | None:
     entries = {
         spec: entry["vs_no_fine_tuning"]
         for spec, entry in run.strategies.items()
-        if spec != "no-fine-tuning" and entry["vs_no_fine_tuning"] is not None
+        if spec != REFERENCE and entry["vs_no_fine_tuning"] is not None
     }
     if not any(entry["users"] for entry in entries.values()):
         return None

@@ -4,13 +4,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fedctr.finished_run import FinishedRun
-from fedctr.report.answer import AGAINST
 from fedctr.report.drawing import BLUE, INK, MUTED, NARROW, PAPER, VERMILLION, shortened, tidy
 from fedctr.report.page import Cell, Figure, Section, Table, number, words
 from fedctr.report.users import spread
 from fedctr.result_table import difference
 from fedctr.user_rows import TestRows
-from fedctr.verdict import BASELINES, RULE, verdict
+from fedctr.verdict import AGAINST, BASELINES, REFERENCE, RULE, verdict
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -35,7 +34,7 @@ def _table(run: FinishedRun) -> Table:
             number(entry["auc_user_mean"]),
             *(_against(spec, key, entry) for key in BASELINES),
             *(number(entry[key]) for key in ("gauc_impressions", "log_loss", "ndcg_at_10")),
-            number(entry["share_harmed"] if spec != "no-fine-tuning" else None, ".0%"),
+            number(entry["share_harmed"] if spec != REFERENCE else None, ".0%"),
             _tuned_with(entry),
         )
         for spec, entry in entries.items()
@@ -75,7 +74,7 @@ def _forest(run: FinishedRun) -> Figure | None:
             if spec != baseline and entry[key] is not None and verdict(entry[key]) is not None
         }
         for spec, entry in run.strategies.items()
-        if spec != "no-fine-tuning"
+        if spec != REFERENCE
     }
     intervals = {spec: found for spec, found in intervals.items() if found}
     if not intervals:

@@ -8,6 +8,7 @@ import numpy as np
 from fedctr.report.drawing import BLUE, MUTED, NARROW, PAPER, VERMILLION, stack
 from fedctr.report.page import Figure, Section, Table, Text, number, words
 from fedctr.user_rows import Floats, TestRows
+from fedctr.verdict import REFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -96,18 +97,16 @@ def extremes(rows: TestRows, spec: str, global_ctr: float) -> Section | None:
 
 def user_gains(rows: TestRows) -> dict[str, Floats]:
     """Strategy to its change in AUC against no fine-tuning, mean over seeds, float64 (users,); NaN where none."""
-    published = rows.columns.get("no-fine-tuning")
+    published = rows.columns.get(REFERENCE)
     if published is None:
         return {}
     return {
-        spec: (own["auc"] - published["auc"]).mean(axis=1)
-        for spec, own in rows.columns.items()
-        if spec != "no-fine-tuning"
+        spec: (own["auc"] - published["auc"]).mean(axis=1) for spec, own in rows.columns.items() if spec != REFERENCE
     }
 
 
 def _users(caption: str, chosen: list[np.intp], rows: TestRows, spec: str, gains: Floats, global_ctr: float) -> Table:
-    own, published = rows.columns[spec], rows.columns["no-fine-tuning"]
+    own, published = rows.columns[spec], rows.columns[REFERENCE]
     lines = []
     for user in chosen:
         local_ctr = _local_ctr(own, user)
