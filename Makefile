@@ -5,7 +5,7 @@ BIN := .venv/bin
 # compile PyTorch, Flower and Ray anew, which takes longer than what most of them do.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: setup demo test test-all docs bench bench-install scale results report-check
+.PHONY: setup demo check test test-all docs bench bench-install scale results report-check
 
 # A virtual environment with the tested versions; done again only when the project file or the versions change. Python
 # compiles a module when it is first imported, and most of those that pip would compile never are.
@@ -27,14 +27,17 @@ demo: setup
 	$(BIN)/python -m pip install --quiet --no-compile --constraint constraints.txt --editable ".[docs]"
 	touch $@
 
-test: .venv/.docs
+# Lint and types.
+check: .venv/.docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+test: check
 	$(BIN)/pytest --numprocesses auto --dist worksteal -m "not exhaustive"
 
 # The tests that make test leaves out, too: every strategy with every model, every tutorial, more runs on Ray.
-test-all: .venv/.docs
+test-all: check
 	$(BIN)/pytest --numprocesses auto --dist worksteal
 
 # The documentation as a site in build/site; a warning is an error.
