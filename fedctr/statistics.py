@@ -11,6 +11,9 @@ Floats = npt.NDArray[np.float64]
 # Users are resampled one by one up to this many, in random groups beyond. A standard error from that many
 # groups is off by about 1 / sqrt(2 * 4,000) = 1.1 %: no more than what 10,000 replicates add to a limit.
 _GROUPS = 4_000
+LEVEL = 0.95  # of every interval
+REPLICATES = 10_000  # of a bootstrap, well above 2 comparisons / (1 - LEVEL): corrected limits lie far out
+_SEED = 0  # of the resampling: it draws the same users for every strategy, so that intervals compare well
 _DRAWN_AT_ONCE = 1_000_000  # 8 MB for each seed
 _NAN = float("nan")
 
@@ -21,7 +24,7 @@ class Interval:
 
     Attributes:
         mean: over users and seeds.
-        low: lower limit at the level asked for, for this difference alone.
+        low: lower limit at ``LEVEL``, for this difference alone.
         high: upper limit, likewise.
         corrected_low: lower limit that holds for all comparisons at once (Bonferroni).
         corrected_high: upper limit, likewise.
@@ -41,9 +44,6 @@ class Interval:
 def paired_difference(
     differences: Floats,
     comparisons: int = 1,
-    replicates: int = 10_000,
-    level: float = 0.95,
-    seed: int = 0,
     weights: Floats | None = None,
 ) -> Interval:
     """Bootstrap interval for the mean of per-user differences between two methods.
@@ -57,8 +57,7 @@ def paired_difference(
 
     where that of the mean is v_u/n + v_s/S + v_r/(n S). The rest counts up to three times, which makes the
     interval slightly conservative; against that, few seeds understate the seed effect, and a single seed
-    leaves it out: then only users are resampled. Limits are percentiles of the replicates; corrected ones lie
-    far out and want ``replicates`` well above 2 comparisons / (1 - level).
+    leaves it out: then only users are resampled. Limits are percentiles of ``REPLICATES`` replicates.
 
     Beyond 4,000 users the unit drawn is one of 4,000 random groups of users, and a replicate is the sum
     over its groups divided by the number of users in them, so the cost hardly grows with the number of users:
@@ -67,10 +66,7 @@ def paired_difference(
     Args:
         differences: float64 (users, seeds), the rows of users that are not covered all NaN.
         comparisons: how many intervals are read side by side; the corrected limits have level
-            1 - (1 - level) / comparisons.
-        replicates: number of bootstrap replicates.
-        level: of the interval.
-        seed: of the resampling. Equal seeds resample the same users, so intervals compare well.
+            1 - (1 - ``LEVEL``) / comparisons.
         weights: float64 (users,), above 0, for a mean weighted by them; a replicate is then the ratio of two sums over
             the users that it draws. None for 1 each.
 
@@ -82,16 +78,13 @@ def paired_difference(
         ValueError: when there is no seed, a difference is infinite, or a user is covered in some seeds only.
     """
     weights = np.ones(len(differences)) if weights is None else weights
-    return paired_ratio((differences.T * weights).T, weights[:, None], comparisons, replicates, level, seed)
+    return paired_ratio((differences.T * weights).T, weights[:, None], comparisons)
 
 
 def paired_ratio(
     differences: Floats,
     wholes: Floats,
     comparisons: int = 1,
-    replicates: int = 10_000,
-    level: float = 0.95,
-    seed: int = 0,
 ) -> Interval:
     """Bootstrap interval for the sum of all differences as a share of the sum of all wholes.
 
@@ -102,9 +95,6 @@ def paired_ratio(
         differences: float64 (users, seeds), the rows of users that are not covered all NaN.
         wholes: float64 (users, seeds), or (users, 1) for the same in every seed; at least 0.
         comparisons: as for :func:`paired_difference`.
-        replicates: likewise.
-        level: likewise.
-        seed: likewise.
 
     Returns:
         The interval; its mean is the ratio, NaN with its limits where the whole of all users is 0.
@@ -123,17 +113,14 @@ def paired_ratio(
         return Interval(mean, _NAN, _NAN, _NAN, _NAN, users, seeds)
     if (covered == mean * wholes).all():  # such as a method compared with itself
         return Interval(mean, mean, mean, mean, mean, users, seeds)
-    ratios = _replicates(covered, wholes, replicates, np.random.default_rng(seed))
-    return Interval(mean, *_limits(ratios, comparisons, level), users, seeds)
+    ratios = _replicates(covered, wholes, np.random.default_rng(_SEED))
+    return Interval(mean, *_limits(ratios, comparisons), users, seeds)
 
 
 def unpaired_difference(
     first: Floats,
     second: Floats,
     comparisons: int = 1,
-    replicates: int = 10_000,
-    level: float = 0.95,
-    seed: int = 0,
 ) -> Interval:
     """Bootstrap interval for the mean of the second less the mean of the first, over users of different worlds.
 
@@ -143,9 +130,6 @@ def unpaired_difference(
         first: float64 (users, seeds), the rows of users that are not covered all NaN.
         second: likewise; it may have other numbers of users and seeds.
         comparisons: as for :func:`paired_difference`.
-        replicates: likewise.
-        level: likewise.
-        seed: likewise.
 
     Returns:
         The interval, with the users of both together, and the seeds of the one that has fewer. With fewer than two
@@ -162,10 +146,10 @@ def unpaired_difference(
     if any(len(side) < 2 for side in sides):
         return Interval(mean, _NAN, _NAN, _NAN, _NAN, users, seeds)
     means = [
-        _replicates(side, np.ones((len(side), 1)), replicates, np.random.default_rng((seed, number)))
+        _replicates(side, np.ones((len(side), 1)), np.random.default_rng((_SEED, number)))
         for number, side in enumerate(sides)
     ]
-    return Interval(mean, *_limits(means[1] - means[0], comparisons, level), users, seeds)
+    return Interval(mean, *_limits(means[1] - means[0], comparisons), users, seeds)
 
 
 def drift_bucket(drift: Floats) -> pd.Categorical:
@@ -209,9 +193,9 @@ def _covered(values: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
     return values[missing == 0], missing == 0
 
 
-def _limits(replicates: Floats, comparisons: int, level: float) -> tuple[float, float, float, float]:
+def _limits(replicates: Floats, comparisons: int) -> tuple[float, float, float, float]:
     """Lower and upper limit for one difference alone, then those that hold for all comparisons at once."""
-    tail = (1 - level) / 2
+    tail = (1 - LEVEL) / 2
     corrected = tail / comparisons
     low, high, corrected_low, corrected_high = np.nanquantile(
         replicates, [tail, 1 - tail, corrected, 1 - corrected]
@@ -219,17 +203,17 @@ def _limits(replicates: Floats, comparisons: int, level: float) -> tuple[float, 
     return low, high, corrected_low, corrected_high
 
 
-def _replicates(covered: Floats, wholes: Floats, replicates: int, rng: np.random.Generator) -> Floats:
-    """Resampled ratios, float64 (replicates,), of float64 (users, seeds) and (users, seeds or 1)."""
+def _replicates(covered: Floats, wholes: Floats, rng: np.random.Generator) -> Floats:
+    """Resampled ratios, float64 (REPLICATES,), of float64 (users, seeds) and (users, seeds or 1)."""
     users, seeds = covered.shape
     groups = min(users, _GROUPS)
-    seed_weights = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=replicates) / seeds
+    seed_weights = rng.multinomial(seeds, np.full(seeds, 1 / seeds), size=REPLICATES) / seeds
     starts = np.arange(groups) * users // groups
     order = rng.permutation(users)
     totals, sizes = (np.add.reduceat(each[order], starts) for each in (covered, wholes))
-    ratios = np.empty(replicates)
+    ratios = np.empty(REPLICATES)
     step = max(1, _DRAWN_AT_ONCE // groups)
-    for start in range(0, replicates, step):
+    for start in range(0, REPLICATES, step):
         chunk = slice(start, start + step)
         drawn = rng.integers(groups, size=(len(ratios[chunk]), groups))
         above, below = ((sums[drawn].sum(axis=1) * seed_weights[chunk]).sum(axis=1) for sums in (totals, sizes))
