@@ -104,7 +104,7 @@ class Cohort:
         users: Rows,
         part: Part,
         batch_size: int,
-        reads: Collection[tuple[Side, str]] | None = None,
+        reads: Collection[tuple[Side, str]],
     ) -> "Cohort":
         """Collect what is needed to fine-tune users out of :func:`gather` and to score one part of theirs.
 
@@ -113,7 +113,7 @@ class Cohort:
             users: int64 (users,), rows of the data set.
             part: what to score.
             batch_size: samples in a step of fine-tuning.
-            reads: the fields that matter, such as :attr:`Model.reads`; None for all.
+            reads: the fields that matter, :attr:`Model.reads`.
         """
         block = block_of(batch_size)
         if len(users) == 1:
@@ -122,7 +122,7 @@ class Cohort:
         tables: dict[tuple[Side, str], Table] = {}
         user: dict[str, Bag] = {}
         for index, (field, columns) in enumerate(slices(dataset.schema.user_fields)):
-            unread = reads is not None and ("user", field.name) not in reads
+            unread = ("user", field.name) not in reads
             # The id stays even if no table has it: a model that reads no other field learns from it how many users
             # there are.
             if unread and index > 0:
@@ -143,7 +143,7 @@ class Cohort:
         ]
         fields: dict[str, Numbered] = {}
         for field, columns in slices(dataset.schema.item_fields):
-            if reads is not None and ("item", field.name) not in reads:
+            if ("item", field.name) not in reads:
                 continue
             fields[field.name] = Numbered.of(
                 field, *(PartCodes(codes[..., columns], real) for codes, real in described)

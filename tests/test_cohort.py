@@ -310,7 +310,7 @@ class Spy(ClientStrategy):
 
 def test_hooks_are_shown_the_local_samples_and_nothing_else(features: Features) -> None:
     published, spy = publish("lr", features.dataset.schema), Spy()
-    cohort = Cohort.build(features, np.array([7, 8]), "test", 32)
+    cohort = Cohort.build(features, np.array([7, 8]), "test", 32, published.model.reads)
     for _ in fine_tune(published, spy, cohort, cohort.local(published, 0), Recipe(0, 0.1, 1)):
         pass
     (local,) = spy.locals
@@ -334,7 +334,7 @@ def test_a_strategy_that_tunes_nothing_is_refused_by_both_engines(features: Feat
             return False
 
     published = publish("lr", features.dataset.schema)
-    cohort = Cohort.build(features, np.array([7, 8]), "test", 32)
+    cohort = Cohort.build(features, np.array([7, 8]), "test", 32, published.model.reads)
     for engine in (
         fine_tune(published, Frozen(), cohort, cohort.local(published, 0), Recipe(0, 0.1, 1)),
         loop.fine_tune(published, Frozen(), features, 7, Recipe(0, 0.1, 1)),
@@ -461,7 +461,7 @@ def test_a_strangers_strategy_gives_the_same_bits(strategy: ClientStrategy, feat
 
 def test_a_cohort_of_the_first_users_is_the_same_without_the_others(features: Features) -> None:
     published = publish("wide-deep[hidden=[16],history=5]", features.dataset.schema)
-    cohort = Cohort.build(features, np.array([11, 9, 8]), "test", 32)
+    cohort = Cohort.build(features, np.array([11, 9, 8]), "test", 32, published.model.reads)
     first = cohort.first(2)
     assert cohort.first(3) is cohort
     assert first.users.tolist() == [11, 9]
@@ -480,7 +480,7 @@ def test_a_user_without_samples_keeps_the_published_parameters_to_the_bit(featur
     published = publish("din[history=5]", features.dataset.schema)
     (users,) = (group for group in gather(features, 32, lambda users, length: 32) if 0 in group)
     assert len(users) > 2
-    cohort = Cohort.build(features, users, "test", 32)
+    cohort = Cohort.build(features, users, "test", 32, published.model.reads)
     row, origin = users.tolist().index(0), cohort.stack(published.model)
     *_, tuned = fine_tune(published, FineTuning(), cohort, cohort.local(published, 3), Recipe(3, 0.1, 2))
     for name, value in tuned.items():
@@ -503,7 +503,7 @@ def test_fine_tuning_leaves_the_published_model_as_it_was(features: Features) ->
 
 def working_set_of(spec: str, features: Features) -> int:
     published = publish(spec, features.dataset.schema)
-    cohort = Cohort.build(features, np.array([7, 8]), "train", 32)
+    cohort = Cohort.build(features, np.array([7, 8]), "train", 32, published.model.reads)
     return working_set(published.model, cohort)
 
 
@@ -511,7 +511,7 @@ def working_set_of(spec: str, features: Features) -> int:
 def test_the_working_set_holds_at_least_a_users_weights(spec: str, features: Features, large: Features) -> None:
     for each in (features, large):
         published = publish(spec, each.dataset.schema)
-        cohort = Cohort.build(each, np.array([7, 8]), "train", 32)
+        cohort = Cohort.build(each, np.array([7, 8]), "train", 32, published.model.reads)
         weights = sum(value[0].numel() * 4 for value in cohort.stack(published.model).values())
         before = {name: value.clone() for name, value in published.model.state_dict().items()}
         assert working_set(published.model, cohort) >= weights > 0
@@ -541,5 +541,7 @@ def test_the_working_set_grows_with_the_model(smaller: str, larger: str, feature
 
 def test_the_working_set_is_per_user(features: Features) -> None:
     published = publish("din[history=5]", features.dataset.schema)
-    few, many = (Cohort.build(features, np.array(users), "train", 32) for users in ([7, 8], [7, 8] * 8))
+    few, many = (
+        Cohort.build(features, np.array(users), "train", 32, published.model.reads) for users in ([7, 8], [7, 8] * 8)
+    )
     assert working_set(published.model, many) == pytest.approx(working_set(published.model, few), rel=0.05)

@@ -225,7 +225,7 @@ def test_where_gradients_vanish_both_engines_agree_in_float64(model: str, spec: 
     published.model.double()
     own = own_features(published, features)
     for users in gather(own, 32, lambda users, length: 32):
-        cohort = Cohort.build(own, users, "test", 32)
+        cohort = Cohort.build(own, users, "test", 32, published.model.reads)
         cohort = cohort._take(cohort.users, in_double)
         tuned = fine_tune(published, strategy, cohort, cohort.local(published, RECIPE.seed), RECIPE)
         plain = [loop.fine_tune(published, strategy, own, int(user), RECIPE) for user in users]
@@ -292,7 +292,7 @@ def test_adam_is_another_result_than_gradient_descent(features: Features) -> Non
 def test_rows_that_no_sample_uses_stay_as_published(model: str, large: Features) -> None:
     published = publish(model, large.dataset.schema)
     users = np.array([5, 3])  # 65 and 33 samples
-    cohort = Cohort.build(large, users, "test", 32)
+    cohort = Cohort.build(large, users, "test", 32, published.model.reads)
     origin = cohort.stack(published.model)
     *_, tuned = fine_tune(published, FineTuning(), cohort, cohort.local(published, RECIPE.seed), RECIPE)
     checked = 0
@@ -308,7 +308,7 @@ def test_rows_that_no_sample_uses_stay_as_published(model: str, large: Features)
 def test_a_user_without_samples_keeps_the_published_parameters_to_the_bit(features: Features) -> None:
     published = publish("din[history=5]", features.dataset.schema)
     (users,) = (group for group in gather(features, 32, lambda users, length: 32) if 0 in group)
-    cohort = Cohort.build(features, users, "test", 32)
+    cohort = Cohort.build(features, users, "test", 32, published.model.reads)
     row, origin = users.tolist().index(0), cohort.stack(published.model)
     *_, tuned = fine_tune(published, FineTuning(), cohort, cohort.local(published, RECIPE.seed), RECIPE)
     for name, value in tuned.items():

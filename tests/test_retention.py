@@ -282,7 +282,7 @@ def test_a_cohort_has_most_steps_first_and_no_step_without_samples() -> None:
     for users in gather(thinned, 4, lambda users, length: 32):
         steps = -(-thinned.held.samples[users] // 4)
         assert (np.diff(steps) <= 0).all()
-        mask = Cohort.build(thinned, users, "test", 4).train.mask[: len(users)]
+        mask = Cohort.build(thinned, users, "test", 4, published.model.reads).train.mask[: len(users)]
         assert mask.sum(1).tolist() == thinned.held.samples[users].tolist()
         assert (mask.int().diff(dim=1) <= 0).all()  # what is held comes first
     assert_equal_to_the_loop(published, FineTuning(), thinned, Recipe(3, 0.1, 2, batch_size=4))

@@ -114,7 +114,9 @@ class Scene:
         self.published = publish(spec, features.dataset.schema)
         length = self.published.model.history_length
         features = Features(features.dataset, features.split, features.users, length)
-        self.cohort = Cohort.build(features, np.array(chosen or range(len(steps))), "train", BATCH)
+        self.cohort = Cohort.build(
+            features, np.array(chosen or range(len(steps))), "train", BATCH, self.published.model.reads
+        )
         assert self.cohort.train.mask.shape[1] == LENGTH
 
     def epoch(self) -> list[Counter[Operation]]:

@@ -14,7 +14,7 @@ def test_it_scores_the_published_model_once_whatever_is_to_be_tried() -> None:
     assert found["user"].tolist() == [0, 1]
     assert found["learning_rate"].tolist() == [0.0, 0.0]
     assert found["epochs"].tolist() == [0, 0]
-    cohort = Cohort.build(features, found["user"].astype("int64"), "test", 32)
+    cohort = Cohort.build(features, found["user"].astype("int64"), "test", 32, published.model.reads)
     logits = cohort.local(published, 0).published_logits
     assert logits.std() > 0  # the published model tells samples apart, and nothing was done to it
 

@@ -59,7 +59,7 @@ def test_a_draw_goes_by_seed_and_user_in_both_engines() -> None:
     seen.clear()
     for seed in (3, 4):
         recipe, users = Recipe(seed, 0.1, 1), np.array([2, 0])
-        cohort = Cohort.build(features, users, "test", 32)
+        cohort = Cohort.build(features, users, "test", 32, published.model.reads)
         next(engine.fine_tune(published, Drawn(), cohort, cohort.local(published, seed), recipe))
         for user in users:
             next(loop.fine_tune(published, Drawn(), features, int(user), recipe))
