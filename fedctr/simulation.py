@@ -83,7 +83,7 @@ def simulate(
         try:
             run_simulation(
                 app,
-                _OnWorker(cloudpickle.dumps(client_app), tuple(sys.path)),
+                _OnWorker(cloudpickle.dumps(client_app), tuple(sys.path)),  # type: ignore[no-untyped-call]
                 partitions,
                 "ray",
                 {

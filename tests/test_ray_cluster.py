@@ -68,7 +68,7 @@ def cluster() -> Iterator[Cluster]:
             started.add_node(num_cpus=1)
         yield started
     finally:
-        started.shutdown()
+        started.shutdown()  # type: ignore[no-untyped-call]
 
 
 def raylets(cluster: Cluster) -> list[int]:
