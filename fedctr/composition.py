@@ -74,8 +74,8 @@ class Composed(ClientStrategy):
         """Put strategies together.
 
         Raises:
-            ValueError: when one of them does not tune or changes nothing, two of them change the same, or the loss
-                of one would not see what another changes.
+            ValueError: when one of them does not tune or changes nothing, two of them change the same or both correct
+                the prior, or the loss of one would not see what another changes.
         """
         names = [part.name for part in parts]
         for part in parts:
@@ -92,6 +92,9 @@ class Composed(ClientStrategy):
             for blind in parts:
                 if hook == "targets" and owners and not blind.reads_targets:
                     raise ValueError(f"the loss of {blind.name} does not read the targets of {owners[0].name}")
+        if len(corrections := [part.name for part in parts if part.corrects_prior]) > 1:
+            first, second, *_ = corrections  # of which one stops the drift, and both turn it round
+            raise ValueError(f"{first} and {second} both correct the prior, and twice is too far; leave one out")
         for blind in parts:
             unseen = next((part for part in parts if part.moves_level and not blind.reads_level), None)
             if unseen:

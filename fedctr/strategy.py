@@ -94,6 +94,7 @@ class ClientStrategy(ABC):
         reads_level: False if the loss goes by the differences between a user's logits alone.
         reads_representations: True to be refused where a model has no penultimate layer.
         moves_level: True if all that it does is to move the logits of a user by one and the same number.
+        corrects_prior: True if its targets, logits or loss correct the user's prior, which is not to be done twice.
     """
 
     name: ClassVar[str]
@@ -103,6 +104,7 @@ class ClientStrategy(ABC):
     reads_level: ClassVar[bool] = True
     reads_representations: ClassVar[bool] = False
     moves_level: ClassVar[bool] = False
+    corrects_prior: ClassVar[bool] = False
 
     def targets(self, local: Local, published: Published) -> Tensor:
         """Soft labels to fit, float32 (users, samples), from all local samples; called once before tuning."""

@@ -33,6 +33,7 @@ class LabelCorrection(ClientStrategy):
 
     name: ClassVar[str] = "label-correction"
     citation: ClassVar[str] = "arXiv 2211.01163"
+    corrects_prior: ClassVar[bool] = True
 
     variant: Variant = "one-sided"
     clip: bool = False

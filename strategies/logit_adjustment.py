@@ -29,6 +29,7 @@ class LogitAdjustment(ClientStrategy):
     name: ClassVar[str] = "logit-adjustment"
     citation: ClassVar[str] = "Menon et al., Long-tail learning via logit adjustment, ICLR 2021, arXiv 2007.07314"
     moves_level: ClassVar[bool] = True
+    corrects_prior: ClassVar[bool] = True
 
     strength: float = 1.0
 

@@ -25,6 +25,7 @@ class RandomTarget(ClientStrategy):
     """
 
     name: ClassVar[str] = "random-target"
+    corrects_prior: ClassVar[bool] = True
 
     spread: float = 0.5
 

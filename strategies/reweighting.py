@@ -30,6 +30,7 @@ class Reweighting(ClientStrategy):
 
     name: ClassVar[str] = "reweighting"
     citation: ClassVar[str] = "Saerens et al., Adjusting to New a Priori Probabilities, Neural Computation 2002"
+    corrects_prior: ClassVar[bool] = True
 
     def loss(self, logits: Tensor, targets: Tensor, local: Local, published: Published) -> Tensor:
         """The weighted cross-entropy of every sample."""

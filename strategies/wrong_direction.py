@@ -15,6 +15,7 @@ class WrongDirection(ClientStrategy):
     """Control: move the local prior away from the global CTR, not towards it."""
 
     name: ClassVar[str] = "wrong-direction"
+    corrects_prior: ClassVar[bool] = True
 
     def targets(self, local: Local, published: Published) -> Tensor:
         """Labels corrected the wrong way."""

@@ -73,7 +73,7 @@ SHELF = (
     "head-only[layers=2]",
     "label-correction+head-only",
     "label-correction[variant=anchored]+proximal[weight=0.5]",
-    "label-correction+joint+logit-adjustment+proximal+gate",
+    "gap-only+joint+logit-adjustment+proximal+gate",
 )
 DEEP = ("head-only", "label-correction+head-only", "low-rank", "scale-only")  # which only a network has
 OWN = (Proximal(), HeadOnly(), Tempered(), Brier(), Everything())

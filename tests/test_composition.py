@@ -17,6 +17,7 @@ from fedctr.strategy import (
     minibatch_loss,
     overrides,
     soft_labels,
+    strategies,
     trainable_of,
 )
 from strategies.fine_tuning import FineTuning
@@ -27,6 +28,7 @@ from strategies.label_correction import LabelCorrection
 from strategies.logit_adjustment import LogitAdjustment
 from strategies.low_rank import LowRank
 from strategies.proximal import Proximal
+from strategies.reweighting import Reweighting
 from tests.engine import ANYTHING, Tempered, features_of, judged, local_of, publish, rows, scored_of, task
 
 LOCAL = local_of([1, 0, 0], [1, 1, 0, 1])
@@ -79,6 +81,11 @@ def test_a_plus_within_brackets_belongs_to_the_value() -> None:
         ("proximal+proximal[weight=2]", "proximal is named twice"),
         ("logit-adjustment+pairwise", "the loss of pairwise does not see logit-adjustment, the same for all of a user"),
         ("pairwise+bias-only+gate", "the loss of pairwise does not see bias-only, the same for all of a user"),
+        ("label-correction+logit-adjustment", "label-correction and logit-adjustment both correct the prior, and twi"),
+        (
+            "reweighting+gate+label-correction",
+            "reweighting and label-correction both correct the prior, and twice is t",
+        ),
         ("pairwise+label-correction", "the loss of pairwise does not read the targets of label-correction"),
     ],
 )
@@ -87,6 +94,27 @@ def test_what_does_not_go_together_is_refused_in_one_line(spec: str, message: st
         strategy_of(spec)
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def drift(strategy: ClientStrategy) -> float:
+    """How the output bias would move, of a model that predicts the global CTR and a user of four positives in five."""
+    level = torch.full((1, 5), ANYTHING.global_ctr).logit()
+    local, bias = local_of([1, 1, 1, 1, 0], published_logits=level), torch.zeros(1, 1, requires_grad=True)
+    minibatch_loss(strategy, level + bias, soft_labels(strategy, local, ANYTHING), local, ANYTHING).sum().backward()
+    assert bias.grad is not None
+    return -bias.grad.item()
+
+
+def test_those_that_correct_the_prior_say_so() -> None:
+    assert drift(FineTuning()) == pytest.approx(0.8 - 0.25)
+    shelf = [strategies.create(name) for name, cls in strategies.classes().items() if cls.tunes and cls.reads_level]
+    correct = {strategy.name for strategy in shelf if abs(drift(strategy)) < 0.2 * drift(FineTuning())}
+    assert {strategy.name for strategy in shelf if strategy.corrects_prior} == correct | {"wrong-direction"}
+
+
+def test_the_prior_corrected_twice_would_drift_the_other_way() -> None:
+    for both in ((LabelCorrection(), LogitAdjustment()), (LabelCorrection(), Reweighting())):
+        assert drift(Composed(both)) < -0.3 * drift(FineTuning())
 
 
 def test_the_same_parts_in_another_order_are_the_same_strategy() -> None:
@@ -100,10 +128,10 @@ def test_the_same_parts_in_another_order_are_the_same_strategy() -> None:
 
 def test_each_hook_is_that_of_the_component_which_overrides_it() -> None:
     correction, joint = LabelCorrection("anchored"), Joint(0.5)
-    composed = Composed.of([joint, LogitAdjustment(), correction])
+    composed = Composed.of([joint, Tempered(), correction])
     targets = soft_labels(correction, LOCAL, ANYTHING)
     assert torch.equal(soft_labels(composed, LOCAL, ANYTHING), targets)
-    adjusted = LogitAdjustment().logits(LOGITS, LOCAL, ANYTHING)
+    adjusted = Tempered().logits(LOGITS, LOCAL, ANYTHING)
     assert torch.equal(composed.logits(LOGITS, LOCAL, ANYTHING), adjusted)
     expected = minibatch_loss(joint, adjusted, targets, LOCAL, ANYTHING)
     assert torch.equal(minibatch_loss(composed, LOGITS, targets, LOCAL, ANYTHING), expected)
