@@ -4,8 +4,9 @@ python floor.py WORKLOAD_FOLDER
 
 floor = R / F, where
 
-- R is this machine's rate of single-precision matrix products on one thread: the best that ``torch.mm`` reaches on
-  square matrices of several sizes around 1024.
+- R is this machine's rate of single-precision matrix products on one thread: what ``torch.mm`` reaches on square
+  matrices of that one of several sizes around 1024 which is fastest. It is the mean over a while, by CPU time, as the
+  engine's rate is: a machine that is slower at times is so for both.
 - F is the mean over users of the floating-point operations that their samples need; operations.py counts them.
 
 Attention and recurrent units multiply matrices so narrow that PyTorch does not do it at that rate. For their models
@@ -23,6 +24,7 @@ from pathlib import Path
 
 import torch
 from operations import Operations, Shape, operations_per_user
+from torch.utils.benchmark import Timer
 from work import Work
 
 SIZES = (512, 768, 1024, 1280, 1536)
@@ -32,7 +34,7 @@ STEPS = 8  # so that the time of a call itself counts for little
 
 
 def sgemm_rate() -> float:
-    """Floating-point operations a second of the fastest matrix product; on as many threads as PyTorch has."""
+    """Floating-point operations a second of the fastest size; with one thread, since it goes by CPU time."""
     return max(2 * size**3 / _seconds(size, size, size) for size in SIZES)
 
 
@@ -54,16 +56,12 @@ def _rate_of(shape: Shape, samples: int, heads: int) -> float:
 
 
 def _seconds(rows: int, inner: int, columns: int, batch: tuple[int, ...] = ()) -> float:
-    """For one product, or a batch of them, at best."""
+    """CPU time of one product, or of a batch of them, on average."""
     left, right = torch.rand(*batch, rows, inner), torch.rand(*batch, inner, columns)
     product, multiply = torch.empty(*batch, rows, columns), torch.bmm if batch else torch.mm
-    best = float("inf")
-    end = time.perf_counter() + SECONDS_PER_SIZE
-    while time.perf_counter() < end:
-        begun = time.perf_counter()
-        multiply(left, right, out=product)
-        best = min(best, time.perf_counter() - begun)
-    return best
+    names = {"multiply": multiply, "left": left, "right": right, "product": product}
+    timer = Timer("multiply(left, right, out=product)", globals=names, timer=time.process_time)
+    return timer.blocked_autorange(min_run_time=SECONDS_PER_SIZE).mean
 
 
 def main() -> None:
