@@ -28,20 +28,21 @@ def bench(experiment: Experiment, reporter: Reporter | None = None) -> Result:
     """
     client = import_unshadowed("clients.client_app")
     run = Run.open(experiment, reporter or Silent())
-    if kept := kept_result(run):
-        return kept
 
     def kept_parts() -> str:
         return f"{len(list((run.folder / 'cells').glob('*.parquet')))} finished parts"
 
-    with interruptible(run, kept_parts), measured(run.folder):
-        simulate(
-            lambda grid: serve(grid, run),
-            client.app,
-            experiment.partitions,
-            experiment.backend,
-            run.stop,
-            ray_address=experiment.ray_address,
-            gpu=experiment.device == "cuda",
-        )
-        return conclude(run)
+    with interruptible(run, kept_parts):
+        if kept := kept_result(run):
+            return kept
+        with measured(run.folder):
+            simulate(
+                lambda grid: serve(grid, run),
+                client.app,
+                experiment.partitions,
+                experiment.backend,
+                run.stop,
+                ray_address=experiment.ray_address,
+                gpu=experiment.device == "cuda",
+            )
+            return conclude(run)

@@ -11,6 +11,8 @@ from math import isfinite
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from filelock import FileLock, Timeout
+
 from fedctr.errors import FedctrError
 
 if TYPE_CHECKING:
@@ -18,9 +20,13 @@ if TYPE_CHECKING:
     from fedctr.progress import Reporter
     from fedctr.published import Published
 
+_LOCK = ".lock"  # stays where it is, since whoever waits for a file that is deleted waits for another one than the next
+
 
 class RunFolder:
     """What a benchmark and federated training have in common: a folder that holds one run and nothing else.
+
+    From :meth:`claim` until :meth:`leave`, or the end of the process, no other process can claim it; all can read it.
 
     Attributes:
         folder: the run folder.
@@ -33,6 +39,7 @@ class RunFolder:
     dataset: "Dataset"
     reporter: "Reporter"
     stop: threading.Event
+    _lock: FileLock
 
     @property
     def stop_file(self) -> Path:
@@ -47,13 +54,41 @@ class RunFolder:
             toml: the resolved configuration.
 
         Raises:
-            FedctrError: when it holds another run or other files, or cannot be written.
+            FedctrError: when it holds another run or other files, another process is at work on it, or it cannot be
+                written.
         """
+        self._check(identity)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FedctrError(f"{self.folder}: cannot be created ({error.strerror}); choose another --out") from None
+        self._take()
+        try:
+            self._check(identity)  # again, since another run may have come in between
+            file = self.folder / "identity.json"
+            write_whole(file, lambda fresh: fresh.write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8"))
+            self.stop_file.unlink(missing_ok=True)
+            write_whole(self.folder / "config.toml", lambda fresh: fresh.write_text(toml, encoding="utf-8"))
+            self.lay_out()
+        except BaseException:
+            self._lock.release()
+            raise
+
+    def lay_out(self) -> None:
+        """What else a run writes before its work starts, or reads of what it has done."""
+
+    def leave(self) -> None:
+        """Let others claim the folder, and take back what tells clients to stop."""
+        self.stop_file.unlink(missing_ok=True)
+        self._lock.release()
+
+    def _check(self, identity: dict[str, Any]) -> None:
+        """Refuse a folder with another run or other files, without touching it."""
         file = self.folder / "identity.json"
         try:
             # identity.json is what is written first, so a run stopped earlier than that left nothing else.
             begun = file.is_file()
-            others = not begun and any(child != _fresh(file) for child in self.folder.iterdir())
+            others = not begun and any(child.name not in (_LOCK, _fresh(file).name) for child in self.folder.iterdir())
         except FileNotFoundError:
             begun = others = False
         except NotADirectoryError:
@@ -64,13 +99,18 @@ class RunFolder:
             raise FedctrError(f"{self.folder}: holds other files; choose another --out")
         if begun and read_json(file) != identity:
             raise FedctrError(f"{self.folder}: holds another run; choose another --out or delete the folder")
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise FedctrError(f"{self.folder}: cannot be created ({error.strerror}); choose another --out") from None
-        write_whole(file, lambda fresh: fresh.write_text(json.dumps(identity, indent=1) + "\n", encoding="utf-8"))
-        self.stop_file.unlink(missing_ok=True)
-        write_whole(self.folder / "config.toml", lambda fresh: fresh.write_text(toml, encoding="utf-8"))
+
+    def _take(self) -> None:
+        """Keep other processes out; the system lets them in again when this one ends, however it ends."""
+        file = self.folder.absolute() / _LOCK
+        self._lock = FileLock(file, thread_local=False)
+        with writing(file):
+            try:
+                self._lock.acquire(blocking=False)
+            except Timeout:  # an OSError too, but not one of writing
+                raise FedctrError(
+                    f"{self.folder}: another process is at work on it; wait until it ends, or choose another --out"
+                ) from None
 
     def kept_published(self, seed: int) -> "Published | None":
         """What the server published for one seed, if it has already."""

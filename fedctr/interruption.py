@@ -13,7 +13,7 @@ class StoppedError(Exception):
 
 @contextmanager
 def interruptible(run: RunFolder, kept: Callable[[], str]) -> Iterator[None]:
-    """Say what an interrupt leaves, and in any case take back what tells clients to stop.
+    """Say what an interrupt leaves, and in any case leave the folder to others.
 
     Args:
         run: what may be interrupted.
@@ -29,7 +29,7 @@ def interruptible(run: RunFolder, kept: Callable[[], str]) -> Iterator[None]:
             f"{kept()} are kept in {run.folder}; run it again with --out {run.folder} to go on"
         ) from None
     finally:
-        run.stop_file.unlink(missing_ok=True)
+        run.leave()
 
 
 def after_each_epoch(run: RunFolder) -> Progress:

@@ -84,9 +84,12 @@ class Run(RunFolder):
         folder = experiment.out or new_folder(dataset.name, experiment.model)
         run = cls(experiment, dataset, shelf, folder, reporter, borrowed, ranked)
         run.claim(run._science(), experiment.to_toml())
-        with writing(folder / "cells") as cells:
-            cells.mkdir(exist_ok=True)
         return run
+
+    def lay_out(self) -> None:
+        """Make the folder of the cells."""
+        with writing(self.folder / "cells") as cells:
+            cells.mkdir(exist_ok=True)
 
     @property
     def seeds(self) -> range:

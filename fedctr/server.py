@@ -194,9 +194,12 @@ def main(grid: Grid, context: Context) -> None:
     experiment = Experiment.of({**keys, "partitions": 1}, "run configuration")
     with Terminal() as reporter:
         run = Run.open(experiment, reporter)
-        with measured(run.folder):
-            serve(grid, run)
-            result = conclude(run)
+        try:
+            with measured(run.folder):
+                serve(grid, run)
+                result = conclude(run)
+        finally:
+            run.leave()
         print(result.table(ranked=ALL in experiment.strategies))
         print(f"Run folder: {run.folder.absolute()}")
         # Flower ships Python and no HTML, so the report is left to the command line.

@@ -101,8 +101,12 @@ def users_of(folder: Path) -> pd.DataFrame:
 
 
 def files(folder: Path) -> set[str]:
-    """All files below a folder, but for what Python compiles."""
-    return {str(file.relative_to(folder)) for file in folder.rglob("*") if file.is_file() and file.suffix != ".pyc"}
+    """All files below a folder, but for what Python compiles and the empty ones by which a process keeps others out."""
+    return {
+        str(file.relative_to(folder))
+        for file in folder.rglob("*")
+        if file.is_file() and file.suffix != ".pyc" and file.name != ".lock"
+    }
 
 
 def install_wheel(target: Path, module: str, source: str, announced: Mapping[str, str]) -> Path:

@@ -411,6 +411,7 @@ def test_the_folder_spells_out_what_all_stood_for_and_is_gone_on_with_either_way
     run, _ = open_all(tmp_path / "run")
     config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
     assert config["strategies"] == list(run.strategies) == [*strategies.classes()]
+    run.leave()
     open_all(tmp_path / "run")
     open_run(tmp_path / "run", strategies=tuple(config["strategies"]))
 

@@ -61,11 +61,12 @@ def plan(settings: ABTest, reporter: Reporter | None = None) -> Forecast:
 @contextmanager
 def _simulated(run: OnlineRun, until: int) -> Iterator[None]:
     """Have the days before ``until`` simulated that are not finished yet, and make sense of an interrupt."""
-    client, settings = import_unshadowed("clients.client_app"), run.settings
+    settings = run.settings
     with interruptible(run, lambda: f"{len(run.shown)} finished days"):
         if run.next_day >= until:
             yield
             return
+        client = import_unshadowed("clients.client_app")
         with measured(run.folder):
             simulate(
                 lambda grid: serve(grid, run, until),

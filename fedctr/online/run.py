@@ -76,13 +76,16 @@ class OnlineRun(RunFolder):
         run = cls(settings, population, truth, fit, folder, reporter)
         run._check_arms()
         run.claim(run._identity([code_of(strategy) for strategy in strategies]), settings.to_toml())
-        write_whole(run.truth_file, truth.save)
-        run.shown = [
-            pd.read_parquet(run.day_folder(day) / "shown.parquet")
-            for day in settings.all_days
-            if run.day_folder(day).is_dir()
-        ]
         return run
+
+    def lay_out(self) -> None:
+        """Leave what clicks are drawn from to the clients, and read what was shown before."""
+        write_whole(self.truth_file, self.truth.save)
+        self.shown = [
+            pd.read_parquet(self.day_folder(day) / "shown.parquet")
+            for day in self.settings.all_days
+            if self.day_folder(day).is_dir()
+        ]
 
     @property
     def truth_file(self) -> Path:
