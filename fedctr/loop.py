@@ -35,7 +35,7 @@ def fine_tune(
     """
     rows, local = _local(published, features, user, recipe.seed)
     targets = soft_labels(strategy, local, published)
-    model = copy.deepcopy(published.model)
+    model = copy.deepcopy(published.model).requires_grad_(False)  # only what is tuned has a gradient
     parameters = dict(model.named_parameters())
     tuning = Tuning.of(strategy, parameters, recipe.seed)
     origin = {name: parameters[name].detach().clone().unsqueeze(0) for name in tuning.parameters}

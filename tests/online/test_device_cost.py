@@ -2,8 +2,10 @@ from dataclasses import replace
 
 from fedctr.online.device_cost import NOTHING, device_cost
 from fedctr.recipe import Recipe
+from strategies.bias_only import BiasOnly
 from strategies.fine_tuning import FineTuning
 from strategies.gate import Gate
+from strategies.head_only import HeadOnly
 from strategies.label_correction import LabelCorrection
 from strategies.no_fine_tuning import NoFineTuning
 from tests.engine import features_of, publish
@@ -21,6 +23,14 @@ def test_operations_are_those_of_the_matrix_products() -> None:
     assert found.operations == 3 * (once + 32 * each)
     assert found.samples == 32
     assert found.seconds > 0
+
+
+def test_only_gradients_of_what_is_tuned_are_computed() -> None:
+    # Forward as above. The last weights' gradient is a product of 1 x 4 for each sample; a bias's is a sum.
+    forward = 2 * 8 * 4 + 32 * 2 * (8 * 4 + 4)
+    head, bias = (device_cost(NCF, strategy, FEATURES, RECIPE, [1]) for strategy in (HeadOnly(), BiasOnly()))
+    assert head.operations == forward + 32 * 2 * 4
+    assert bias.operations == forward
 
 
 def test_operations_grow_with_samples_and_epochs() -> None:
