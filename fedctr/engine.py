@@ -25,7 +25,7 @@ from fedctr.published import Published
 from fedctr.randomness import permutations
 from fedctr.recipe import Recipe
 from fedctr.samples import taking
-from fedctr.stacking import LANES, Parameters, filled, own, repeated
+from fedctr.stacking import LANES, Parameters, filled, repeated
 from fedctr.strategy import (
     ClientStrategy,
     Local,
@@ -143,8 +143,14 @@ def pulls_of(
     return dict(zip(moved, gradients, strict=True))
 
 
-def working_set(model: Model, cohort: Cohort) -> int:
-    """Bytes per user that a step of fine-tuning goes through: the stacked weights, and what backward needs."""
+def working_set(model: Model, cohort: Cohort, tuning: Tuning | None = None) -> int:
+    """Bytes per user that a step of fine-tuning goes through: private weights, and what backward needs.
+
+    Args:
+        model: the published one.
+        cohort: the users' samples.
+        tuning: what is tuned; None for all parameters.
+    """
     saved = 0
 
     def count(value: Tensor) -> Tensor:
@@ -152,11 +158,14 @@ def working_set(model: Model, cohort: Cohort) -> int:
         saved += value.numel() * value.element_size()
         return value
 
-    stacked = {name: own(value).requires_grad_() for name, value in cohort.stack(model).items()}
+    origin = cohort.stack(model)
+    tuning = tuning or Tuning(list(origin), {})
+    tuned = {name: value.requires_grad_() for name, value in tuning.begin(origin).items()}
     with torch.autograd.graph.saved_tensors_hooks(count, lambda value: value), Descent(0.0):
-        filled(model, stacked)(cohort.batch(cohort.train.block(0, cohort.block, len(cohort.users))))
-    weights = sum(value.numel() * value.element_size() for value in stacked.values())
-    return (weights + saved) // len(cohort.users)
+        weights = tuning.weights(tuned, origin)
+        filled(model, origin | weights)(cohort.batch(cohort.train.block(0, cohort.block, len(cohort.users))))
+    private = sum(value.numel() * value.element_size() for value in (tuned | weights).values())
+    return (private + saved) // len(cohort.users)
 
 
 def _whole(parameters: Parameters, tables: Collection[str]) -> Parameters:

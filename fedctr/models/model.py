@@ -1,6 +1,7 @@
 """The contract that every click model meets."""
 
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from functools import cached_property
 from typing import ClassVar, cast
 
@@ -62,9 +63,18 @@ class Model(nn.Module, ABC):
         overrides this.
         """
         deep, inputs = cast(MLP, self.deep), list[tuple[Tensor, ...]]()
-        with deep.register_forward_pre_hook(lambda module, given: inputs.append(given)):
+
+        def stop(module: nn.Module, given: tuple[Tensor, ...]) -> None:
+            inputs.append(given)
+            raise _Reached
+
+        with deep.register_forward_pre_hook(stop), suppress(_Reached):
             self(batch)
         return deep.hidden(*inputs[0])
+
+
+class _Reached(Exception):  # noqa: N818
+    """What the last network reads is known, so that the forward pass need not go on."""
 
 
 models: Registry[Model] = Registry("model", "fedctr.models", "fedctr.models", Model)  # type: ignore[type-abstract]

@@ -27,8 +27,8 @@ def bill(run: OnlineRun, daily: pd.DataFrame) -> Bill:
         daily: the content of ``daily.parquet``.
 
     Returns:
-        For each arm ``samples``, ``seconds``, ``operations`` and ``memory_bytes`` of a night's fine-tuning, and
-        ``bytes_down`` and ``bytes_up`` for each user and day of the test.
+        For each arm ``samples``, ``seconds``, ``operations`` and ``memory_bytes`` of a night, and ``bytes_down`` and
+        ``bytes_up`` for each user and day of the test.
     """
     kept: Bill | None = read_json(run.folder / FILE)
     if kept is not None:
@@ -56,7 +56,7 @@ def _measured(run: OnlineRun, index: int, rows: pd.DataFrame) -> DeviceCost:
     strategy = strategy_of(settings.on_device(arm, day))
     came = rows[(rows["day"] == day) & (rows["local_samples"] > 0)].sort_values("user")
     published = run.published_before(settings.published_on(day) or 0)
-    if not strategy.tunes or not len(came) or published is None:
+    if not len(came) or published is None:
         return NOTHING
     distance = (came["local_samples"] - came["local_samples"].median()).abs().to_numpy()
     users = np.sort(came["user"].to_numpy(np.int64)[np.argsort(distance, kind="stable")[:MEASURED]])

@@ -7,10 +7,11 @@ from fedctr.block import Block, text
 
 COLUMNS = ("samples", "time", "operations", "memory", "down", "up")
 CAPTION = (
-    "A night's fine-tuning of a median device on the last day: time on one core of this machine, floating-point "
-    "operations of matrix products, memory for weights and activations. Down and up, for each user and day, is "
-    "what the method sends: published models, and the features of candidates that the device ranks; no sample, "
-    "label or weight upwards; what was shown and clicked is logged in every arm alike."
+    "A night of a median device on the last day, dry run included: time on one core of this machine, floating-point "
+    "operations of matrix products, memory for what is tuned, an optimiser's moments, activations, and a memory of "
+    "samples. Down and up, for each user and day, is what the method sends: published models, and the features of "
+    "candidates that the device ranks; no sample, label or weight upwards; what was shown and clicked is logged in "
+    "every arm alike."
 )
 
 

@@ -14,11 +14,13 @@ from fedctr.engine import working_set
 from fedctr.features import Features
 from fedctr.holdout import held_out
 from fedctr.published import Published
-from fedctr.recipe import Recipe
-from fedctr.strategy import ClientStrategy, share_held_out
+from fedctr.recipe import Optimiser, Recipe
+from fedctr.strategy import ClientStrategy, overrides, share_held_out
 from fedctr.threads import single_thread
+from fedctr.tuning import Tuning
 
 NUMBER_BYTES = 4  # of a float32, and of a code
+MOMENTS: dict[Optimiser, int] = {"sgd": 0, "adam": 2}  # that an optimiser keeps of every number that it moves
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,12 @@ class DeviceCost:
 
     Attributes:
         samples: on the device, the mean over those that were measured.
-        seconds: of fine-tuning on one core of this machine, the median.
-        operations: floating-point operations of the matrix products of fine-tuning, the mean.
-        memory_bytes: of the weights that are copied and of what a step of fine-tuning keeps of the forward pass.
+        seconds: of a dry run and of fine-tuning on one core of this machine, the median.
+        operations: floating-point operations of the matrix products of both, the mean.
+        memory_bytes: of the numbers that are tuned, with as many rows of tables as the cohort engine copies, and the
+            weights that adapters make of them; of the moments that the optimiser keeps of them; of what a step of
+            fine-tuning keeps of the forward pass; and of the representations of local samples, if the strategy reads
+            them.
         published_bytes: of what is sent down whenever a model is published: its weights, and the global CTR if the
             strategy reads it.
         visit_bytes: of what is sent down on a visit: the features of the candidates, which the device ranks itself.
@@ -51,7 +56,7 @@ NOTHING = DeviceCost(0.0, 0.0, 0.0, 0, 0, 0)  # the cloud ranks
 def device_cost(
     published: Published, strategy: ClientStrategy, features: Features, recipe: Recipe, users: Sequence[int]
 ) -> DeviceCost:
-    """Fine-tune some devices one by one, and take note.
+    """Let some devices do one by one what they do in a night, and take note.
 
     Args:
         published: the model.
@@ -60,15 +65,12 @@ def device_cost(
         recipe: how they fine-tune.
         users: rows of the data set, with at least one sample each.
     """
-    if not strategy.tunes:
+    if not _ranks_itself(strategy):
         return NOTHING
     watched = _Watched(published)
-    share = share_held_out(strategy)
-    nights = [held_out(features, share), features] if share else [features]  # a dry run comes first
     with single_thread():
-        measured = [_night(watched, strategy, nights, recipe, user) for user in users]
-        few = Cohort.build(features, np.array(users[:1]), "train", recipe.batch_size, published.model.reads)
-        memory = working_set(published.model, few)
+        measured = [_night(watched, strategy, features, recipe, user) for user in users]
+        memory = _memory(published, strategy, features, recipe, users[0])
     seconds, operations = zip(*measured, strict=True)
     candidates = np.subtract(*features.split.bounds("test")[::-1])[list(users)]
     weights = sum(value.numel() * value.element_size() for value in published.model.state_dict().values())
@@ -82,14 +84,23 @@ def device_cost(
     )
 
 
+def _ranks_itself(strategy: ClientStrategy) -> bool:
+    """Whether a device has something to rank by that the cloud has not: a private copy, or a memory of its samples."""
+    return strategy.tunes or overrides(strategy, "candidates")
+
+
 def _night(
-    published: "_Watched", strategy: ClientStrategy, nights: Sequence[Features], recipe: Recipe, user: int
+    watched: "_Watched", strategy: ClientStrategy, features: Features, recipe: Recipe, user: int
 ) -> tuple[float, float]:
     """Seconds and floating-point operations of one device."""
+    published, share = cast(Published, watched), share_held_out(strategy)
+    earlier = held_out(features, share) if share else None
 
     def work() -> None:
-        for features in nights:
-            for _ in loop.fine_tune(cast(Published, published), strategy, features, user, recipe):
+        if earlier is not None:  # a dry run comes first
+            loop.candidates(published, strategy, earlier, user, recipe, "validation")
+        if strategy.tunes:
+            for _ in loop.fine_tune(published, strategy, features, user, recipe):
                 pass
 
     with FlopCounterMode(display=False) as counter:
@@ -97,6 +108,20 @@ def _night(
     begun = time.perf_counter()
     work()
     return time.perf_counter() - begun, float(counter.get_total_flops())
+
+
+def _memory(published: Published, strategy: ClientStrategy, features: Features, recipe: Recipe, user: int) -> int:
+    """Bytes that one device needs beside what it is sent and its samples."""
+    model, needed = published.model, 0
+    cohort = Cohort.build(features, np.array([user]), "train", recipe.batch_size, model.reads)
+    if strategy.tunes:
+        tuning = Tuning.of(strategy, dict(model.named_parameters()), recipe.seed)
+        numbers = sum(value[0].numel() for value in tuning.begin(cohort.stack(model)).values())
+        needed += working_set(model, cohort, tuning) + MOMENTS[recipe.optimiser] * numbers * NUMBER_BYTES
+    if any(part.reads_representations for part in strategy.components()):
+        _, local = cohort.represent(model)
+        needed += int(features.local_samples[user - features.users.start]) * local.shape[2] * NUMBER_BYTES
+    return needed
 
 
 class _Watched:
