@@ -53,5 +53,5 @@ class LowRank(ClientStrategy):
         start = torch.from_numpy(drawn / self.rank**0.5).float().view(self.rank, inputs)
         return Adapter(
             {"B": torch.zeros(outputs, self.rank), "A": start},
-            lambda origin, tuned: origin + product(tuned["B"], tuned["A"]),
+            lambda origin, tuned: product(tuned["B"], tuned["A"], origin),
         )

@@ -114,30 +114,33 @@ def weight_gradient(descent: Descent | None, weight: Tensor, gradient: Tensor, x
     return _aligned_product(gradient.transpose(1, 2), x)
 
 
-def product(left: Tensor, right: Tensor) -> Tensor:
+def product(left: Tensor, right: Tensor, start: Tensor | None = None) -> Tensor:
     """Each user's matrix product, and gradients of it, that round alike in every cohort.
 
     Args:
         left: float32 (users, rows, inner).
         right: float32 (users, inner, columns).
+        start: float32 (users, rows, columns), what the product is added to, if anything.
 
     Returns:
         float32 (users, rows, columns).
     """
-    found: Tensor = _Product.apply(left, right)  # type: ignore[no-untyped-call]
+    found: Tensor = _Product.apply(left, right, start)  # type: ignore[no-untyped-call]
     return found
 
 
 class _Product(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, left: Tensor, right: Tensor) -> Tensor:
+    def forward(ctx: Any, left: Tensor, right: Tensor, start: Tensor | None) -> Tensor:
         ctx.save_for_backward(left, right)
-        return _aligned_product(left, right)
+        return _aligned_product(left, right, start)
 
     @staticmethod
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
         left, right = ctx.saved_tensors
-        return _aligned_product(gradient, right.transpose(1, 2)), _aligned_product(left.transpose(1, 2), gradient)
+        of_left = _aligned_product(gradient, right.transpose(1, 2))
+        of_right = _aligned_product(left.transpose(1, 2), gradient)
+        return of_left, of_right, gradient if ctx.needs_input_grad[2] else None
 
 
 class _LookUp(torch.autograd.Function):
@@ -212,13 +215,17 @@ def _storage(weight: Tensor) -> int:
     return weight.untyped_storage().data_ptr()
 
 
-def _aligned_product(left: Tensor, right: Tensor) -> Tensor:
-    """Each user's product, written from a multiple of 64 bytes on: elsewhere it would be rounded differently."""
+def _aligned_product(left: Tensor, right: Tensor, start: Tensor | None = None) -> Tensor:
+    """Each user's product, added to what there is at first.
+
+    It is written from a multiple of 64 bytes on: elsewhere it would be rounded differently.
+    """
     width = right.shape[2]
     missing = -width % (ALIGNED // gcd(left.shape[1], ALIGNED))
     if missing:
         right = F.pad(right, (0, missing))
-    return torch.bmm(left, right)[..., :width]
+        start = None if start is None else F.pad(start, (0, missing))
+    return (torch.bmm(left, right) if start is None else torch.baddbmm(start, left, right))[..., :width]
 
 
 def _vectors(place: Places, table: Tensor) -> Tensor:

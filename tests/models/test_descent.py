@@ -570,3 +570,6 @@ def test_a_product_of_each_users_matrices_and_its_gradients() -> None:
     left, right = (torch.randn(shape, dtype=F64, requires_grad=True) for shape in ((3, 5, 2), (3, 2, 7)))
     assert torch.equal(descent.product(left, right), torch.bmm(left, right))
     assert torch.autograd.gradcheck(descent.product, (left, right))
+    start = torch.randn(3, 5, 7, dtype=F64, requires_grad=True)
+    torch.testing.assert_close(descent.product(left, right, start), start + torch.bmm(left, right))
+    assert torch.autograd.gradcheck(descent.product, (left, right, start))
