@@ -1,6 +1,11 @@
-"""Ranges that hyperparameters of strategies lie in; each check names the one that does not."""
+"""Ranges that hyperparameters lie in; each check names the one that does not."""
 
 from typing import Any, get_args
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a number; in Python true and false are whole numbers, too, and here they are not."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def check_share(**shares: float) -> None:
@@ -10,7 +15,7 @@ def check_share(**shares: float) -> None:
         ValueError: when one is no number above 0 and below 1.
     """
     for name, share in shares.items():
-        if not isinstance(share, int | float) or not 0 < share < 1:
+        if not is_number(share) or not 0 < share < 1:
             raise ValueError(f"{name} {share!r} must be a number between 0 and 1")
 
 
@@ -21,8 +26,19 @@ def check_positive(**numbers: float) -> None:
         ValueError: when one is no finite number above 0.
     """
     for name, number in numbers.items():
-        if not isinstance(number, int | float) or not 0 < number < float("inf"):
+        if not is_number(number) or not 0 < number < float("inf"):
             raise ValueError(f"{name} {number!r} must be a number above 0")
+
+
+def check_not_negative(**numbers: float) -> None:
+    """Refuse what is below 0.
+
+    Raises:
+        ValueError: when one is no finite number of at least 0.
+    """
+    for name, number in numbers.items():
+        if not is_number(number) or not 0 <= number < float("inf"):
+            raise ValueError(f"{name} {number!r} must be a number of at least 0")
 
 
 def check_count(**counts: int) -> None:
@@ -32,7 +48,7 @@ def check_count(**counts: int) -> None:
         ValueError: when one is no whole number of at least 1.
     """
     for name, count in counts.items():
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        if not is_number(count) or not isinstance(count, int) or count < 1:
             raise ValueError(f"{name} {count!r} must be a whole number of at least 1")
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from fedctr.adapter import Adapter
 from fedctr.fingerprint import fingerprint
+from fedctr.hyperparameters import is_number
 from fedctr.judgement import Integers, Judged
 from fedctr.published import Published
 from fedctr.registry import Registry
@@ -298,7 +299,7 @@ def share_held_out(strategy: ClientStrategy) -> float:
         ValueError: when it is no share from 0 to below 1.
     """
     share = strategy.held_out()
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 <= share < 1:
+    if not is_number(share) or not 0 <= share < 1:
         raise ValueError(f"held_out returned {share!r}, expected a share from 0 to below 1")
     return share
 

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from fedctr.hyperparameters import check_choice, check_share
+from fedctr.hyperparameters import check_choice, check_not_negative, check_share
 from fedctr.judgement import Integers, Judge, Judged
 from fedctr.published import Published
 from fedctr.scored import Scored
@@ -36,8 +36,7 @@ class Gate(ClientStrategy):
     def __post_init__(self) -> None:
         check_choice(Judge, by=self.by)
         check_share(share=self.share)
-        if not isinstance(self.margin, int | float) or not 0 <= self.margin < float("inf"):
-            raise ValueError(f"margin {self.margin!r} must be a number of at least 0")
+        check_not_negative(margin=self.margin)
 
     def candidates(self, scored: Scored, local: Local, published: Published) -> Tensor:
         """The published model and the tuned one."""

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 from torch import Tensor, full_like
 
 from fedctr import correction
-from fedctr.hyperparameters import check_choice
+from fedctr.hyperparameters import check_choice, check_not_negative, is_number
 from fedctr.published import Published
 from fedctr.strategy import ClientStrategy, Local
 
@@ -44,9 +44,8 @@ class LabelCorrection(ClientStrategy):
         check_choice(Variant, variant=self.variant)
         if not isinstance(self.clip, bool):
             raise ValueError(f"clip {self.clip!r} must be true or false")
-        if not isinstance(self.strength, int | float) or not 0 <= self.strength < float("inf"):
-            raise ValueError(f"strength {self.strength!r} must be a number of at least 0")
-        if not isinstance(self.share, int | float) or not 0 <= self.share <= 1:
+        check_not_negative(strength=self.strength)
+        if not is_number(self.share) or not 0 <= self.share <= 1:
             raise ValueError(f"share {self.share!r} must be a number from 0 to 1")
         for option, variant in READ_BY.items():
             if getattr(self, option) != getattr(type(self), option) and self.variant != variant:

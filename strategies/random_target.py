@@ -6,6 +6,7 @@ from typing import ClassVar
 from torch import Tensor, full_like
 
 from fedctr import correction
+from fedctr.hyperparameters import is_number
 from fedctr.published import Published
 from fedctr.strategy import ClientStrategy, Local
 
@@ -30,7 +31,7 @@ class RandomTarget(ClientStrategy):
     spread: float = 0.5
 
     def __post_init__(self) -> None:
-        if not isinstance(self.spread, int | float) or not 0 < self.spread <= 1:
+        if not is_number(self.spread) or not 0 < self.spread <= 1:
             raise ValueError(f"spread {self.spread!r} must be a number above 0, up to 1")
 
     def targets(self, local: Local, published: Published) -> Tensor:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedctr.errors import FedctrError
+from fedctr.hyperparameters import is_number
 from fedctr.registry import parse
 
 UNNAMED = "grid"  # the sweep of a file that has axes, and no sweeps with names
@@ -61,7 +62,7 @@ class Axis:
         values = self._only_option()[2] or [
             value[0] if isinstance(value, list) and len(value) == 1 else value for value in self.values
         ]
-        return [float(value) for value in values] if all(map(_is_number, values)) else None
+        return [float(value) for value in values] if all(map(is_number, values)) else None
 
     @property
     def short_labels(self) -> list[str]:
@@ -86,7 +87,7 @@ class Axis:
             return nothing
         (option,) = differing
         values = [spec.options.get(option) for spec in specs]
-        return (first.name, option, values) if all(map(_is_number, values)) else nothing
+        return (first.name, option, values) if all(map(is_number, values)) else nothing
 
 
 def label(value: Any) -> str:
@@ -100,7 +101,3 @@ def label(value: Any) -> str:
     if isinstance(value, Sequence) and not isinstance(value, str):
         return ",".join(map(label, value))
     return str(value)
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
