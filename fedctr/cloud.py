@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from pydantic import StrictFloat, StrictInt
 
 from fedctr import metrics
 from fedctr.data.cache import cache_folder, store
@@ -39,11 +40,11 @@ class CloudTraining:
         patience: epochs without a better validation log loss after which training stops.
     """
 
-    learning_rate: float = 0.001
-    weight_decay: float = 1e-5
-    batch_size: int = 256
-    epochs: int = 100
-    patience: int = 3
+    learning_rate: StrictFloat = 0.001
+    weight_decay: StrictFloat = 1e-5
+    batch_size: StrictInt = 256
+    epochs: StrictInt = 100
+    patience: StrictInt = 3
 
     def __post_init__(self) -> None:
         if not 0 < self.learning_rate < float("inf"):

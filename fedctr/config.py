@@ -18,7 +18,6 @@ from fedctr.cloud import CloudTraining
 from fedctr.data.loader import own_split
 from fedctr.data.reading import OnBadRow
 from fedctr.data.split import Days, Fractions, SplitRule
-from fedctr.federated.privacy import Privacy
 from fedctr.recipe import Optimiser
 from fedctr.registry import split_specs
 from fedctr.retention import EVERYTHING, Retention
@@ -44,10 +43,7 @@ class OnDataset(Settings):
     """
 
     tables: ClassVar[Mapping[str, Mapping[str, type]]] = {
-        "local": {"": Retention},
         "split": {'unit = "shares"': Fractions, 'unit = "days"': Days},
-        "cloud": {"": CloudTraining},
-        "privacy": {"": Privacy},
     }
 
     dataset: str = "movielens-100k"
@@ -94,6 +90,13 @@ class Experiment(OnDataset):
             of training some in the cloud.
         cloud: how the global model is trained.
     """
+
+    command: ClassVar[str] = "fedctr bench"
+    tables: ClassVar[Mapping[str, Mapping[str, type]]] = {
+        **OnDataset.tables,
+        "local": {"": Retention},
+        "cloud": {"": CloudTraining},
+    }
 
     path: Path | None = None
     on_bad_row: OnBadRow = "stop"

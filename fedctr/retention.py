@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import StrictFloat, StrictInt
 
 from fedctr.data.dataset import Dataset
 from fedctr.data.split import Rows, Split
@@ -28,9 +29,9 @@ class Retention:
         most: how many of these are held at most, the latest; None for all.
     """
 
-    keep_positives: float = 1.0
-    keep_negatives: float = 1.0
-    most: int | None = None
+    keep_positives: StrictFloat = 1.0
+    keep_negatives: StrictFloat = 1.0
+    most: StrictInt | None = None
 
     def __post_init__(self) -> None:
         for name in ("keep_positives", "keep_negatives"):

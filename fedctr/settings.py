@@ -1,6 +1,7 @@
 """Settings as a TOML file, the command line and Python all describe them in the same words."""
 
 import dataclasses
+import pkgutil
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -9,19 +10,24 @@ from typing import Any, ClassVar, Self
 import tomli_w
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fedctr.errors import FedctrError, did_you_mean
+from fedctr.errors import NEAR, SLIP, FedctrError, did_you_mean
+
+# Every class of settings, by name since their modules import this one.
+FILES = ("fedctr.config:Experiment", "fedctr.federated.settings:Training", "fedctr.online.settings:ABTest")
 
 
 class Settings(BaseModel):
     """Checked keys and values.
 
     Attributes:
+        command: what takes a file of these settings.
         tables: for each table of a file the forms that it may have, by what tells one from the others, such as
             ``unit = "days"``; of a single form nothing.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    command: ClassVar[str] = ""
     tables: ClassVar[Mapping[str, Mapping[str, type]]] = {}
 
     @classmethod
@@ -88,20 +94,43 @@ def first_fault(error: ValidationError, settings: type[Settings]) -> str:
         inner = inner[1:]  # which form was read
     key = ".".join([table, *inner])
     if fault["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"unknown key {key!r}; {_nearest([table, *inner][-1], forms, settings)}"
+        remedy = _remedy(inner[-1], table, settings) if inner else _remedy(table, "", settings)
+        return f"unknown key {key!r}; {remedy}"
     message = "expected a table" if fault["type"] == "dataclass_type" else fault["msg"].removeprefix("Value error, ")
     found = "" if fault["type"] == "value_error" else f", found {fault['input']!r}"
     return f"{key}: {message}{found}"
 
 
-def _nearest(key: str, forms: Mapping[str, type], settings: type[Settings]) -> str:
-    """What may have been meant by a key of a table that has these forms, or of the whole settings."""
-    known = {told: [field.name for field in dataclasses.fields(form)] for told, form in forms.items()}
-    known = known or {"": list(settings.model_fields)}
-    near = did_you_mean(key, {name for names in known.values() for name in names if name != key})
+def _remedy(key: str, table: str, settings: type[Settings]) -> str:
+    """What may have been meant by a key that a table, or with an empty name the file itself, does not have."""
+    known = {"": list(settings.model_fields)}
+    if table:
+        known = {told: _keys(form) for told, form in settings.tables[table].items()}
+    places = _places(key, table, settings)
+    others = {name for names in known.values() for name in names if name != key}
+    near = did_you_mean(key, others, SLIP if places else NEAR)
     hints = [near] if near else []
-    if not near or len(forms) > 1:
-        first, *others = known
-        told = ", ".join(known[first]) + "".join(f", or with {other}: {', '.join(known[other])}" for other in others)
+    if places:
+        hints.append(f"{key} belongs {' or '.join(places)}")
+    elif not near or len(known) > 1:
+        first, *rest = known
+        told = ", ".join(known[first]) + "".join(f", or with {other}: {', '.join(known[other])}" for other in rest)
         hints.append(f"known keys: {told}")
     return " ".join(hints)
+
+
+def _places(key: str, table: str, settings: type[Settings]) -> list[str]:
+    """Where a key would be known: elsewhere in the same file, or in that of another command."""
+    above = ["above all tables"] if table and key in settings.model_fields else []
+    tables = [
+        f"in the table {other}"
+        for other, forms in settings.tables.items()
+        if other != table and any(key in _keys(form) for form in forms.values())
+    ]
+    files: list[type[Settings]] = [] if table else [pkgutil.resolve_name(file) for file in FILES]
+    commands = [file.command for file in files if key in file.model_fields]
+    return above + tables + ([f"in a file for {' or '.join(commands)}"] if commands else [])
+
+
+def _keys(form: type) -> list[str]:
+    return [field.name for field in dataclasses.fields(form)]

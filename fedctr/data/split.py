@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import StrictFloat, StrictInt
 
 from fedctr.data.dataset import Dataset
 from fedctr.errors import FedctrError
@@ -28,8 +29,8 @@ class Fractions:
         unit: tells these from days in an experiment file; may be left out there.
     """
 
-    validation: float = 0.1
-    test: float = 0.2
+    validation: StrictFloat = 0.1
+    test: StrictFloat = 0.2
     window: Window = "later"
     unit: Literal["shares"] = "shares"
 
@@ -55,10 +56,10 @@ class Days:
         unit: tells these from shares in an experiment file.
     """
 
-    validation: int = 1
-    test: int = 1
+    validation: StrictInt = 1
+    test: StrictInt = 1
     window: Window = "later"
-    hours_from_utc: int = 0
+    hours_from_utc: StrictInt = 0
     unit: Literal["days"] = "days"
 
     def __post_init__(self) -> None:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from pydantic import StrictFloat
+
 
 @dataclass(frozen=True)
 class Privacy:
@@ -15,8 +17,8 @@ class Privacy:
         clipping_norm: the longest change of a user, as L2 norm over all shared parameters.
     """
 
-    noise_multiplier: float
-    clipping_norm: float
+    noise_multiplier: StrictFloat
+    clipping_norm: StrictFloat
 
     def __post_init__(self) -> None:
         if not 0 <= self.noise_multiplier < float("inf"):

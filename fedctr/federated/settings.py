@@ -1,9 +1,10 @@
 """Federated training as a TOML file, the command line and Python all describe it in the same words."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import Field, StrictFloat, StrictInt, field_validator
+from pydantic import Field, StrictBool, StrictFloat, StrictInt, field_validator
 from pydantic import model_validator as validator
 
 from fedctr.config import LOGISTICS, OnDataset, SplitTable
@@ -55,6 +56,9 @@ class Training(OnDataset):
         privacy: clipping and noise; None for neither.
     """
 
+    command: ClassVar[str] = "fedctr train"
+    tables: ClassVar[Mapping[str, Mapping[str, type]]] = {**OnDataset.tables, "privacy": {"": Privacy}}
+
     path: Path | None = None
     on_bad_row: OnBadRow = "stop"
     model: str = "din"
@@ -69,9 +73,9 @@ class Training(OnDataset):
     dropout: StrictFloat = Field(default=0.0, ge=0, lt=1)
     stragglers: StrictFloat = Field(default=0.0, ge=0, le=1)
     personal: tuple[str, ...] = ()
-    alternate: bool = False
+    alternate: StrictBool = False
     best_by: Judge = "log-loss"
-    beside_cloud: bool = False
+    beside_cloud: StrictBool = False
     seeds: StrictInt = Field(default=3, ge=1)
     partitions: StrictInt = Field(default=4, ge=1)
     backend: Literal["ray", "inline"] = "ray"

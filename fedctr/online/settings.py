@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Discriminator, Field, StrictInt, Tag, field_validator
+from pydantic import Discriminator, Field, StrictBool, StrictFloat, StrictInt, Tag, field_validator
 from pydantic import model_validator as validator
 
 from fedctr.cloud import CloudTraining
@@ -34,14 +34,14 @@ class WorldTable:
         new_items: items that join the catalogue every day.
     """
 
-    candidates: int = 60
-    shown: int = 10
-    arrival: float = 0.5
-    activity: float = 1.0
-    position_bias: float = 0.5
-    precision: float = 0.3
-    turn: float = 0.02
-    new_items: int = 0
+    candidates: StrictInt = 60
+    shown: StrictInt = 10
+    arrival: StrictFloat = 0.5
+    activity: StrictFloat = 1.0
+    position_bias: StrictFloat = 0.5
+    precision: StrictFloat = 0.3
+    turn: StrictFloat = 0.02
+    new_items: StrictInt = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.shown <= self.candidates:
@@ -67,11 +67,11 @@ class SyntheticTable(WorldTable):
     """
 
     kind: Literal["synthetic"] = "synthetic"
-    users: int = 1000
-    items: int = 500
-    ctr: float = 0.3
-    drift: float = 0.8
-    taste: float = 1.0
+    users: StrictInt = 1000
+    items: StrictInt = 500
+    ctr: StrictFloat = 0.3
+    drift: StrictFloat = 0.8
+    taste: StrictFloat = 1.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -92,8 +92,8 @@ class ReplayTable(WorldTable):
 
     kind: Literal["replay"] = "replay"
     dataset: str = "movielens-100k"
-    copies: int = 1
-    factors: int = 8
+    copies: StrictInt = 1
+    factors: StrictInt = 8
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -121,8 +121,8 @@ class Arm:
 
     strategy: str
     name: str = ""
-    learning_rate: float = 0.03
-    epochs: int = 3
+    learning_rate: StrictFloat = 0.03
+    epochs: StrictInt = 3
 
     def __post_init__(self) -> None:
         if not self.strategy:
@@ -165,6 +165,7 @@ class ABTest(Settings):
         cloud: how the global model is trained.
     """
 
+    command: ClassVar[str] = "fedctr abtest"
     tables: ClassVar[Mapping[str, Mapping[str, type]]] = {
         "arms": {"": Arm},
         "cloud": {"": CloudTraining},
@@ -175,7 +176,7 @@ class ABTest(Settings):
     path: Path | None = None
     model: str = "din"
     arms: tuple[Arm, ...] = (Arm(REFERENCE), Arm("fine-tuning"), Arm("label-correction"))
-    aa: bool = False
+    aa: StrictBool = False
     days: StrictInt = Field(default=14, ge=1)
     pre_days: StrictInt = Field(default=7, ge=0)
     warm_up_days: StrictInt = Field(default=7, ge=2)
