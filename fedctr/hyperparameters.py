@@ -41,15 +41,15 @@ def check_not_negative(**numbers: float) -> None:
             raise ValueError(f"{name} {number!r} must be a number of at least 0")
 
 
-def check_count(**counts: int) -> None:
-    """Refuse what counts nothing.
+def check_count(least: int = 1, /, **counts: int) -> None:
+    """Refuse what counts too few.
 
     Raises:
-        ValueError: when one is no whole number of at least 1.
+        ValueError: when one is no whole number, or below the least.
     """
     for name, count in counts.items():
-        if not is_number(count) or not isinstance(count, int) or count < 1:
-            raise ValueError(f"{name} {count!r} must be a whole number of at least 1")
+        if not is_number(count) or not isinstance(count, int) or count < least:
+            raise ValueError(f"{name} {count!r} must be a whole number of at least {least}")
 
 
 def check_choice(kind: Any, **words: str) -> None:

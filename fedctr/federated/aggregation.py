@@ -1,8 +1,9 @@
 """How the server makes a new global model out of a round, with Flower's own strategies."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +22,7 @@ from flwr.serverapp.strategy import (
 
 from fedctr.errors import FedctrError, did_you_mean
 from fedctr.federated.privacy import Privacy
+from fedctr.hyperparameters import check_count, check_positive, is_number
 from fedctr.registry import parse
 
 Arrays = dict[str, npt.NDArray[Any]]
@@ -82,24 +84,32 @@ class _Kind:
 
     Attributes:
         strategy: Flower's strategy.
-        options: its options that matter here.
+        options: its options that matter here, each with the check of its value.
         by_user: whether it takes the mean over users; the others compare what whole clients send.
     """
 
     strategy: Callable[..., FedAvg]
-    options: tuple[str, ...] = ()
+    options: Mapping[str, Callable[..., None]] = field(default_factory=dict)
     by_user: bool = True
 
 
+def _check_decay(**decays: float) -> None:
+    """Refuse what is no share of a moment that is kept from round to round: all of it would never move."""
+    for name, decay in decays.items():
+        if not is_number(decay) or not 0 <= decay < 1:
+            raise ValueError(f"{name} {decay!r} must be a number from 0 to below 1")
+
+
+_MOMENTUM = {"eta": check_positive, "beta_1": _check_decay, "beta_2": _check_decay, "tau": check_positive}
 _KINDS = {
     "fedavg": _Kind(FedAvg),
-    "fedadam": _Kind(FedAdam, ("eta", "beta_1", "beta_2", "tau")),
-    "fedyogi": _Kind(FedYogi, ("eta", "beta_1", "beta_2", "tau")),
-    "fedprox": _Kind(FedProx, ("proximal_mu",)),
+    "fedadam": _Kind(FedAdam, _MOMENTUM),
+    "fedyogi": _Kind(FedYogi, _MOMENTUM),
+    "fedprox": _Kind(FedProx, {"proximal_mu": check_positive}),
     "fedmedian": _Kind(FedMedian, by_user=False),
-    "krum": _Kind(Krum, ("num_malicious_nodes",), by_user=False),
-    "reptile": _Kind(Reptile, ("step",)),
-    "per-fedavg": _Kind(PerFedAvg, ("step",)),
+    "krum": _Kind(Krum, {"num_malicious_nodes": partial(check_count, 0)}, by_user=False),
+    "reptile": _Kind(Reptile, {"step": check_positive}),
+    "per-fedavg": _Kind(PerFedAvg, {"step": check_positive}),
 }
 
 
@@ -118,6 +128,7 @@ class Aggregation:
     Attributes:
         by_user: whether it takes the mean over users.
         last_epoch: whether only the change of a user's last epoch counts.
+        fewest_partitions: how many there must be, for Krum to tell the malicious from the others.
 
     Raises:
         FedctrError: for an unknown name or option, or a value that does not fit.
@@ -135,15 +146,19 @@ class Aggregation:
                 raise FedctrError(
                     f"aggregation {name} has no option {option!r}; it has {', '.join(kind.options) or 'none'}"
                 )
-            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < float("inf"):
-                raise FedctrError(f"aggregation {spec!r}: {option} is {value!r}; it must be a number of at least 0")
-        if name == "fedprox" and not options.get("proximal_mu"):
+            try:
+                kind.options[option](**{option: value})
+            except ValueError as error:
+                raise FedctrError(f"aggregation {spec!r}: {error}") from None
+        if name == "fedprox" and "proximal_mu" not in options:
             raise FedctrError(
                 f"aggregation {spec!r}: give proximal_mu a number above 0, as in fedprox[proximal_mu=0.1]"
             )
         self.by_user = kind.by_user
         self._inner = kind.strategy(**EVERYONE, **options)
         self.last_epoch = isinstance(self._inner, PerFedAvg)
+        # Blanchard et al., Machine Learning with Adversaries, NeurIPS 2017: 2 f + 2 < n for f malicious of n.
+        self.fewest_partitions = 2 * self._inner.num_malicious_nodes + 3 if isinstance(self._inner, Krum) else 1
         if privacy and type(self._inner).aggregate_train is not FedAvg.aggregate_train:
             raise FedctrError(
                 f"privacy: its noise is meant for the mean over users as it is, which {name} changes; choose fedavg or "

@@ -99,6 +99,11 @@ class Training(OnDataset):
             raise FedctrError(
                 f"aggregation {self.aggregation}: users adapt for all epochs but the last; give epochs at least 2"
             )
+        if self.partitions < aggregation.fewest_partitions:
+            raise FedctrError(
+                f"partitions: {self.aggregation} needs at least {aggregation.fewest_partitions}, which are 3 and 2 "
+                f"for each malicious one; found {self.partitions}"
+            )
         if self.alternate and not self.personal:
             raise FedctrError("alternate: there is nothing to alternate with; name the personal parameters")
         if self.privacy and self.personal:

@@ -88,6 +88,8 @@ def test_partitions_are_science_only_where_clients_are_compared() -> None:
         ("personal = ['bias']\nprivacy = {noise_multiplier = 1, clipping_norm = 1}", "privacy: the mean of personal "),
         ("averaging = 'holders'\nprivacy = {noise_multiplier = 1, clipping_norm = 1}", "privacy: its noise is meant"),
         ("averaging = 'holder'", "averaging: Input should be 'users' or 'holders', found 'holder'"),
+        ("aggregation = 'krum'\npartitions = 2", "partitions: krum needs at least 3, which are 3 and 2"),
+        ("aggregation = 'krum[num_malicious_nodes=1]'", "partitions: krum[num_malicious_nodes=1] needs at least 5, wh"),
         ("privacy = {noise_multiplier = -1, clipping_norm = 1}", "privacy: noise_multiplier -1.0 must be a number of "),
         ("privacy = {noise_multiplier = 1, clipping_norm = 0}", "privacy: clipping_norm 0.0 must be a number above 0"),
     ],

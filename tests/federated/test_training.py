@@ -180,11 +180,11 @@ def run(folder: Path) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.parametrize("aggregation", ["fedmedian", "krum"])
 def test_fedmedian_and_krum_compare_partitions(aggregation: str, tmp_path: Path) -> None:
-    two, three = (train(training(tmp_path / str(n), aggregation=aggregation, partitions=n)) for n in (2, 3))
-    assert (two.rounds["users"] == three.rounds["users"]).all()
-    assert two.rounds["log_loss"].iloc[-1] != three.rounds["log_loss"].iloc[-1]
+    three, four = (train(training(tmp_path / str(n), aggregation=aggregation, partitions=n)) for n in (3, 4))
+    assert (three.rounds["users"] == four.rounds["users"]).all()
+    assert three.rounds["log_loss"].iloc[-1] != four.rounds["log_loss"].iloc[-1]
     with pytest.raises(FedctrError, match="holds another run"):
-        train(training(tmp_path / "2", aggregation=aggregation, partitions=3))
+        train(training(tmp_path / "3", aggregation=aggregation, partitions=4))
 
 
 def test_seeds_have_models_and_users_of_their_own(tmp_path: Path) -> None:
