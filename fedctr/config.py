@@ -1,4 +1,4 @@
-"""An experiment: what an experiment file, the command line and Python all say in the same words."""
+"""An experiment in the words of an experiment file and of Python; the command line has most of them as options."""
 
 import json
 from collections.abc import Mapping

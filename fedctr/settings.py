@@ -1,4 +1,4 @@
-"""Settings as a TOML file, the command line and Python all describe them in the same words."""
+"""Settings that a TOML file and Python describe in the same words; the command line has some of them as options."""
 
 import dataclasses
 import pkgutil

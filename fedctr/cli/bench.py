@@ -59,7 +59,8 @@ def bench(
     """Train a global model, fine-tune it on every user's device with every strategy, and compare.
 
     Learning rate and epochs are chosen for each strategy on validation; the test part is scored once.
-    A file with axes is a grid: all its experiments are run, and compared in one table.
+    A file may also have learning_rates, epochs, batch_size, optimiser, and the tables local, split and cloud. One with
+    axes is a grid: all its experiments are run, and compared in one table.
 
     Example: fedctr bench --dataset movielens-100k --model din
     --strategies no-fine-tuning,fine-tuning,label-correction --seeds 3 --partitions 4 --out runs/movielens

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 File = Annotated[
-    Path | None, typer.Argument(help="A TOML file with the options below as keys; options given here override it.")
+    Path | None, typer.Argument(help="A TOML file, which can say more than the options below; these override it.")
 ]
 DataSet = Annotated[str | None, typer.Option(help="Data set, such as movielens-100k or synthetic\\[users=500].")]
 Files = Annotated[

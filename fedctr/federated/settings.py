@@ -1,4 +1,4 @@
-"""Federated training as a TOML file, the command line and Python all describe it in the same words."""
+"""Federated training in the words of a TOML file and of Python; the command line has most of them as options."""
 
 from collections.abc import Mapping
 from pathlib import Path

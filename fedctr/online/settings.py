@@ -1,4 +1,4 @@
-"""An A/B test as a TOML file, the command line and Python all describe it in the same words."""
+"""An A/B test in the words of a TOML file and of Python; the command line has some of them as options."""
 
 from collections import Counter
 from collections.abc import Mapping
