@@ -22,8 +22,8 @@ from fedctr.recipe import Optimiser, Recipe
 from fedctr.strategy import ClientStrategy, Local
 from fedctr.task import Device, Task
 
-# By model, schema, padded length and device: what was found for one task serves the next one.
-_working_sets: dict[tuple[str, Schema, int, str], int] = {}
+# By model, schema, batch size, padded length and device: what was found for one task serves the next one.
+_working_sets: dict[tuple[str, Schema, int, int, str], int] = {}
 
 
 class Group(Protocol):
@@ -192,7 +192,7 @@ def users_together(
         users: int64 (users,), those of this length.
         length: to which their samples are padded.
     """
-    kind = published.spec, published.schema, length, device
+    kind = published.spec, published.schema, batch_size, length, device
     if kind not in _working_sets:
         few = Cohort.build(features, users[:2], "train", batch_size, published.model.reads).to(device)
         _working_sets[kind] = working_set(published.model, few)

@@ -1,6 +1,7 @@
 """Flower's Ray backend, made to survive the death of a worker or of a whole node, and the way of messages to it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from queue import Queue
 from threading import Event
 
@@ -99,7 +100,14 @@ def pass_on(state: LinkState, queue: "Queue[Message]", nodes_mapping: dict[int, 
         f_stop.wait(PASS_ON_SECONDS)
 
 
-def replace_flowers() -> None:
-    """Put both in the place of Flower's, which offers no way to choose others."""
+@contextmanager
+def in_place_of_flowers() -> Iterator[None]:
+    """Put both in the place of Flower's, which offers no way to choose others, until the block is left."""
+    backend, add_messages = raybackend.RayBackend, vce_api.add_messages_to_queue
     raybackend.RayBackend = TaskBackend  # type: ignore[misc]
     vce_api.add_messages_to_queue = pass_on
+    try:
+        yield
+    finally:
+        raybackend.RayBackend = backend  # type: ignore[misc]
+        vce_api.add_messages_to_queue = add_messages

@@ -51,10 +51,21 @@ def simulate(
         FedctrError: when Ray fails, or no cluster is at the address.
         KeyboardInterrupt: when the user interrupts ``inline``, or ``ray`` for the second time.
     """
-    _quiet()
-    if backend == "inline":
-        serve(InlineGrid(client_app, partitions))
-        return
+    with _quiet():
+        if backend == "inline":
+            serve(InlineGrid(client_app, partitions))
+        else:
+            _simulate_on_ray(serve, client_app, partitions, stop, ray_address, gpu)
+
+
+def _simulate_on_ray(
+    serve: Callable[[Grid], None],
+    client_app: ClientApp,
+    partitions: int,
+    stop: threading.Event,
+    ray_address: str | None,
+    gpu: bool,
+) -> None:
     # Without an address Ray would join any cluster that was ever started on this machine, or wait for one that is gone.
     address = ray_address or os.environ.get("RAY_ADDRESS") or "local"
     if address != "local":
@@ -62,9 +73,7 @@ def simulate(
     from flwr.simulation import run_simulation
     from ray import cloudpickle
 
-    from fedctr.ray_backend import replace_flowers
-
-    replace_flowers()
+    from fedctr.ray_backend import in_place_of_flowers
 
     app = ServerApp()
     raised: list[BaseException] = []
@@ -79,7 +88,7 @@ def simulate(
                 raised.append(error)
 
     crash: BaseException | None = None
-    with _interrupt_sets(stop):
+    with in_place_of_flowers(), _interrupt_sets(stop):
         try:
             run_simulation(
                 app,
@@ -237,7 +246,8 @@ class InlineGrid(Grid):
         return [reply for identifier in self.push_messages(messages) for reply in self.pull_messages([identifier])]
 
 
-def _quiet() -> None:
+@contextmanager
+def _quiet() -> Iterator[None]:
     """Keep the chatter of Flower and Ray off the user's screen; errors reach us as replies and exceptions."""
     for name, value in {
         "FLWR_TELEMETRY_ENABLED": "0",
@@ -246,4 +256,10 @@ def _quiet() -> None:
         "RAY_DEDUP_LOGS": "0",
     }.items():
         os.environ.setdefault(name, value)
-    logging.getLogger("flwr").setLevel(logging.CRITICAL)
+    logger = logging.getLogger("flwr")
+    before = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)

@@ -1,9 +1,11 @@
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedctr import cohort_size
+from fedctr import cohort_size, engines
 from fedctr.cohort_size import AT_LEAST, AT_MOST, users_in_cache
+from tests.engine import features_of, publish
 
 
 @pytest.fixture
@@ -45,3 +47,13 @@ def test_sizes_are_read_as_the_system_writes_them() -> None:
 
 def test_the_share_of_a_core_is_some_memory() -> None:
     assert 0 < cohort_size._bytes_per_core() <= 1 << 32
+
+
+def test_a_step_over_more_samples_has_a_working_set_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "users_at_once", lambda working_set, device: working_set)
+    features = features_of([60, 60], [1, 1])
+    published = publish("wide-deep[hidden=[8]]", features.dataset.schema)
+    found = [
+        engines.users_together(published, features, batch_size, "cpu", np.arange(2), 64) for batch_size in (8, 64, 8)
+    ]
+    assert found[0] == found[2] < found[1]

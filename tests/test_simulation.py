@@ -1,15 +1,20 @@
+import logging
 import socket
 import threading
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 from flwr.app import ConfigRecord, Context, Message, MessageType, RecordDict
 from flwr.clientapp import ClientApp
+from flwr.server.superlink.fleet.vce import vce_api
+from flwr.server.superlink.fleet.vce.backend import raybackend
 from flwr.serverapp import Grid
 
 from fedctr.errors import FedctrError
+from fedctr.ray_backend import TaskBackend, pass_on
 from fedctr.simulation import InlineGrid, simulate
 from tests.application import command, write_toml
 
@@ -43,6 +48,11 @@ def inline(serve: Callable[[Grid], None]) -> None:
     simulate(serve, app, 4, "inline", threading.Event())
 
 
+def of_flower() -> tuple[object, object, int]:
+    """What a simulation replaces: the backend, the way of messages to it, and how loud Flower is."""
+    return raybackend.RayBackend, vce_api.add_messages_to_queue, logging.getLogger("flwr").level
+
+
 def test_every_client_of_the_grid_knows_its_partition_and_a_failure_is_a_reply() -> None:
     heard: list[dict[int, tuple[int, int] | str]] = []
     inline(lambda grid: heard.append(ask(grid)))
@@ -60,12 +70,15 @@ def test_replies_come_one_by_one_and_once() -> None:
     inline(serve)
 
 
-def test_the_servers_own_error_comes_through() -> None:
+def test_the_servers_own_error_comes_through_and_flower_is_as_loud_as_before() -> None:
     def serve(grid: Grid) -> None:
+        assert logging.getLogger("flwr").level == logging.CRITICAL
         raise LookupError("of the server")
 
+    before = of_flower()
     with pytest.raises(LookupError, match="of the server"):
         inline(serve)
+    assert of_flower() == before
 
 
 def test_ctrl_c_in_a_client_is_not_taken_for_its_failure() -> None:
@@ -81,6 +94,25 @@ def test_ctrl_c_in_a_client_is_not_taken_for_its_failure() -> None:
 
 def on_ray(address: str | None = None) -> None:
     simulate(lambda grid: None, app, 1, "ray", threading.Event(), ray_address=address)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_of_flower_a_simulation_on_ray_replaces_is_put_back(fails: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def run_simulation(*given: object) -> None:
+        seen.append(of_flower())
+        if fails:
+            raise RuntimeError("no workers")
+
+    monkeypatch.setattr("flwr.simulation.run_simulation", run_simulation)
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    before = of_flower()
+    with pytest.raises(FedctrError, match="no workers") if fails else nullcontext():
+        on_ray()
+    assert seen == [(TaskBackend, pass_on, logging.CRITICAL)]
+    assert of_flower() == before
+    assert not set(before) & set(seen[0])
 
 
 @pytest.mark.parametrize("given", [True, False])
