@@ -1,12 +1,14 @@
 import importlib.metadata
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from fedctr.errors import FedctrError
 from fedctr.finished_run import FinishedRun
+from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.kept.understanding import understood
 from tests.kept.folders import write_bench, write_train
 
@@ -46,6 +48,52 @@ def test_what_this_version_should_have_written_otherwise_is_damaged(tmp_path: Pa
     changed(folder, "summary.json", strategies=[1])
     with pytest.raises(FedctrError, match=r"summary.json: damaged"):
         FinishedRun.read(folder)
+
+
+def said_otherwise(said: Any) -> Iterator[Any]:
+    """A JSON value, and copies of it with another kind of value in the place of one in it."""
+    yield from (None, 0.5, "auc", [0.5], {"auc": 0.5})
+    items = said.items() if isinstance(said, dict) else enumerate(said) if isinstance(said, list) else ()
+    for key, value in items:
+        for other in said_otherwise(value):
+            copy = dict(said) if isinstance(said, dict) else list(said)
+            copy[key] = other
+            yield copy
+
+
+def test_a_value_of_another_kind_is_damage_or_does_no_harm(tmp_path: Path) -> None:
+    folder = write_bench(tmp_path / "run", ONE)
+    summary = json.loads((folder / "summary.json").read_text())
+    one = {"no-fine-tuning": summary["strategies"]["no-fine-tuning"]}
+    refused = 0
+    for said in said_otherwise(summary | {"strategies": one}):
+        (folder / "summary.json").write_text(json.dumps(said))
+        run = BenchmarkRun(folder)
+        for ask in (run.facts, run.figures, run.curves, run.rows, run.table):
+            try:
+                with understood(folder):
+                    ask()
+            except FedctrError:
+                refused += 1
+    assert refused > 100
+
+
+WRONG: Any = Path()
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        lambda: WRONG.with_name(),
+        lambda: WRONG.with_name("a", "b"),
+        lambda: WRONG.with_name("a", of="b"),
+        lambda: WRONG(),
+        lambda: WRONG.nmae,
+    ],
+)
+def test_a_mistake_in_our_code_is_not_called_damage(mistake: Callable[[], object], tmp_path: Path) -> None:
+    with pytest.raises((TypeError, AttributeError)), understood(write_bench(tmp_path / "run", ONE)):
+        mistake()
 
 
 def test_a_file_is_told_from_a_folder_that_is_not_there(fedctr: Fedctr, tmp_path: Path) -> None:
