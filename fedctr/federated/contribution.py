@@ -197,10 +197,9 @@ class _Work:
         sane = torch.ones(count, dtype=torch.bool)
         for change in moved.values():
             sane &= (change.abs() <= MOST).reshape(count, -1).all(1)  # NaN is not
-        shared = {name: change for name, change in moved.items() if name not in whole}
         if self.terms.clipping_norm:
-            _clip(shared, self.terms.clipping_norm)
-        changes = {name: (change.nan_to_num() / self.unit).round().long() for name, change in (moved | shared).items()}
+            _clip(moved, self.terms.clipping_norm)
+        changes = {name: (change.nan_to_num() / self.unit).round().long() for name, change in moved.items()}
         rows = None
         if self.personal:
             kept = {name: _put(value, own[name], after.get(name), tables.get(name)) for name, value in whole.items()}
@@ -250,7 +249,7 @@ def _put(whole: Tensor, own: Tensor, tuned: Tensor | None, codes: Tensor | None)
 
 
 def _clip(changes: Parameters, norm: float) -> None:
-    """Shorten each user's change, all parameters together, to an L2 norm."""
+    """Shorten each user's change, all parameters together, to an L2 norm, in place; one that is not finite stays."""
     for user in range(len(next(iter(changes.values())))):
         own = [change[user].numpy() for change in changes.values()]
         length = float(np.sqrt(sum(float(np.square(each).sum()) for each in own)))

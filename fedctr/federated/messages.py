@@ -76,7 +76,7 @@ class Terms:
     Attributes:
         number: of the round, from 1.
         pull: strength of FedProx's pull towards the round's model.
-        clipping_norm: the longest change that a user may contribute; 0 for any.
+        clipping_norm: the longest change that a user may contribute, as L2 norm over all parameters; 0 for any.
         last_epoch: whether only the change of a user's last epoch counts.
     """
 

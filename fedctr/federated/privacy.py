@@ -14,7 +14,7 @@ class Privacy:
 
     Attributes:
         noise_multiplier: standard deviation of the noise in the sum of changes, in units of the clipping norm.
-        clipping_norm: the longest change of a user, as L2 norm over all shared parameters.
+        clipping_norm: the longest change of a user, as L2 norm over all parameters.
     """
 
     noise_multiplier: StrictFloat

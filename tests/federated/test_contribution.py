@@ -13,7 +13,7 @@ from torch import Tensor
 
 from fedctr import loop
 from fedctr.features import Features
-from fedctr.federated.contribution import Within, contribute, recipes
+from fedctr.federated.contribution import Within, _clip, contribute, recipes
 from fedctr.federated.messages import Contribution, RoundTask, Terms, unit
 from fedctr.federated.participation import Participation
 from fedctr.federated.personal import PersonalFile, personal_of
@@ -263,6 +263,14 @@ def norms(published: Published, features: Features, terms: Terms) -> list[float]
         sums = contribute(published, FineTuning(), alone, task(), terms).sums
         found.append(float(np.sqrt(sum(np.square(total * unit(7)).sum() for total in sums.values()))))
     return found
+
+
+def test_a_change_is_as_long_as_all_of_its_parameters_together() -> None:
+    inf = float("inf")
+    weight, bias = torch.tensor([[2.0, 3.0], [0.0, 1.0], [inf, 0.0]]).double(), torch.tensor([6.0, 2.0, 1.0]).double()
+    _clip({"weight": weight, "bias": bias}, 3.5)
+    assert weight.tolist() == [[1.0, 1.5], [0.0, 1.0], [inf, 0.0]]  # lengths: 7, the root of 5, and infinity
+    assert bias.tolist() == [3.0, 2.0, 1.0]
 
 
 def test_each_users_change_is_shortened_to_the_clipping_norm(features: Features) -> None:
