@@ -1,7 +1,8 @@
 """What server and clients send each other, as Flower records.
 
-Down goes the task, and what is published where a worker does not have it yet; up comes one row per user, never
-samples, labels or weights.
+Down goes the task, and what is published where a worker does not have it yet; up comes one row per user: its metrics,
+how many samples it has, and how many of them are positive. Neither samples nor weights come up; nor does a label, but
+where these counts give it away, since all samples of a user are of one class.
 """
 
 import hashlib

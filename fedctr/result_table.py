@@ -55,9 +55,11 @@ def block_of(summary: dict[str, Any], *, ranked: bool = False) -> Block:
         entry = entries[name]
         tuned_with = "" if entry["learning_rate"] is None else f"{entry['learning_rate']:g} x {entry['epochs']}"
         lines.append([name, tuned_with, *(cell(name, entry) for cell in columns.values())])
+    seeds = summary["seeds"]
     title = (
-        f"{summary['model']} on {summary['dataset']}, global CTR {summary['global_ctr']:.3f}, {summary['seeds']} seeds"
-        f"; {max(covered, default=0):,} of {summary['users']:,} users have both classes in test"
+        f"{summary['model']} on {summary['dataset']}, global CTR {summary['global_ctr']:.3f}, "
+        f"{seeds} seed{'s' * (seeds != 1)}; "
+        f"{max(covered, default=0):,} of {summary['users']:,} users have both classes in test"
     )
     return Block(title, ["strategy", "tuned with", *columns], lines, left=2)
 

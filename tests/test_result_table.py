@@ -41,9 +41,11 @@ def row(text: str, name: str) -> list[str]:
     return next(line for line in text.splitlines() if line.strip().startswith(name)).split()
 
 
-def test_the_title_says_what_was_run() -> None:
-    title = "din[embedding=16] on synthetic[users=50], global CTR 0.583, 3 seeds; 819 of 1,943 users have both classes"
-    assert " ".join(render(summary(pairwise=entry())).split()).startswith(f"{title} in test strategy")
+@pytest.mark.parametrize(("seeds", "said"), [(3, "3 seeds"), (1, "1 seed")])
+def test_the_title_says_what_was_run(seeds: int, said: str) -> None:
+    text = " ".join(render(summary(pairwise=entry()) | {"seeds": seeds}).split())
+    title = f"din[embedding=16] on synthetic[users=50], global CTR 0.583, {said}; 819 of 1,943 users have both classes"
+    assert text.startswith(f"{title} in test strategy")
 
 
 def test_a_row_has_figures_and_differences_with_their_intervals() -> None:

@@ -1,8 +1,8 @@
 """What server and clients send each other in a round of federated training, as Flower records.
 
 Down go the task, what the aggregation asks of the clients, and the global model; up comes the sum of what the users of
-a partition have changed in it, with how many of them have changed each embedding row if that is asked for; never
-samples or labels, and never one user's weights.
+a partition have changed in it, with how many of them have changed each embedding row if that is asked for; neither
+samples nor labels. It is what one user has changed only where a partition has no other that takes part.
 """
 
 import json
