@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedctr.errors import FedctrError
+from fedctr.judgement import Judge
 from fedctr.kept.run import differing
 from fedctr.kept.training import FederatedRun
+from fedctr.protocol import falls_short
 
 
 @dataclass(frozen=True)
@@ -17,15 +19,17 @@ class TrainingComparison:
         second: folder of the other.
         same_samples: whether both were validated on the very same samples, for else their figures say little.
         settings: key to its values in both, where they differ.
+        best_by: by what the first's best rounds were chosen.
         seeds: seed of both to ``first`` and ``second``, each with ``round``, ``log_loss`` and ``auc`` of its best round
-            on validation, and to ``caught_up``: the first round after which the second's log loss is as low as the
-            first's best, None if there is none.
+            on validation, and to ``caught_up``: the first round after which the second is as good as the first's best,
+            by what this was chosen by; None if there is none.
     """
 
     first: str
     second: str
     same_samples: bool
     settings: dict[str, tuple[str | None, str | None]]
+    best_by: Judge
     seeds: dict[int, dict[str, Any]]
 
 
@@ -47,11 +51,12 @@ def compare_trainings(first: FederatedRun, second: FederatedRun) -> TrainingComp
         str(second.folder),
         not samples,
         different,
+        first.best_by,
         {
             seed: {
                 "first": _figures(best[0][seed]),
                 "second": _figures(best[1][seed]),
-                "caught_up": _caught_up(second, seed, best[0][seed]["log_loss"]),
+                "caught_up": _caught_up(second, seed, best[0][seed], first.best_by),
             }
             for seed in both
         },
@@ -62,7 +67,7 @@ def _figures(row: dict[Any, Any]) -> dict[str, float]:
     return {"round": int(row["round"]), "log_loss": float(row["log_loss"]), "auc": float(row["auc"])}
 
 
-def _caught_up(run: FederatedRun, seed: int, log_loss: float) -> int | None:
-    rows = run.rounds
-    there = rows[(rows["seed"] == seed) & (rows["round"] > 0) & (rows["log_loss"] <= log_loss)]
-    return int(there["round"].min()) if len(there) else None
+def _caught_up(run: FederatedRun, seed: int, best: dict[Any, Any], by: Judge) -> int | None:
+    later = [row for row in run.rows() if row["seed"] == seed and row["round"] > 0]
+    there = [int(row["round"]) for row in later if falls_short(row, by) <= falls_short(best, by)]
+    return min(there, default=None)

@@ -8,12 +8,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from fedctr.judgement import Judge
 from fedctr.kept.comparing import Comparison
 from fedctr.kept.comparing_trainings import TrainingComparison
 from fedctr.result_table import difference, number
 from fedctr.verdict import REFERENCE
 
 _DIFFERENCES = {"auc": "difference", "gain": f"gain over {REFERENCE}", "log_loss": "log loss of a user"}
+_AS_GOOD: dict[Judge, str] = {"log-loss": "log loss is as low", "auc": "AUC is as high"}
 LONGEST = 48  # characters of a setting
 
 
@@ -34,9 +36,9 @@ def render_trainings(comparison: TrainingComparison) -> str:
         table.add_row(str(seed), *told, "-" if figures["caught_up"] is None else str(figures["caught_up"]))
     samples = "" if comparison.same_samples else "They were validated on other samples, so figures say little. "
     note = (
-        f"{samples}Caught up: the round after which the second's log loss is as low as the first's best. A difference "
-        "without an interval is not yet a finding: fedctr bench --published makes a benchmark of each, and those are "
-        "compared user by user."
+        f"{samples}Caught up: the round after which the second's {_AS_GOOD[comparison.best_by]} as that of the first's "
+        "best. A difference without an interval is not yet a finding: fedctr bench --published makes a benchmark of "
+        "each, and those are compared user by user."
     )
     return "\n".join([*_origin(comparison), _printed(table).rstrip("\n"), "", textwrap.fill(note, 120)])
 

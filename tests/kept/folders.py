@@ -45,9 +45,9 @@ def write_bench(folder: Path, aucs: Aucs, users: Sequence[str] = "abc", /, **ide
     return folder
 
 
-def write_train(folder: Path, log_loss: Sequence[Sequence[float]], rounds: int = 2) -> Path:
-    """A federated training whose seeds have come this far; AUC is 1 - log loss."""
-    write_claim(folder, {**CONFIG, "rounds": rounds, "seeds": len(log_loss)}, {"training_version": 1})
+def write_train(folder: Path, log_loss: Sequence[Sequence[float]], rounds: int = 2, **config: Any) -> Path:
+    """A federated training whose seeds have come this far; AUC is 1 - log loss. Keys of config.toml may differ."""
+    write_claim(folder, {**CONFIG, "rounds": rounds, "seeds": len(log_loss), **config}, {"training_version": 1})
     rows = [
         {"seed": seed, "round": number, "users": 40, "log_loss": value, "auc": 1 - value}
         for seed, curve in enumerate(log_loss)
