@@ -14,6 +14,10 @@ from fedctr.models.model import Model
 Found = Any  # the number of a value, the name of a parameter or of a property of the batch, or an argument as it is
 
 
+class Number(int):
+    """The number of a value; a whole number that a forward pass computes with is none."""
+
+
 Operation = tuple[int, ...]  # which it is, the number of the value that it gives, and what it reads
 
 
@@ -68,14 +72,14 @@ class Recorder:
         self.by_identity = {id(value): number for number, value in enumerate(model.parameters())}
         self.values: list[Value] = []
         self.operations: list[Operation] = []
-        self.turned: dict[int, int] = {}  # values that lie across, by the number of the same one that does not
-        self.waiting: dict[int, int] = {}  # those of them that are turned back once somebody reads them
+        self.turned: dict[int, Number] = {}  # values that lie across, by the number of the same one that does not
+        self.waiting: dict[int, Number] = {}  # those of them that are turned back once somebody reads them
 
-    def do(self, code: int, gives: Value, *reads: int) -> int:
+    def do(self, code: int, gives: Value, *reads: int) -> Number:
         """Record an operation."""
-        self.values.append(gives)
-        self.again(code, len(self.values) - 1, *reads)
-        return len(self.values) - 1
+        number = self._numbered(gives)
+        self.again(code, number, *reads)
+        return number
 
     def again(self, code: int, number: int, *reads: int) -> None:
         """Record an operation that gives some columns of a value."""
@@ -85,14 +89,17 @@ class Recorder:
                 self.again(TURN, read, self.waiting.pop(read))
         self.operations.append((code, number, *reads, *[-1] * (ARGUMENTS - len(reads))))
 
-    def room(self, kind: int, width: int, *, across: bool = False) -> int:
+    def room(self, kind: int, width: int, *, across: bool = False) -> Number:
         """Room for what an operation keeps beside what it gives."""
-        self.values.append(Value(kind, width, across=across))
-        return len(self.values) - 1
+        return self._numbered(Value(kind, width, across=across))
+
+    def _numbered(self, value: Value) -> Number:
+        self.values.append(value)
+        return Number(len(self.values) - 1)
 
     def value(self, found: Found, *, flat: bool = False) -> Value:
         """The value that was found, which must be one."""
-        if not isinstance(found, int) or self.values[found].flat != flat:
+        if not isinstance(found, Number) or self.values[found].flat != flat:
             raise UnrecordableError("an argument")
         return self.values[found]
 
@@ -100,7 +107,7 @@ class Recorder:
         """The number of a parameter; -1 stands for none."""
         return -1 if value is None else self.by_identity[id(value)]
 
-    def side_by_side(self, parts: Sequence[Found]) -> int:
+    def side_by_side(self, parts: Sequence[Found]) -> Number:
         """Values side by side; what is the user's stands beside every sample."""
         values = [self.value(part) for part in parts]
         number = self.room(max(value.kind for value in values), sum(value.width for value in values))
@@ -112,7 +119,7 @@ class Recorder:
             column += value.width
         return number
 
-    def look_up(self, module: Embeddings, kind: int) -> int:
+    def look_up(self, module: Embeddings, kind: int) -> Number:
         """Embeddings of what there are rows for."""
         number, column = self.room(kind, module.width), 0
         for table in module.tables.values():
@@ -121,25 +128,25 @@ class Recorder:
             column += table.weight.shape[1]
         return number
 
-    def user_layer(self, module: Linear, x: int) -> int:
+    def user_layer(self, module: Linear, x: int) -> Number:
         """A layer of the user alone."""
         gives = Value(USER, module.weight.shape[0])
         return self.do(USER_LAYER, gives, x, self.parameter(module.weight), self.parameter(module.bias))
 
-    def across(self, x: int) -> int:
+    def across(self, x: Number) -> Number:
         """A value, turned so that it lies across."""
         if x not in self.turned:
             self.turned[x] = self.do(TURN, replace(self.values[x], across=True), x)
         return self.turned[x]
 
-    def turned_back(self, across: int) -> int:
+    def turned_back(self, across: Number) -> Number:
         """The same the other way round, for those who read it so."""
         value = self.values[across]
         x = self.room(value.kind, value.width)
         self.turned[x] = self.waiting[x] = across
         return x
 
-    def chain(self, x: int, constant: int, chained: Sequence[nn.Module]) -> int:
+    def chain(self, x: Number, constant: int, chained: Sequence[nn.Module]) -> Number:
         """Layers with ReLU between them; samples are side by side from the first to the last."""
         kind = self.value(x).kind
         if kind == USER:

@@ -9,7 +9,7 @@ import operator
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from inspect import signature
 
 import torch
 import torch.fx
@@ -41,7 +41,7 @@ from fedctr.fused.plan import (
     A,
     C,
 )
-from fedctr.fused.recorder import Found, Recorder, Recording, UnrecordableError, Value
+from fedctr.fused.recorder import Found, Number, Recorder, Recording, UnrecordableError, Value
 from fedctr.fused.tiles import FEW, padded
 from fedctr.models import layers
 from fedctr.models.attention import attend, attend_fields
@@ -77,7 +77,7 @@ PLACES = {"user": USER, "item": SAMPLE, "clicks": CLICK}
 
 
 class _Tracer(torch.fx.Tracer):
-    """Takes layers as a whole."""
+    """Takes layers as a whole, but not what is derived from one, which may compute something else."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -91,14 +91,8 @@ class _Tracer(torch.fx.Tracer):
             )
         )
 
-    def create_arg(self, a: Any) -> Any:
-        """A layer may be an argument, too."""
-        if isinstance(a, Linear | GRU):
-            return self.create_node("get_attr", self.path_of_module(a), (), {})
-        return super().create_arg(a)
-
     def is_leaf_module(self, module: nn.Module, name: str) -> bool:
-        return isinstance(module, Embeddings | MLP | Linear)
+        return type(module) in (Embeddings, MLP, Linear)
 
 
 @dataclass(frozen=True)
@@ -106,6 +100,15 @@ class _Named:
     """A property of the batch, or a parameter."""
 
     name: str
+
+
+def _done(operation: Callable[..., Found], arguments: Sequence[Found], keywords: dict[str, Found]) -> Found:
+    """What an operation gives; it may take fewer arguments here than it does in PyTorch, or need more."""
+    try:
+        signature(operation).bind(*arguments, **keywords)
+    except TypeError as error:
+        raise UnrecordableError(str(error)) from error
+    return operation(*arguments, **keywords)
 
 
 class _Follower(Recorder):
@@ -138,7 +141,7 @@ class _Follower(Recorder):
             given = torch.fx.node.map_arg((node.args, node.kwargs), found.__getitem__)
             found[node] = self.follow(node, *given)
         logits = found[node]
-        if not isinstance(logits, int) or not self.values[logits].flat or self.values[logits].kind != SAMPLE:
+        if not isinstance(logits, Number) or not self.values[logits].flat or self.values[logits].kind != SAMPLE:
             raise UnrecordableError("logits")
         # Backward needs the old values of all but tables until it is done with them.
         uses = Counter(
@@ -155,7 +158,7 @@ class _Follower(Recorder):
     def representation(self) -> int:
         """What the last layer of ``deep`` reads, where that is what the model represents samples by."""
         deep = getattr(self.model, "deep", None)
-        if not isinstance(deep, MLP) or type(self.model).represent is not Model.represent:
+        if type(deep) is not MLP or type(self.model).represent is not Model.represent:
             return -1
         (*_, last) = deep.layers
         assert isinstance(last, Linear)
@@ -170,14 +173,14 @@ class _Follower(Recorder):
                 return _Named("batch")
             case "get_attr" if node.target in self.numbers:
                 return _Named(str(node.target))
-            case "get_attr" if isinstance(node.target, str) and node.target in self.modules:
-                return self.modules[node.target]
+            case "get_attr" if type(found := self.modules.get(str(node.target))) in (Linear, GRU):
+                return found
             case "call_module":
                 return self.layer(self.model.get_submodule(str(node.target)), *arguments)
             case "call_function" if node.target in self.functions:
-                return self.functions[node.target](*arguments, **keywords)
+                return _done(self.functions[node.target], arguments, keywords)
             case "call_method" if node.target in self.methods:
-                return self.methods[node.target](*arguments, **keywords)
+                return _done(self.methods[node.target], arguments, keywords)
             case "output":
                 return arguments[0]
         raise UnrecordableError(f"{node.op} {node.target}")
@@ -187,8 +190,8 @@ class _Follower(Recorder):
             raise UnrecordableError(f"attribute {name}")
         return _Named(name)
 
-    def add(self, first: Found, second: Found) -> int:
-        flat = isinstance(first, int) and self.values[first].flat
+    def add(self, first: Found, second: Found) -> Number:
+        flat = isinstance(first, Number) and self.values[first].flat
         one = self.value(first, flat=flat)
         if isinstance(second, _Named) and second.name in self.numbers:
             parameter = self.model.get_parameter(second.name)
@@ -200,40 +203,40 @@ class _Follower(Recorder):
             raise UnrecordableError("shapes")
         return self.do(ADD, Value(max(one.kind, two.kind), one.width, flat=flat), first, second)
 
-    def cross(self, first: Found, second: Found, third: Found) -> int:
+    def cross(self, first: Found, second: Found, third: Found) -> Number:
         values = [self.value(found) for found in (first, second, third)]
         if len(set(values)) > 1:
             raise UnrecordableError("shapes")
         across = (self.across(found) for found in (first, second, third))
         return self.turned_back(self.do(CROSS, replace(values[0], across=True), *across))
 
-    def sum(self, found: Found, dim: int) -> int:
+    def sum(self, found: Found, dim: int) -> Number:
         value = self.value(found)
         if dim != -1:
             raise UnrecordableError("an axis")
         return self.do(SUM, Value(value.kind, 1, flat=True), found)
 
-    def squeeze(self, found: Found, dim: int) -> int:
+    def squeeze(self, found: Found, dim: int) -> Number:
         value = self.value(found)
         if dim != -1 or value.width != 1:
             raise UnrecordableError("an axis")
         flat = replace(value, flat=True)
         if self.operations[-1][:2] == (TURN, found):  # which nobody has read yet
             self.values[found] = flat
-            return int(found)
+            return Number(found)
         return self.do(BESIDE, flat, found, 0)
 
-    def cat(self, parts: Sequence[Found], dim: int = 0) -> int:
+    def cat(self, parts: Sequence[Found], dim: int = 0) -> Number:
         if dim != -1 or len({self.value(part).kind for part in parts}) > 1:
             raise UnrecordableError("an axis")
         return self.side_by_side(parts)
 
-    def second_order(self, size: int, *sides: Found) -> int:
+    def second_order(self, size: int, *sides: Found) -> Number:
         joint = self.side_by_side(sides)
         room = self.room(self.values[joint].kind, size)
         return self.do(SECOND_ORDER, Value(self.values[joint].kind, 1, flat=True), joint, size, room)
 
-    def inner_products(self, size: int, *sides: Found) -> int:
+    def inner_products(self, size: int, *sides: Found) -> Number:
         joint = self.side_by_side(sides)
         value = self.values[joint]
         if value.kind == USER:
@@ -251,7 +254,7 @@ class _Follower(Recorder):
         by_click: Linear,
         by_product: Linear,
         weigh: Linear,
-    ) -> int:
+    ) -> Number:
         value, size = self.value(item), by_product.weight.shape[0]
         kinds = value.kind, self.value(clicks).kind, history
         if kinds != (SAMPLE, CLICK, _Named("history")) or weigh.weight.shape != (1, size):
@@ -269,7 +272,7 @@ class _Follower(Recorder):
         gives = Value(SAMPLE, value.width)
         return self.do(ATTEND, gives, item, clicks, of_item, of_click, *parameters, *rooms, self.across(clicks))
 
-    def attend_fields(self, x: Found, fields: int, heads: int, layer: Linear, constant: Found = None) -> int:
+    def attend_fields(self, x: Found, fields: int, heads: int, layer: Linear, constant: Found = None) -> Number:
         (outputs, inputs), of_user = layer.weight.shape, 0 if constant is None else self.value(constant).width
         kinds = self.value(x).kind, USER if constant is None else self.value(constant).kind
         if kinds != (SAMPLE, USER) or layer.bias is not None:
@@ -282,7 +285,7 @@ class _Follower(Recorder):
 
     def follow_interest(
         self, item: Found, clicks: Found, history: Found, extract: GRU, attend: Linear, evolve: GRU
-    ) -> int:
+    ) -> Number:
         kinds, size = (self.value(item).kind, self.value(clicks).kind, history), extract.renew.weight.shape[0]
         if kinds != (SAMPLE, CLICK, _Named("history")) or {len(attend.weight), len(evolve.renew.weight)} != {size}:
             raise UnrecordableError("shapes")
@@ -299,7 +302,7 @@ class _Follower(Recorder):
         )
         return self.do(FOLLOW, Value(SAMPLE, size), *reads, *map(self.parameter, parameters), *rooms)
 
-    def layer(self, module: nn.Module, *arguments: Found) -> int:
+    def layer(self, module: nn.Module, *arguments: Found) -> Number:
         """What a layer gives."""
         match module, arguments:
             case Embeddings(), [_Named(name)] if name in PLACES:

@@ -25,7 +25,7 @@ def test_these_models_have_a_recording(name: str) -> None:
 
 
 class Odd(Model):
-    """Does something to the embedding of an item that the kernel cannot do."""
+    """Has layers that the kernel has, and does something with them that it cannot do."""
 
     name = "odd"
 
@@ -36,7 +36,13 @@ class Odd(Model):
         self.layer, self.square = Linear(self.item.width, 1), Linear(self.item.width, self.item.width)
         self.deep = MLP(self.item.width, 3, 1)
         self.bias = nn.Parameter(torch.zeros(2))
-        self.cube = nn.Parameter(torch.zeros(2, 2, 2))
+
+
+class Plain(Odd):
+    """Does nothing of the kind."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.deep(self.item(batch.item)).squeeze(-1)  # type: ignore[no-any-return]
 
 
 class Sigmoid(Odd):
@@ -104,12 +110,96 @@ class Shifted(Odd):
 
 
 class Cubed(Odd):
+    def __init__(self, schema: Schema) -> None:
+        super().__init__(schema)
+        self.cube = nn.Parameter(torch.zeros(2, 2, 2))
+
     def forward(self, batch: Batch) -> Tensor:
         return self.item(batch.item).sum(-1)  # type: ignore[no-any-return]
 
 
+class PlusOne(Odd):
+    """What is added is a number, and not the value of that number."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.item(batch.item).sum(-1) + 1  # type: ignore[no-any-return]
+
+
+class PlusHundred(Odd):
+    """There are not so many values."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        return 100 + self.item(batch.item).sum(-1)  # type: ignore[no-any-return]
+
+
+class Constant(Odd):
+    """Value 1 would be logits, too."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        self.item(batch.item).sum(-1)
+        return 1  # type: ignore[return-value]
+
+
+class KeepsAxis(Odd):
+    def forward(self, batch: Batch) -> Tensor:
+        return self.item(batch.item).sum(-1, keepdim=True).squeeze(-1)  # type: ignore[no-any-return]
+
+
+class AllAxes(Odd):
+    """PyTorch would squeeze whatever is 1, the users too."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        return self.layer(self.item(batch.item)).squeeze()  # type: ignore[no-any-return]
+
+
+class Axis(Odd):
+    """Another word for ``dim``."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        item = self.item(batch.item)
+        return torch.cat([item, item], axis=-1).sum(-1)  # type: ignore[call-arg]
+
+
+class Bounded(MLP):
+    def forward(self, x: Tensor, constant: Tensor | None = None) -> Tensor:
+        return super().forward(x, constant).tanh()
+
+
+class OwnNetwork(Plain):
+    """Is made of what it is derived from, but computes something else."""
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__(schema)
+        self.deep = Bounded(self.item.width, 3, 1)
+
+
+class Doubled(Linear):
+    def forward(self, x: Tensor) -> Tensor:
+        return 2 * super().forward(x)
+
+
+class OwnLayer(Odd):
+    """Is given to attention, which would use its weights alone."""
+
+    def __init__(self, schema: Schema) -> None:
+        super().__init__(schema)
+        self.by_item, self.by_click = Doubled(self.item.width, self.item.width), Linear(self.item.width, 12)
+
+    def forward(self, batch: Batch) -> Tensor:
+        item, clicks = self.item(batch.item), self.item(batch.clicks)
+        return attend(item, clicks, batch.history, self.by_item, self.by_click, self.square, self.layer).sum(-1)
+
+
+def test_a_strangers_model_that_does_nothing_else_has_one() -> None:
+    assert record(Plain(SCHEMA)) is not None
+
+
 @pytest.mark.parametrize(
-    "model", [Sigmoid, Twice, Branching, Vectors, User, Broadcast, Backwards, Narrower, Shifted, Cubed]
+    "model",
+    [
+        *(Sigmoid, Twice, Branching, Vectors, User, Broadcast, Backwards, Narrower, Shifted, Cubed),
+        *(PlusOne, PlusHundred, Constant, KeepsAxis, AllAxes, Axis, OwnNetwork, OwnLayer),
+    ],
 )
 def test_a_strangers_model_that_does_something_else_has_none(model: type[Odd]) -> None:
     assert record(model(SCHEMA)) is None
