@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fedctr.errors import FedctrError
 from fedctr.folder import read_json
+from fedctr.global_training import GlobalTraining
 from fedctr.registry import parse, split_outside_brackets
 from fedctr.verdict import BASELINES, REFERENCE
 
@@ -54,6 +55,13 @@ class FinishedRun:
     def subject(self) -> str | None:
         """What the run is about."""
         return subject_of(list(self.strategies))
+
+    @property
+    def global_trainings(self) -> dict[int, GlobalTraining]:
+        """Seed to how its global model was trained, by this run or the one that it is borrowed from, if it is kept."""
+        published = self.folder / "published"
+        found = {seed: GlobalTraining.of(published / f"seed-{seed}") for seed in range(self.summary["seeds"])}
+        return {seed: training for seed, training in found.items() if training}
 
     def test_rows(self, columns: Sequence[str]) -> "TestRows":
         """Numbers of every user on the test part, read without the columns that are not asked for.

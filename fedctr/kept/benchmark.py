@@ -6,7 +6,6 @@ from typing import Any, ClassVar
 
 from fedctr.block import Block, numbers_of
 from fedctr.finished_run import FinishedRun
-from fedctr.folder import read_json
 from fedctr.kept.run import Curve, SingleRun
 from fedctr.result_table import block_of, caption_of, difference, number
 from fedctr.verdict import BASELINES
@@ -53,13 +52,13 @@ class BenchmarkRun(SingleRun):
         }
 
     def curves(self) -> dict[str, Curve]:
-        """Of each seed the training of its global model by epoch; of each strategy what validation chose from."""
+        """Of each seed the global model by epoch or round; of each strategy what validation chose from."""
         curves: dict[str, Curve] = {}
-        for seed in range(self.found.summary["seeds"]):
-            facts = read_json(self.folder / "published" / f"seed-{seed}" / "published.json") or {}
-            for step, row in enumerate(facts.get("validation", ()), 1):
-                for name, value in row.items():
-                    curves.setdefault(f"cloud {name}/seed {seed}", []).append((step, float(value)))
+        for seed, training in self.found.global_trainings.items():
+            by = {"epoch": "cloud", "round": "federated"}[training.step]
+            for step, measured in training.validation.items():
+                for name, value in measured.items():
+                    curves.setdefault(f"{by} {name}/seed {seed}", []).append((step, float(value)))
         for spec, entry in self.found.strategies.items():
             for trial in entry["validation"]:
                 if trial["auc_user_mean"] is not None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fedctr.finished_run import FinishedRun
-from fedctr.folder import read_json
 from fedctr.report.drawing import INK, NARROW, PAPER, SERIES, stack, tidy
 from fedctr.report.page import Figure, Section, Table, number, words
 
@@ -19,7 +18,7 @@ Curve = Sequence[Mapping[str, Any]]  # a row for each epoch or round: its number
 
 def tuning(run: FinishedRun) -> Section | None:
     """What validation chose from, and how the global model was trained; None where neither is kept."""
-    figures = tuple(figure for figure in (_choice(run), _cloud(run)) if figure)
+    figures = tuple(figure for figure in (_choice(run), _global_model(run)) if figure)
     return Section("How it was tuned and trained", figures) if figures else None
 
 
@@ -90,16 +89,17 @@ def _choice(run: FinishedRun) -> Figure | None:
     )
 
 
-def _cloud(run: FinishedRun) -> Figure | None:
+def _global_model(run: FinishedRun) -> Figure | None:
     """How the global models were trained; None where that is not kept."""
-    curves, published = {}, {}
-    for seed in range(run.summary["seeds"]):
-        facts = read_json(run.folder / "published" / f"seed-{seed}" / "published.json")
-        if isinstance(facts, dict) and facts.get("validation"):
-            first = 0 if "best_round" in facts else 1
-            published[seed] = facts["best_round" if "best_round" in facts else "best_epoch"]
-            curves[seed] = [{"number": first + place, **row} for place, row in enumerate(facts["validation"])]
-    return training(curves, published, "round" if run.config.get("published") else "epoch") if curves else None
+    trainings = run.global_trainings
+    if not trainings:
+        return None
+    curves = {
+        seed: [{"number": place, **measured} for place, measured in each.validation.items()]
+        for seed, each in trainings.items()
+    }
+    (step,) = {each.step for each in trainings.values()}
+    return training(curves, {seed: each.published for seed, each in trainings.items()}, step)
 
 
 def training(curves: Mapping[int, Curve], published: Mapping[int, int], step: str) -> Figure:

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 from fedctr.kept.finding import kept_run
@@ -45,6 +46,17 @@ def test_the_curves_of_a_benchmark_are_those_of_the_cloud_and_of_validation(refe
         for trial in reference.summary["strategies"]["fine-tuning"]["validation"]
     }
     assert not any(name.startswith("by_") or ".by_" in name for name in found.figures)
+
+
+def test_the_curves_of_a_benchmark_of_a_federated_model_are_by_round_from_the_untrained_one_on(tmp_path: Path) -> None:
+    folder = write_bench(tmp_path / "run", ONE)
+    (folder / "published/seed-0").mkdir(parents=True)
+    facts = {"best_round": 2, "validation": [{"log_loss": value} for value in (0.75, 0.5, 0.25)]}
+    (folder / "published/seed-0/published.json").write_text(json.dumps(facts))
+    curves = record(folder).curves
+    assert {name: curve for name, curve in curves.items() if name.endswith("seed 0")} == {
+        "federated log_loss/seed 0": [(0, 0.75), (1, 0.5), (2, 0.25)]
+    }
 
 
 def test_a_training_is_its_published_rounds_and_the_curves_of_every_seed(tmp_path: Path) -> None:
