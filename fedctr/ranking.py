@@ -21,10 +21,11 @@ def bayesian_personalised_ranking(logits: Tensor, labels: Tensor, mask: Tensor) 
     Returns:
         float32 (users, samples).
     """
-    sign = (2 * labels - 1).unsqueeze(2)
-    margins = sign * (logits.unsqueeze(2) - logits.unsqueeze(1))
-    opposite = (labels.unsqueeze(2) != labels.unsqueeze(1)) & mask.unsqueeze(1)
-    return (F.softplus(-margins) * opposite).sum(2) / opposite.sum(2).clamp(min=1)
+    positive, negative = labels * mask, (1 - labels) * mask
+    pairs = positive.unsqueeze(2) * negative.unsqueeze(1)
+    losses = F.softplus(logits.unsqueeze(1) - logits.unsqueeze(2)) * pairs
+    others = torch.where(labels > 0, negative.sum(1, keepdim=True), positive.sum(1, keepdim=True))
+    return (losses.sum(2) + losses.sum(1)) / others.clamp(min=1)
 
 
 def softmax_cross_entropy(logits: Tensor, labels: Tensor, mask: Tensor) -> Tensor:

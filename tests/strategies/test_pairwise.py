@@ -1,8 +1,11 @@
 import numpy as np
+import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fedctr.ranking import bayesian_personalised_ranking
+from fedctr.stacking import repeated
 from fedctr.strategy import minibatch_loss
 from strategies.pairwise import Pairwise
 from tests.engine import ANYTHING, local_of
@@ -60,3 +63,21 @@ def test_a_user_of_one_class_learns_nothing() -> None:
         minibatch_loss(Pairwise(), logits, local.labels, local, ANYTHING).sum().backward()
         assert logits.grad is not None
         assert not logits.grad.any()
+
+
+@pytest.mark.parametrize("samples", [32, 64])
+def test_a_users_loss_and_gradients_are_the_same_bits_whoever_is_beside_it(samples: int) -> None:
+    draw = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(70, samples, generator=draw)
+    labels = (torch.rand(70, samples, generator=draw) < torch.rand(70, 1, generator=draw)).float()
+    mask = torch.arange(samples) < torch.randint(samples + 1, (70, 1), generator=draw)
+
+    def computed(users: slice) -> torch.Tensor:
+        leaf = repeated(logits[users]).requires_grad_()
+        losses = bayesian_personalised_ranking(leaf, repeated(labels[users] * mask[users]), repeated(mask[users]))
+        (gradients,) = torch.autograd.grad(losses.sum(), leaf)
+        return torch.stack([losses.detach(), gradients], 1)[: len(logits[users])]
+
+    whole = computed(slice(None))
+    for size in (1, 3, 33):
+        assert torch.equal(torch.cat([computed(slice(at, at + size)) for at in range(0, 70, size)]), whole)
