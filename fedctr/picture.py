@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fedctr.palette import BLUE, VERMILLION
 from fedctr.result_table import order_of
 from fedctr.verdict import AGAINST, BASELINES, REFERENCE
 
@@ -14,8 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Told apart by people who are colour-blind: Okabe and Ito, Color Universal Design, 2008.
-COLOURS = {"vs_no_fine_tuning": "#0072b2", "vs_fine_tuning": "#d55e00"}
+COLOURS = {"vs_no_fine_tuning": BLUE, "vs_fine_tuning": VERMILLION}
 LABELS = {key: f"against {words}" for key, words in AGAINST.items()}
 INK, GREY, BAND = "#222222", "#666666", "#f3f3f3"
 ROW, HEAD, FOOT = 0.36, 1.0, 0.95  # inches for a strategy, above the panels and below them

@@ -8,6 +8,7 @@ BASELINES = {"vs_no_fine_tuning": REFERENCE, "vs_fine_tuning": "fine-tuning"}  #
 AGAINST = {"vs_no_fine_tuning": "no fine-tuning", "vs_fine_tuning": "plain fine-tuning"}  # they, in a sentence
 Verdict = Literal["shown better", "perhaps better", "not shown", "perhaps worse", "shown worse"]
 VERDICTS: tuple[Verdict, ...] = get_args(Verdict)  # from the best to the worst
+FEWEST = 20  # users of a group; fewer say little, and their intervals would set the scale of a picture
 SAID: dict[Verdict, str] = {  # of what is compared
     "shown better": "raises {}",
     "perhaps better": "perhaps raises {}",

@@ -11,28 +11,18 @@ from fedctr.grid.axis import Axis
 from fedctr.grid.rows import Row, rows
 from fedctr.grid.tables import title_of
 from fedctr.grid.work import Outcome
+from fedctr.palette import SERIES
 from fedctr.picture import LABELS
-from fedctr.verdict import BASELINES, REFERENCE
+from fedctr.verdict import BASELINES, FEWEST, REFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Told apart by people who are colour-blind (Okabe and Ito, Color Universal Design, 2008), and by their marks in print.
-STYLES = [
-    ("#0072B2", "o"),
-    ("#D55E00", "s"),
-    ("#009E73", "^"),
-    ("#CC79A7", "D"),
-    ("#56B4E9", "v"),
-    ("#E69F00", "P"),
-    ("#000000", "X"),
-]
 _BUCKETS = "vs_no_fine_tuning.by_drift."
 _LIMITS = ("mean", "low", "high")
 _ABREAST = 3  # panels in a row, by drift
 _BANDS = 3  # more of them cannot be told apart
-_FEWEST = 20  # users of a bucket; the interval of fewer would set the scale for all
 
 
 def draw(outcomes: Sequence[Outcome], folder: Path) -> list[Path]:
@@ -138,7 +128,7 @@ def _by_drift(axis: Axis, found: list[Row], buckets: list[str], title: str) -> "
         ]
         for index, name in enumerate(name for name in names if name in here):
             limits = [[here[name].get(f"{_BUCKETS}{bucket}.{limit}") for limit in _LIMITS] for bucket in buckets]
-            known = [place for place, three in enumerate(limits) if None not in three and users[place] >= _FEWEST]
+            known = [place for place, three in enumerate(limits) if None not in three and users[place] >= FEWEST]
             colour, mark = _style(found, name)
             x = [place + _dodge(index, len(names)) for place in known]
             _bars(panel, x, [limits[place] for place in known], colour, mark)
@@ -155,7 +145,7 @@ def _by_drift(axis: Axis, found: list[Row], buckets: list[str], title: str) -> "
     for panel in panels.flat[len(axis.values) :]:
         panel.set_visible(False)
     told = f"{title}, {LABELS['vs_no_fine_tuning']}, by |drift|"
-    note = f"95 % intervals, not corrected; none below {_FEWEST} users"
+    note = f"95 % intervals, not corrected; none below {FEWEST} users"
     _finish(figure, found, ["vs_no_fine_tuning"], told, note)
     return figure
 
@@ -203,7 +193,7 @@ def _names(found: Sequence[Row], keys: Sequence[str]) -> list[str]:
 def _style(found: Sequence[Row], name: str) -> tuple[str, str]:
     """The same colour and mark for a strategy in every panel."""
     order = _names(found, list(BASELINES))
-    return STYLES[order.index(name) % len(STYLES)]
+    return SERIES[order.index(name) % len(SERIES)]
 
 
 def _buckets(found: Sequence[Row]) -> list[str]:

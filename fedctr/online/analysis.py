@@ -10,9 +10,8 @@ from fedctr.online.exposure import SUMS, drift, exposure, exposures
 from fedctr.online.lift import METRICS, Metric, log_lift
 from fedctr.online.sample_ratio import sample_ratio_p_value
 from fedctr.online.sequential import always_valid
-from fedctr.statistics import drift_bucket, sample_bucket
+from fedctr.statistics import LEVEL, drift_bucket, sample_bucket
 
-LEVEL = 0.95
 FIGURES = (
     "mean",
     "low",

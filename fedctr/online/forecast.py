@@ -8,10 +8,10 @@ from typing import Any
 
 from fedctr.block import Block, text
 from fedctr.folder import write_whole
-from fedctr.online.analysis import LEVEL
 from fedctr.online.lift import METRICS
 from fedctr.online.plan import Traffic, lift_found, power, users_needed
 from fedctr.online.run import OnlineRun
+from fedctr.statistics import LEVEL
 
 LIFTS = (0.01, 0.02, 0.05, 0.1)
 WANTED = 0.8  # power

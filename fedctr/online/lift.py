@@ -14,6 +14,8 @@ import numpy.typing as npt
 import pandas as pd
 from scipy import stats
 
+from fedctr.statistics import LEVEL
+
 Floats = npt.NDArray[np.float64]
 Metric = Literal["ctr", "clicks_per_user"]
 METRICS: tuple[Metric, ...] = ("ctr", "clicks_per_user")
@@ -36,7 +38,7 @@ class LogLift:
     variance_removed: float
     users: int
 
-    def interval(self, level: float = 0.95) -> tuple[float, float]:
+    def interval(self, level: float = LEVEL) -> tuple[float, float]:
         """Limits of the relative lift, for somebody who looks once, on a day that was fixed beforehand."""
         half = float(stats.norm.isf((1 - level) / 2)) * self.variance**0.5
         return float(np.expm1(self.mean - half)), float(np.expm1(self.mean + half))

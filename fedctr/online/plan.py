@@ -16,6 +16,7 @@ from scipy import optimize, stats
 
 from fedctr.errors import FedctrError
 from fedctr.online.lift import Metric, linearised
+from fedctr.statistics import LEVEL
 
 Floats = npt.NDArray[np.float64]
 FEWEST_DAYS = 4  # of a pre-period, from which on a decay can be told from noise
@@ -111,7 +112,7 @@ def _decay(falling: Floats, lags: npt.NDArray[np.int64]) -> float:
     return float(found.x[1])
 
 
-def power(traffic: Traffic, lift: float, users: int, days: int, level: float = 0.95) -> float:
+def power(traffic: Traffic, lift: float, users: int, days: int, level: float = LEVEL) -> float:
     """The probability that a test finds a lift that is there.
 
     Args:
@@ -129,7 +130,7 @@ def power(traffic: Traffic, lift: float, users: int, days: int, level: float = 0
     return float(stats.norm.sf(limit - shift) + stats.norm.cdf(-limit - shift))
 
 
-def users_needed(traffic: Traffic, lift: float, days: int, wanted: float = 0.8, level: float = 0.95) -> int:
+def users_needed(traffic: Traffic, lift: float, days: int, wanted: float = 0.8, level: float = LEVEL) -> int:
     """How many users each of two arms needs to find a lift with the power that is wanted.
 
     Args:
@@ -143,7 +144,7 @@ def users_needed(traffic: Traffic, lift: float, days: int, wanted: float = 0.8, 
     return ceil(2 * traffic.variance(days) * (distance / log1p(lift)) ** 2)
 
 
-def lift_found(traffic: Traffic, users: int, days: int, wanted: float = 0.8, level: float = 0.95) -> float:
+def lift_found(traffic: Traffic, users: int, days: int, wanted: float = 0.8, level: float = LEVEL) -> float:
     """The smallest lift that a test of this size finds with the power that is wanted.
 
     Args:

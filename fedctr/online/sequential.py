@@ -16,11 +16,12 @@ from math import log, sqrt
 import numpy as np
 
 from fedctr.online.lift import LogLift
+from fedctr.statistics import LEVEL
 
 TYPICAL = 0.05  # tau: limits are tightest for lifts of about this much, and hold for any
 
 
-def always_valid(found: LogLift, level: float = 0.95) -> tuple[float, float]:
+def always_valid(found: LogLift, level: float = LEVEL) -> tuple[float, float]:
     """Limits of the relative lift that hold on every day.
 
     Args:

@@ -5,9 +5,8 @@ from typing import Any
 
 from fedctr.cost import Cost
 from fedctr.finished_run import FinishedRun
-from fedctr.verdict import AGAINST, BASELINES, SAID, verdict
+from fedctr.verdict import AGAINST, BASELINES, FEWEST, SAID, verdict
 
-FEWEST = 20  # users of a group; fewer say little, and their intervals would set the scale of a picture
 _GROUPS = {
     "by_drift": ("a drift of {} in size", "of any drift"),
     "by_local_samples": ("{} local samples", "with any number of local samples"),

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fedctr.finished_run import FinishedRun
-from fedctr.report.drawing import BLUE, INK, MUTED, NARROW, PAPER, VERMILLION, shortened, tidy
+from fedctr.palette import BLUE, VERMILLION
+from fedctr.report.drawing import INK, MUTED, NARROW, PAPER, shortened, tidy
 from fedctr.report.page import Figure, Section, Table, number, words
 from fedctr.user_rows import Floats, TestRows
 from fedctr.verdict import REFERENCE

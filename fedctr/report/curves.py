@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fedctr.finished_run import FinishedRun
-from fedctr.report.drawing import INK, NARROW, PAPER, SERIES, stack, tidy
+from fedctr.palette import SERIES
+from fedctr.report.drawing import INK, NARROW, PAPER, stack, tidy
 from fedctr.report.page import Figure, Section, Table, number, words
 
 if TYPE_CHECKING:

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from fedctr.report.drawing import BLUE, INK, MUTED, NARROW, RULE, SERIES, stack, tidy
+from fedctr.palette import BLUE, SERIES
+from fedctr.report.drawing import INK, MUTED, NARROW, RULE, stack, tidy
 from fedctr.report.lifts import percent, versus
 from fedctr.report.page import Figure, Table, number, words
 

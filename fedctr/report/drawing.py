@@ -9,16 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fedctr.folder import write_whole
+from fedctr.palette import AMBER, BLACK, BLUE, GREEN, PINK, SKY, VERMILLION
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
 NARROW = 4.4  # inches: on a phone of 360 pixels a letter of 9 points is then as high as the smallest one of 8 points
-INK, MUTED, RULE, PAPER = "#000000", "#666666", "#dddddd", "#ffffff"
-# Told apart by people who are colour-blind: Okabe and Ito, Color Universal Design, 2008.
-BLUE, VERMILLION, GREEN, PINK, SKY, AMBER = "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00"
-SERIES = ((BLUE, "o"), (VERMILLION, "s"), (GREEN, "^"), (PINK, "D"), (SKY, "v"), (AMBER, "P"), (INK, "X"))
+INK, MUTED, RULE, PAPER = BLACK, "#666666", "#dddddd", "#ffffff"
 # The page has a light and a dark value for each.
 _VARIABLES = {
     INK: "currentColor",

@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fedctr.finished_run import FinishedRun
-from fedctr.report.answer import FEWEST
-from fedctr.report.drawing import BLUE, MUTED, NARROW, stack
+from fedctr.palette import BLUE
+from fedctr.report.drawing import MUTED, NARROW, stack
 from fedctr.report.page import Figure, Section, Table, Text, number, words
-from fedctr.verdict import REFERENCE
+from fedctr.verdict import FEWEST, REFERENCE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas

@@ -3,7 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fedctr.report.drawing import BLUE, INK, MUTED, NARROW, PAPER, VERMILLION, stack, tidy
+from fedctr.palette import BLUE, VERMILLION
+from fedctr.report.drawing import INK, MUTED, NARROW, PAPER, stack, tidy
 from fedctr.report.page import Cell, Figure, Table, number, words
 from fedctr.verdict import verdict
 

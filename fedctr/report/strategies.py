@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from fedctr.finished_run import FinishedRun
-from fedctr.report.drawing import BLUE, INK, MUTED, NARROW, PAPER, VERMILLION, shortened, tidy
+from fedctr.palette import BLUE, VERMILLION
+from fedctr.report.drawing import INK, MUTED, NARROW, PAPER, shortened, tidy
 from fedctr.report.page import Cell, Figure, Section, Table, number, words
 from fedctr.report.users import spread
 from fedctr.result_table import difference

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fedctr.report.drawing import BLUE, MUTED, NARROW, PAPER, VERMILLION, stack
+from fedctr.palette import BLUE, VERMILLION
+from fedctr.report.drawing import MUTED, NARROW, PAPER, stack
 from fedctr.report.page import Figure, Section, Table, Text, number, words
 from fedctr.user_rows import Floats, TestRows
 from fedctr.verdict import REFERENCE

@@ -6,9 +6,10 @@ import pytest
 
 from fedctr.config import Experiment
 from fedctr.grid.axis import Axis
-from fedctr.grid.pictures import STYLES, _spaced_by_ratio, draw
+from fedctr.grid.pictures import _spaced_by_ratio, draw
 from fedctr.grid.plan import Point, Sweep
 from fedctr.grid.work import Outcome
+from fedctr.palette import SERIES
 
 STRATEGIES = ("no-fine-tuning", "fine-tuning", "label-correction", "pairwise", "gap-only", "wrong-direction")
 
@@ -81,4 +82,4 @@ def test_a_scale_is_logarithmic_where_the_values_are_spaced_so(numbers: list[flo
 
 
 def test_no_two_strategies_look_alike() -> None:
-    assert len({colour for colour, _ in STYLES}) == len({mark for _, mark in STYLES}) == len(STYLES)
+    assert len({colour for colour, _ in SERIES}) == len({mark for _, mark in SERIES}) == len(SERIES)

@@ -2,7 +2,8 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fedctr.report.drawing import BLUE, INK, MUTED, inline, save, stack
+from fedctr.palette import BLUE
+from fedctr.report.drawing import INK, MUTED, inline, save, stack
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
