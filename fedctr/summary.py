@@ -1,6 +1,7 @@
 """From per-user rows to the numbers that a run is quoted by."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -12,7 +13,7 @@ import pandas as pd
 from fedctr.comparison import compare
 from fedctr.data.split import Part
 from fedctr.errors import FedctrError
-from fedctr.folder import without_nan, write_whole
+from fedctr.folder import without_nan, write_whole, writing
 from fedctr.gating import gate_report, ungated
 from fedctr.messages import Failure, complaint
 from fedctr.picture import draw_comparison
@@ -55,12 +56,14 @@ class Result:
 def kept_result(run: Run) -> Result | None:
     """What a finished run found, if nothing has changed since; None where there is something left to do."""
     files = [run.folder / name for name in ("summary.json", "users.parquet", "comparison.png")]
-    cells = [run.cell("test", spec, seed) for spec in run.strategies for seed in run.seeds]
+    cells = _test_cells(run, [*run.strategies])
     if not all(file.is_file() for file in [*files, *cells]):
         return None
     try:
         summary: dict[str, Any] = json.loads(files[0].read_text(encoding="utf-8"))
         if summary["versions"] != versions() or summary["failures"] or list(summary["strategies"]) != [*run.strategies]:
+            return None
+        if summary["cells"] != [cell.name for cell in cells]:  # those of other code may lie beside them
             return None
         return Result(summary, pd.read_parquet(files[1]), run.folder, reused=True)
     except (OSError, ValueError, KeyError, TypeError):  # whatever cannot be read is made again from the cells
@@ -86,6 +89,7 @@ def conclude(run: Run) -> Result:
         "seeds": run.experiment.seeds,
         "strategies": compare(test, complete, global_ctr),
         "failures": [asdict(failure) for failure in run.failures],
+        "cells": [cell.name for cell in _test_cells(run, complete)],
         "versions": versions(),
     }
     for spec in complete:
@@ -95,12 +99,17 @@ def conclude(run: Run) -> Result:
         for spec, report in gates.items():
             summary["strategies"][spec]["gate"] = report
     summary = without_nan(summary)
+    file = run.folder / "summary.json"
+    with writing(file):
+        file.unlink(missing_ok=True)  # while it is there, the other files are of the same cells
     write_whole(run.folder / "users.parquet", partial(write_rows, users))
-    write_whole(
-        run.folder / "summary.json", lambda file: file.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n")
-    )
-    write_whole(run.folder / "comparison.png", lambda file: draw_comparison(summary, file, ranked=run.ranked))
+    write_whole(run.folder / "comparison.png", lambda fresh: draw_comparison(summary, fresh, ranked=run.ranked))
+    write_whole(file, lambda fresh: fresh.write_text(json.dumps(summary, indent=1, allow_nan=False) + "\n"))
     return Result(summary, users, run.folder, tuple(run.failures))
+
+
+def _test_cells(run: Run, specs: Sequence[str]) -> list[Path]:
+    return [run.cell("test", spec, seed) for spec in specs for seed in run.seeds]
 
 
 def _rows(run: Run) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 import json
 import shutil
+import sys
 import tomllib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from fedctr.progress import Silent
 from fedctr.retention import Retention
 from fedctr.run import Run
 from fedctr.strategy import ClientStrategy, strategies
-from fedctr.summary import Result
+from fedctr.summary import Result, conclude, kept_result
 from strategies.gate import Gate
 from strategies.head_only import HeadOnly
 from strategies.label_correction import LabelCorrection
@@ -42,6 +43,18 @@ class Fatal(ClientStrategy):
         if Path("armed").exists():
             os.kill(os.getpid(), signal.SIGKILL)
         return local.labels
+"""
+
+
+SHARING = """
+from dataclasses import dataclass
+from fedctr import ClientStrategy
+
+@dataclass(frozen=True)
+class Sharing(ClientStrategy):
+    name = "sharing"
+    def targets(self, local, published):
+        return local.labels * {share}
 """
 
 
@@ -121,6 +134,46 @@ def test_only_cells_that_are_missing_are_computed(reference: Result, tmp_path: P
     assert (recorder.phases["validation"], recorder.phases["test"], recorder.steps) == (0, 50, 50)
     assert missing.read_bytes() == content
     assert (tmp_path / "run" / "users.parquet").read_bytes() == (reference.folder / "users.parquet").read_bytes()
+
+
+def test_a_strategy_whose_code_is_put_back_has_its_own_numbers_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    def run_with(share: float) -> Result:
+        (tmp_path / "sharing.py").write_text(SHARING.format(share=share))
+        monkeypatch.delitem(sys.modules, "sharing", raising=False)
+        return bench(experiment(tmp_path / "run", **{**PLAIN, "strategies": ("sharing:Sharing",), "seeds": 1}))
+
+    first, other, again, once_more = (run_with(share) for share in (1.0, 0.2, 1.0, 1.0))
+    assert not other.users.equals(first.users)
+    pd.testing.assert_frame_equal(again.users, first.users, check_exact=True)
+    assert again.summary == first.summary != other.summary
+    assert [each.reused for each in (first, other, again, once_more)] == [False, False, False, True]
+
+
+def test_a_run_that_is_killed_while_it_is_concluded_is_not_finished(
+    plain: Result, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else rows of one code and a summary of another might be taken for the same run's."""
+
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    run = open_run(shutil.copytree(plain.folder, tmp_path / "run"), **PLAIN)
+    assert kept_result(run)
+    monkeypatch.setattr("fedctr.summary.write_rows", killed)
+    with pytest.raises(KeyboardInterrupt):
+        conclude(run)
+    assert kept_result(run) is None
+
+
+def test_a_summary_from_before_it_named_its_cells_is_made_again(plain: Result, tmp_path: Path) -> None:
+    run = open_run(shutil.copytree(plain.folder, tmp_path / "run"), **PLAIN)
+    summary = {key: value for key, value in plain.summary.items() if key != "cells"}
+    (run.folder / "summary.json").write_text(json.dumps(summary))
+    assert kept_result(run) is None
 
 
 def test_a_run_that_is_killed_goes_on_and_ends_the_same(
