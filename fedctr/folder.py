@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import threading
+import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -205,6 +206,21 @@ def read_json(file: Path) -> Any:
         return json.loads(file.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
+
+
+def read_toml(file: Path) -> dict[str, Any]:
+    """What a TOML file says.
+
+    Raises:
+        FedctrError: when it is missing or damaged.
+    """
+    try:
+        return tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise FedctrError(
+            f"{file}: cannot be read ({' '.join(str(error).split())}); start the run again with --out {file.parent} to "
+            "write it anew"
+        ) from None
 
 
 def without_nan(value: Any) -> Any:

@@ -1,7 +1,12 @@
-"""What strategies are compared against, and how much a difference shows: one rule for every table, page and picture."""
+"""What a run is about, what strategies are compared against, and how much a difference shows.
 
-from collections.abc import Mapping
+There is one rule for every table, page and picture.
+"""
+
+from collections.abc import Mapping, Sequence
 from typing import Literal, get_args
+
+from fedctr.registry import parse, split_outside_brackets
 
 REFERENCE = "no-fine-tuning"  # what every gain is over
 BASELINES = {"vs_no_fine_tuning": REFERENCE, "vs_fine_tuning": "fine-tuning"}  # by key in summary.json
@@ -43,3 +48,17 @@ def verdict(interval: Mapping[str, float | None]) -> Verdict | None:
     if high < 0:
         return "shown worse" if corrected_high < 0 else "perhaps worse"
     return "not shown"
+
+
+def subject_of(strategies: Sequence[str]) -> str | None:
+    """What a run of these is about: a label correction, rather alone than composed, or else what is no baseline."""
+    others = [spec for spec in strategies if spec not in BASELINES.values()]
+    corrections = [spec for spec in others if "label-correction" in _names(spec)]
+    corrections.sort(key=lambda spec: len(_names(spec)))
+    tuned = [spec for spec in strategies if spec != REFERENCE]
+    return next(iter([*corrections, *others, *tuned]), None)
+
+
+def _names(spec: str) -> list[str]:
+    """Of a strategy's components."""
+    return [parse(part).name for part in split_outside_brackets(spec, "+")]

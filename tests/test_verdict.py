@@ -1,6 +1,6 @@
 import pytest
 
-from fedctr.verdict import VERDICTS, verdict
+from fedctr.verdict import VERDICTS, subject_of, verdict
 
 
 @pytest.mark.parametrize(
@@ -23,3 +23,16 @@ def test_a_verdict_is_as_strong_as_the_interval(limits: tuple[float | None, ...]
 
 def test_verdicts_are_listed_from_the_best_to_the_worst() -> None:
     assert VERDICTS == ("shown better", "perhaps better", "not shown", "perhaps worse", "shown worse")
+
+
+def test_a_run_is_about_the_first_label_correction_or_else_about_what_is_no_baseline() -> None:
+    baselines = ["no-fine-tuning", "fine-tuning"]
+    assert subject_of([*baselines, "pairwise", "head-only+label-correction"]) == "head-only+label-correction"
+    assert subject_of([*baselines, "pairwise"]) == "pairwise"
+    assert subject_of(baselines) == "fine-tuning"
+    assert subject_of(["no-fine-tuning"]) is None
+
+
+def test_a_label_correction_alone_goes_before_one_with_others() -> None:
+    composed, alone = "label-correction[variant=shift]+head-only", "label-correction[variant=anchored]"
+    assert subject_of(["no-fine-tuning", composed, alone]) == alone

@@ -56,7 +56,7 @@ def compare(first: KeptRun, second: KeptRun) -> Comparison:
         FedctrError: for another kind of run, one that is not finished, or when no strategy is in both.
     """
     runs = [_benchmark(run, first, second) for run in (first, second)]
-    specs = [list(run.found.strategies) for run in runs]
+    specs = [list(run.strategies) for run in runs]
     both = [spec for spec in specs[0] if spec in specs[1]]
     if not both:
         raise FedctrError(
@@ -96,7 +96,7 @@ def _benchmark(run: KeptRun, first: KeptRun, second: KeptRun) -> BenchmarkRun:
 def _read(run: BenchmarkRun) -> tuple[TestRows, dict[str, str]]:
     """Numbers of its users, and its settings."""
     with understood(run.folder):
-        return run.found.test_rows(_COLUMNS), run.settings
+        return run.test_rows(_COLUMNS), run.settings
 
 
 def _aligned(first: TestRows, second: TestRows) -> tuple[Columns, Columns]:

@@ -8,9 +8,8 @@ from functools import cached_property
 from typing import Any, ClassVar
 
 from fedctr.errors import FedctrError
-from fedctr.finished_run import subject_of
 from fedctr.kept.run import Form, KeptRun, modified
-from fedctr.verdict import VERDICTS, verdict
+from fedctr.verdict import VERDICTS, subject_of, verdict
 
 _FILES: dict[Form, str] = {"csv": "table.csv", "markdown": "table.md", "latex": "table.tex"}
 

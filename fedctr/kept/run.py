@@ -11,8 +11,7 @@ from typing import Any, ClassVar, Literal
 
 from fedctr.block import Block, comma_separated, latex, markdown
 from fedctr.errors import FedctrError
-from fedctr.finished_run import read_toml
-from fedctr.folder import read_json
+from fedctr.folder import read_json, read_toml
 from fedctr.kept.understanding import understood
 
 Form = Literal["csv", "markdown", "latex"]

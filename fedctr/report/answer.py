@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedctr.cost import Cost
-from fedctr.finished_run import FinishedRun
+from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.verdict import AGAINST, BASELINES, FEWEST, SAID, verdict
 
 _GROUPS = {
@@ -13,7 +13,7 @@ _GROUPS = {
 }
 
 
-def answer(run: FinishedRun) -> str:
+def answer(run: BenchmarkRun) -> str:
     """The sentence by which the run is quoted, with its intervals."""
     spec = run.subject
     entry = run.strategies.get(spec or "", {})
@@ -26,7 +26,7 @@ def answer(run: FinishedRun) -> str:
     return f"{spec} {' and '.join(found)}, over {first['users']:,} users and {seeds} seed{'s' * (seeds != 1)}."
 
 
-def for_whom(run: FinishedRun) -> str:
+def for_whom(run: BenchmarkRun) -> str:
     """Which groups of users gain or lose; as strong as their intervals, which are not corrected."""
     spec = run.subject
     interval = _compared(spec, run.strategies.get(spec or "", {})).get("vs_no_fine_tuning")
@@ -59,7 +59,7 @@ def _moved(key: str, groups: Mapping[str, Mapping[str, Any] | None]) -> list[str
     return [f"users with {one.format(name)} {verb} {difference_of(known[name])}" for name, verb in verbs.items()]
 
 
-def at_what_cost(run: FinishedRun, cost: Cost | None) -> str:
+def at_what_cost(run: BenchmarkRun, cost: Cost | None) -> str:
     """What the strategy costs users and the machine."""
     spec = run.subject
     entry = run.strategies.get(spec or "", {})

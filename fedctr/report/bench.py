@@ -9,13 +9,13 @@ from fedctr.report.page import Report, Section, Text
 _NEEDED = ("auc", "samples", "positives", "predicted_clicks", "local_samples", "local_positives")
 
 
-def of_bench(kept: BenchmarkRun) -> Report:
+def of_bench(run: BenchmarkRun) -> Report:
     """What a benchmark found.
 
     Raises:
         FedctrError: when it is not finished, or damaged.
     """
-    run, folder = kept.found, kept.folder
+    folder = run.folder
     rows = run.test_rows(_NEEDED)
     cost, summary = Cost.of(folder), run.summary
     told = [Text(answer(run), lead=True), Text(for_whom(run)), Text(at_what_cost(run, cost))]

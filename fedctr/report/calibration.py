@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fedctr.finished_run import FinishedRun
+from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.palette import BLUE, VERMILLION
 from fedctr.report.drawing import INK, MUTED, NARROW, PAPER, shortened, tidy
 from fedctr.report.page import Figure, Section, Table, number, words
@@ -23,7 +23,7 @@ _NEEDED = ("predicted_clicks", "positives", "samples")
 Curve = tuple[Floats, Floats]  # predicted and observed CTR of each group
 
 
-def calibration(run: FinishedRun, rows: TestRows) -> Section | None:
+def calibration(run: BenchmarkRun, rows: TestRows) -> Section | None:
     """Predicted against observed CTR, of the published model and of every strategy; None without the published one."""
     before = run.strategies.get(REFERENCE)
     tuned = {spec: entry for spec, entry in run.strategies.items() if spec != REFERENCE}

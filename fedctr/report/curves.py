@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from fedctr.finished_run import FinishedRun
+from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.palette import SERIES
 from fedctr.report.drawing import INK, NARROW, PAPER, stack, tidy
 from fedctr.report.page import Figure, Section, Table, number, words
@@ -17,13 +17,13 @@ _MOST_LINES = len(SERIES)
 Curve = Sequence[Mapping[str, Any]]  # a row for each epoch or round: its number and what was measured
 
 
-def tuning(run: FinishedRun) -> Section | None:
+def tuning(run: BenchmarkRun) -> Section | None:
     """What validation chose from, and how the global model was trained; None where neither is kept."""
     figures = tuple(figure for figure in (_choice(run), _global_model(run)) if figure)
     return Section("How it was tuned and trained", figures) if figures else None
 
 
-def _choice(run: FinishedRun) -> Figure | None:
+def _choice(run: BenchmarkRun) -> Figure | None:
     """User AUC on validation of every learning rate and number of epochs; None where there was nothing to choose."""
     tried = {spec: entry for spec, entry in run.strategies.items() if len(entry["validation"]) > 1}
     if not tried:
@@ -90,7 +90,7 @@ def _choice(run: FinishedRun) -> Figure | None:
     )
 
 
-def _global_model(run: FinishedRun) -> Figure | None:
+def _global_model(run: BenchmarkRun) -> Figure | None:
     """How the global models were trained; None where that is not kept."""
     trainings = run.global_trainings
     if not trainings:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fedctr.finished_run import FinishedRun
+from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.palette import BLUE
 from fedctr.report.drawing import MUTED, NARROW, stack
 from fedctr.report.page import Figure, Section, Table, Text, number, words
@@ -19,7 +19,7 @@ _TITLES = {
 }
 
 
-def gains(run: FinishedRun) -> Section | None:
+def gains(run: BenchmarkRun) -> Section | None:
     """Differences against no fine-tuning in groups of users; None where nothing was compared."""
     entries = {
         spec: entry["vs_no_fine_tuning"]

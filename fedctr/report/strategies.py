@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from fedctr.finished_run import FinishedRun
+from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.palette import BLUE, VERMILLION
 from fedctr.report.drawing import INK, MUTED, NARROW, PAPER, shortened, tidy
 from fedctr.report.page import Cell, Figure, Section, Table, number, words
@@ -19,13 +19,13 @@ _MARKS = {"vs_no_fine_tuning": (BLUE, "o", -0.13), "vs_fine_tuning": (VERMILLION
 _ROW = 0.5  # inches for each strategy
 
 
-def compared(run: FinishedRun, rows: TestRows) -> Section:
+def compared(run: BenchmarkRun, rows: TestRows) -> Section:
     """Every strategy with its metrics, how far it is from either baseline, and how its users differ."""
     figures = [figure for figure in (_forest(run), spread(rows)) if figure]
     return Section("The strategies side by side", (_table(run), *figures))
 
 
-def _table(run: FinishedRun) -> Table:
+def _table(run: BenchmarkRun) -> Table:
     entries = run.strategies
     seeds = run.summary["seeds"]
     covered = max((entry["users_covered"] for entry in entries.values()), default=0)
@@ -66,7 +66,7 @@ def _against(spec: str, key: str, entry: Mapping[str, Any]) -> Cell:
     return Cell(difference(interval).rstrip(), interval["mean"])
 
 
-def _forest(run: FinishedRun) -> Figure | None:
+def _forest(run: BenchmarkRun) -> Figure | None:
     """Differences as points with intervals: thick for each alone, thin for all at once."""
     intervals = {
         spec: {

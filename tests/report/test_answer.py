@@ -1,8 +1,11 @@
-from pathlib import Path
+import json
+from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from fedctr.cost import Cost, Sitting
-from fedctr.finished_run import FinishedRun
+from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.report.answer import answer, at_what_cost, for_whom
 
 GB = 1_000_000_000
@@ -24,19 +27,29 @@ def against(interval: dict[str, Any], **groups: Any) -> dict[str, Any]:
     return {**interval, "by_drift": {}, "by_local_samples": {}, "log_loss_user_mean_difference": interval, **groups}
 
 
-def run(**entries: Any) -> FinishedRun:
-    """A run with these strategies, each with its differences against the two baselines."""
-    found = {
-        name.replace("_", "-"): {"vs_no_fine_tuning": none, "vs_fine_tuning": plain, "share_harmed": 0.26}
-        for name, (none, plain) in entries.items()
-    }
-    return FinishedRun(Path(), {"strategies": found}, {})
+Make = Callable[..., BenchmarkRun]
+
+
+@pytest.fixture
+def run(tmp_path_factory: pytest.TempPathFactory) -> Make:
+    """Makes a run with some strategies, each with its differences against the two baselines."""
+
+    def make(**entries: Any) -> BenchmarkRun:
+        found = {
+            name.replace("_", "-"): {"vs_no_fine_tuning": none, "vs_fine_tuning": plain, "share_harmed": 0.26}
+            for name, (none, plain) in entries.items()
+        }
+        folder = tmp_path_factory.mktemp("run")
+        (folder / "summary.json").write_text(json.dumps({"strategies": found}))
+        return BenchmarkRun(folder)
+
+    return make
 
 
 ZERO = against(limits(-0.01, 0.02))
 
 
-def test_a_difference_is_said_as_strongly_as_its_interval_allows() -> None:
+def test_a_difference_is_said_as_strongly_as_its_interval_allows(run: Make) -> None:
     found = run(label_correction=(against(limits(0.002, 0.006)), against(limits(0.0005, 0.0095))))
     assert answer(found) == (
         "label-correction raises user AUC against no fine-tuning (+0.0040 [+0.0020, +0.0060]) and perhaps raises user "
@@ -48,28 +61,14 @@ def test_a_difference_is_said_as_strongly_as_its_interval_allows() -> None:
     assert "and is not shown to change user AUC against plain fine-tuning" in answer(worse)
 
 
-def test_the_page_is_about_the_first_label_correction_or_else_about_what_is_no_baseline() -> None:
-    both = dict.fromkeys(("no_fine_tuning", "fine_tuning", "pairwise", "head_only+label_correction"), (ZERO, ZERO))
-    assert run(**both).subject == "head-only+label-correction"
-    assert run(no_fine_tuning=(ZERO, ZERO), fine_tuning=(ZERO, ZERO), pairwise=(ZERO, ZERO)).subject == "pairwise"
-    assert run(no_fine_tuning=(ZERO, ZERO), fine_tuning=(ZERO, ZERO)).subject == "fine-tuning"
-    assert run(no_fine_tuning=(ZERO, ZERO)).subject is None
-
-
-def test_a_label_correction_alone_goes_before_one_with_others() -> None:
-    composed = "label-correction[variant=shift]+head-only"
-    strategies = dict.fromkeys(("no-fine-tuning", composed, "label-correction[variant=anchored]"))
-    assert FinishedRun(Path(), {"strategies": strategies}, {}).subject == "label-correction[variant=anchored]"
-
-
-def test_without_a_baseline_or_an_auc_it_says_so() -> None:
+def test_without_a_baseline_or_an_auc_it_says_so(run: Make) -> None:
     assert answer(run(no_fine_tuning=(ZERO, None))).startswith("Nothing was compared")
     empty = dict.fromkeys(limits(0, 0), None)
     assert answer(run(label_correction=(empty, None))).startswith("Nothing was compared")
     assert for_whom(run(label_correction=(None, None))) == ""
 
 
-def test_groups_that_gain_or_lose_are_named_unless_they_are_small() -> None:
+def test_groups_that_gain_or_lose_are_named_unless_they_are_small(run: Make) -> None:
     groups = {
         "by_drift": {"0-0.05": limits(-0.01, 0.01), "0.2-1": limits(0.01, 0.03), "0.1-0.2": None},
         "by_local_samples": {"<20": limits(-0.03, -0.01), ">=200": limits(0.1, 0.3, users=19)},
@@ -85,7 +84,7 @@ def test_groups_that_gain_or_lose_are_named_unless_they_are_small() -> None:
     assert "no group of at least 20 users" in for_whom(run(label_correction=(ZERO, None)))
 
 
-def test_the_cost_is_that_of_the_users_and_of_the_machine() -> None:
+def test_the_cost_is_that_of_the_users_and_of_the_machine(run: Make) -> None:
     cost = Cost((Sitting("", 100.0, 2 * GB), Sitting("", 80.0, 3 * GB)))
     said = at_what_cost(run(label_correction=(against(limits(0.01, 0.03)), None)), cost)
     assert "changes a user's log loss by +0.0200 [+0.0100, +0.0300]" in said

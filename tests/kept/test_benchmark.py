@@ -6,14 +6,14 @@ import pandas as pd
 import pytest
 
 from fedctr.errors import FedctrError
-from fedctr.finished_run import FinishedRun
+from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.summary import Result
 
 COLUMNS = ("auc", "local_samples")
 
 
 def test_test_rows_are_those_of_a_pivot(reference: Result) -> None:
-    rows = FinishedRun.read(reference.folder).test_rows(COLUMNS)
+    rows = BenchmarkRun(reference.folder).test_rows(COLUMNS)
     test = reference.users[reference.users["split"] == "test"]
     assert list(rows.columns) == list(reference.summary["strategies"])
     for spec, found in rows.columns.items():
@@ -24,7 +24,7 @@ def test_test_rows_are_those_of_a_pivot(reference: Result) -> None:
 
 
 def test_its_configuration_is_that_of_the_run(reference: Result) -> None:
-    run = FinishedRun.read(reference.folder)
+    run = BenchmarkRun(reference.folder)
     assert (run.config["seeds"], run.summary) == (2, reference.summary)
 
 
@@ -34,16 +34,14 @@ def test_users_in_another_order_are_not_mistaken_for_one_another(reference: Resu
     of_one = (users["strategy"] == "fine-tuning") & (users["seed"] == 1)
     pd.concat([users[~of_one], users[of_one][::-1]]).to_parquet(copy / "users.parquet", index=False)
     with pytest.raises(FedctrError, match="users of fine-tuning, seed 1, are not those of the others"):
-        FinishedRun.read(copy).test_rows(COLUMNS)
+        BenchmarkRun(copy).test_rows(COLUMNS)
 
 
 @pytest.mark.parametrize(
     ("file", "text", "message"),
     [
-        ("identity.json", None, "is not the folder of a run"),
         ("summary.json", None, "the benchmark is not finished; start it again with --out .*run to go on"),
         ("summary.json", "{", "summary.json: damaged; start the run again with --out .*run"),
-        ("config.toml", "seeds =", "config.toml: cannot be read"),
         ("users.parquet", "PAR1", "users.parquet: cannot be read"),
     ],
 )
@@ -55,4 +53,11 @@ def test_what_is_missing_or_damaged_is_named(
     if text is not None:
         (copy / file).write_text(text)
     with pytest.raises(FedctrError, match=message):
-        FinishedRun.read(copy).test_rows(COLUMNS)
+        BenchmarkRun(copy).test_rows(COLUMNS)
+
+
+def test_a_damaged_configuration_is_named(reference: Result, tmp_path: Path) -> None:
+    copy = shutil.copytree(reference.folder, tmp_path / "run")
+    (copy / "config.toml").write_text("seeds =")
+    with pytest.raises(FedctrError, match=r"config.toml: cannot be read .* start the run again with --out .*run"):
+        _ = BenchmarkRun(copy).config
