@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from fedctr.cohort import gather
 from fedctr.engines import Engine, engine_of
+from fedctr.errors import FedctrError
 from fedctr.features import Features, Rows
 from fedctr.holdout import Choice, Choices, chosen_of, held_out
 from fedctr.judgement import Columns, Logits, measured
@@ -66,6 +67,7 @@ def personalise(
 
     Raises:
         UserError: when a hook raises, or returns NaN or a wrong shape.
+        FedctrError: when the engine cannot be compiled.
     """
     if task.device != "cpu":
         published = replace(published, model=copy.deepcopy(published.model).to(task.device))
@@ -139,10 +141,13 @@ def every_cohort(
 
     Raises:
         UserError: when it raises.
+        FedctrError: when it raises one, which no user is to blame for: that the engine cannot be compiled.
     """
     for users in gather(features, batch_size, size, among):
         try:
             yield from work(users)
+        except FedctrError:
+            raise
         except (Exception, SystemExit) as error:  # a stranger's hook may even call sys.exit
             raise blamed(work, features, users, error) from error
         go_on()

@@ -11,6 +11,7 @@ from fedctr import personalise as module
 from fedctr.data.reading import Reading
 from fedctr.data.split import Days, split
 from fedctr.data.synthetic import Synthetic
+from fedctr.errors import FedctrError
 from fedctr.features import Features
 from fedctr.judgement import Columns
 from fedctr.personalise import UserError, personalise
@@ -302,6 +303,21 @@ def test_a_failure_that_no_user_has_alone_still_names_its_cohort(features: Featu
     with pytest.raises(UserError, match="RuntimeError: too many") as caught:
         personalise(publish("lr", features.dataset.schema), Crowded(), features, task())
     assert caught.value.user == "u0 (or one that shares its cohort)"
+
+
+def test_an_engine_that_cannot_be_compiled_is_tried_once_and_blamed_on_nobody(
+    features: Features, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def fine_tune(*_: object) -> None:
+        tried.append(1)
+        raise FedctrError("the engine cannot be compiled")
+
+    monkeypatch.setattr("fedctr.fused.kernel.fine_tune", fine_tune)
+    with pytest.raises(FedctrError, match=r"^the engine cannot be compiled$"):
+        personalise(publish("lr", features.dataset.schema), FineTuning(), features, task())
+    assert len(tried) == 1
 
 
 def test_nan_from_a_model_that_is_diverging_is_no_fault_of_the_hook(features: Features) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import pickle
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -90,7 +91,7 @@ class _CompiledElsewhere(FunctionCache):
         """Load the code for arguments of these kinds; None in the process that is to compile it.
 
         Raises:
-            FedctrError: when what was compiled cannot be loaded.
+            FedctrError: when it cannot be compiled, or what was compiled cannot be loaded.
         """
         found = super().load_overload(kinds, target_context)  # type: ignore[no-untyped-call]
         if found is None and not os.environ.get(_COMPILER):
@@ -98,9 +99,7 @@ class _CompiledElsewhere(FunctionCache):
             with FileLock(FOLDER / f"{function.__module__}.{function.__name__}.lock"):
                 found = super().load_overload(kinds, target_context)  # type: ignore[no-untyped-call]
                 if found is None:
-                    asked = pickle.dumps((function.__module__, function.__name__, kinds))
-                    command, home = [sys.executable, "-P", "-c", _COMPILE], str(Path(__file__).parents[2])
-                    subprocess.run(command, input=asked, env={**os.environ, _COMPILER: home}, check=True)
+                    _compile_elsewhere(function, kinds)
                     found = super().load_overload(kinds, target_context)  # type: ignore[no-untyped-call]
             if found is None:
                 raise FedctrError(
@@ -108,6 +107,24 @@ class _CompiledElsewhere(FunctionCache):
                     "another folder"
                 )
         return found
+
+
+def _compile_elsewhere(function: Callable[..., object], kinds: Any) -> None:
+    """Have another process compile an entry for arguments of these kinds, and keep it."""
+    asked, home = pickle.dumps((function.__module__, function.__name__, kinds)), str(Path(__file__).parents[2])
+    command, settings = [sys.executable, "-P", "-c", _COMPILE], {**os.environ, _COMPILER: home}
+    done = subprocess.run(command, input=asked, env=settings, stderr=subprocess.PIPE)
+    if done.returncode:
+        said = done.stderr.decode(errors="replace").strip()
+        reason = said.rpartition("\n")[2] or f"its process ended with status {done.returncode}"
+        if done.returncode < 0:
+            reason = f"its process was killed by {signal.Signals(-done.returncode).name}"
+        error = FedctrError(
+            f"{FOLDER}: the engine cannot be compiled there ({reason}); it takes half a gigabyte of memory and some "
+            "megabytes of disk"
+        )
+        error.add_note(said)
+        raise error
 
 
 def _compiled(function: Function, cache: Callable[[Function], object], options: dict[str, bool]) -> Function:

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fedctr.errors import FedctrError
 from fedctr.fused.compiled import KEPT
 
 DOUBLED = """
@@ -57,3 +58,26 @@ def test_of_several_who_need_an_entry_at_once_one_has_it_compiled_and_the_others
     begun = [subprocess.Popen(command, env=settings, stdout=subprocess.PIPE, text=True) for _ in range(3)]
     assert [each.communicate()[0] for each in begun] == ["[0 2 4]\n"] * 3
     assert len(list(tmp_path.glob("compiled by *"))) == 1
+
+
+@pytest.mark.skipif(not KEPT, reason="machine code is not kept")
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [
+        ("raise OSError(28, 'No space left on device')", r"OSError: \[Errno 28\] No space left on device"),
+        ("os.kill(os.getpid(), 9)", "its process was killed by SIGKILL"),
+    ],
+)
+def test_why_an_entry_cannot_be_compiled_is_told_in_a_line(
+    fault: str, reason: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "doubled.py").write_text(
+        DOUBLED.replace("import Path\n", f"import Path\n\nif 'FEDCTR_COMPILER' in os.environ:\n    {fault}\n")
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    try:
+        with pytest.raises(FedctrError, match=rf"^[^\n]*: the engine cannot be compiled there \({reason}\); it takes"):
+            import_module("doubled").double(np.arange(3))
+    finally:
+        del sys.modules["doubled"]
