@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from fedctr.cloud import VERSION
+from fedctr.cloud import VERSION as CLOUD_VERSION
 from fedctr.composition import ALL, strategies_of
 from fedctr.config import Experiment
 from fedctr.data.cache import open_dataset
@@ -30,6 +30,8 @@ from fedctr.registry import parse
 from fedctr.retention import EVERYTHING
 from fedctr.scoring import check_model
 from fedctr.strategy import ClientStrategy, code_of, share_held_out, strategies
+
+VERSION = 1  # raise it when the same settings have another outcome
 
 
 @dataclass(eq=False)
@@ -120,7 +122,8 @@ class Run(RunFolder):
             **self.experiment.science(),
             "content_hash": self.dataset.content_hash,
             "model_code": fingerprint(models.find(model)),
-            "cloud_version": VERSION,
+            "bench_version": VERSION,
+            "cloud_version": CLOUD_VERSION,
             "versions": {name: importlib.metadata.version(name) for name in ("fedctr", "torch")},
         }
         if self.borrowed:

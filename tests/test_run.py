@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from fedctr.benchmark import bench
-from fedctr.cloud import VERSION
+from fedctr.cloud import VERSION as CLOUD_VERSION
 from fedctr.data.split import Days, Fractions, SplitRule
 from fedctr.data.synthetic import Synthetic
 from fedctr.errors import FedctrError
@@ -19,7 +19,7 @@ from fedctr.fingerprint import fingerprint
 from fedctr.folder import write_whole
 from fedctr.progress import Silent
 from fedctr.retention import Retention
-from fedctr.run import Run
+from fedctr.run import VERSION, Run
 from fedctr.strategy import ClientStrategy, strategies
 from fedctr.summary import Result, conclude, kept_result
 from strategies.gate import Gate
@@ -105,7 +105,8 @@ def test_the_folder_says_what_was_run(reference: Result) -> None:
     assert len(identity.pop("content_hash")) == 64
     assert set(identity.pop("versions")) == {"fedctr", "torch"}
     assert identity.pop("model_code").startswith("fedctr.models.din:DIN ")
-    assert identity.pop("cloud_version") == VERSION
+    assert identity.pop("cloud_version") == CLOUD_VERSION
+    assert identity.pop("bench_version") == VERSION
     assert identity == run.science()
     assert (reference.folder / "log.txt").read_text().count("fine-tuning: learning rate") == 1
     assert json.loads((reference.folder / "summary.json").read_text()) == reference.summary
@@ -297,6 +298,17 @@ def test_the_same_spec_with_other_data_is_another_run(tmp_path: Path) -> None:
     open_run(tmp_path / "run")
     identity = tmp_path / "run" / "identity.json"
     identity.write_text(identity.read_text().replace('"content_hash": "', '"content_hash": "0'))
+    with pytest.raises(FedctrError, match="holds another run"):
+        open_run(tmp_path / "run")
+
+
+@pytest.mark.parametrize("older", [None, VERSION - 1])
+def test_what_another_engine_has_begun_is_another_run(older: int | None, tmp_path: Path) -> None:
+    """What no strategy and no model imports is in no fingerprint; before there was a number, the key was absent."""
+    open_run(tmp_path / "run")
+    file = tmp_path / "run" / "identity.json"
+    identity = json.loads(file.read_text()) | {"bench_version": older}
+    file.write_text(json.dumps({key: value for key, value in identity.items() if value is not None}))
     with pytest.raises(FedctrError, match="holds another run"):
         open_run(tmp_path / "run")
 
