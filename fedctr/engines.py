@@ -85,9 +85,6 @@ def engine_of(published: Published, features: Features, task: Task) -> Engine:
     return Stacked(published, features, task.part, task.batch_size, task.device)
 
 
-COMPILING = "compiling the engine for this machine, which takes about a minute, and only once"
-
-
 def compiles_first(published: Published, strategy: ClientStrategy, optimiser: Optimiser, device: Device) -> bool:
     """Whether the work begins with compiling the engine, since this machine has not kept it."""
     return takes(published, device) and not is_ready(strategy, optimiser)

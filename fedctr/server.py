@@ -16,9 +16,10 @@ from fedctr.config import Experiment
 from fedctr.cost import measured
 from fedctr.data.partition import partition
 from fedctr.data.split import Part
-from fedctr.engines import COMPILING, compiles_first
+from fedctr.engines import compiles_first
 from fedctr.errors import FedctrError
 from fedctr.folder import write_whole
+from fedctr.fused.compiled import COMPILING
 from fedctr.interruption import after_each_epoch
 from fedctr.messages import CellTask, Failure
 from fedctr.post import Post, find_clients, looks

@@ -12,6 +12,7 @@ from hypothesis import settings
 from fedctr.benchmark import bench
 from fedctr.data.cache import open_dataset
 from fedctr.data.dataset import Dataset
+from fedctr.fused.compiled import FOLDER
 from fedctr.summary import Result
 from fedctr.threads import single_thread
 from tests.application import call_main, experiment
@@ -19,6 +20,9 @@ from tests.application import call_main, experiment
 # A shell starts what runs in its background with Ctrl-C ignored, and so would be what the tests start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# Whatever cache folder a test chooses, what it starts need not compile the engine again.
+os.environ["NUMBA_CACHE_DIR"] = str(FOLDER.parent)
 
 # A busy machine must not fail a test that is right.
 settings.register_profile("fedctr", deadline=None)

@@ -1,4 +1,4 @@
-"""Functions that are compiled to machine code once for each machine, and kept in the user's cache folder."""
+"""Functions that are compiled to machine code once for each machine, and kept in the cache folder."""
 
 import hashlib
 import os
@@ -11,23 +11,23 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numba
-import platformdirs
 from filelock import FileLock
 from numba.core.caching import FunctionCache
 
+from fedctr.data.cache import cache_folder
 from fedctr.errors import FedctrError
 
 Function = TypeVar("Function", bound=Callable[..., object])
 
 
-def _folder() -> Path:
-    """Where machine code is kept: ``$NUMBA_CACHE_DIR``, else the user's cache folder.
+def kernels_folder() -> Path:
+    """Where machine code is kept: in ``$NUMBA_CACHE_DIR``, else with all else in the cache folder.
 
     Numba looks at the file of the function that it loads and not at those of the functions which that one calls, so
     the folder is named by the text of all of them.
     """
     chosen = os.environ.get("NUMBA_CACHE_DIR")
-    root = Path(chosen) if chosen else Path(platformdirs.user_cache_dir("fedctr")) / "kernels"
+    root = Path(chosen) if chosen else cache_folder() / "kernels"
     texts = b"".join(file.read_bytes() for file in sorted(Path(__file__).parent.rglob("*.py")))
     return root / hashlib.sha256(texts).hexdigest()[:16]
 
@@ -40,8 +40,13 @@ def _can_be_written(folder: Path) -> bool:
     return os.access(folder, os.W_OK)
 
 
-FOLDER = _folder()
+FOLDER = kernels_folder()
 KEPT = _can_be_written(FOLDER)  # elsewhere, every process compiles anew
+COMPILING = "compiling the engine for this machine, which takes about a minute, " + (
+    "and only once"
+    if KEPT
+    else f"in each process: {FOLDER} cannot be written; set NUMBA_CACHE_DIR to a folder that can"
+)
 
 
 def is_kept(name: str) -> bool:

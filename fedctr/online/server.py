@@ -8,8 +8,9 @@ from flwr.serverapp import Grid
 
 from fedctr.cloud import train
 from fedctr.composition import strategy_of
-from fedctr.engines import COMPILING, compiles_first
+from fedctr.engines import compiles_first
 from fedctr.errors import FedctrError
+from fedctr.fused.compiled import COMPILING
 from fedctr.interruption import after_each_epoch
 from fedctr.messages import Failure
 from fedctr.online.analysis import figures

@@ -1,6 +1,7 @@
 """What is compiled, and by whom."""
 
 import os
+import re
 import subprocess
 import sys
 from importlib import import_module
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from fedctr.errors import FedctrError
-from fedctr.fused.compiled import KEPT
+from fedctr.fused.compiled import COMPILING, KEPT, kernels_folder
 
 DOUBLED = """
 import os
@@ -30,6 +31,26 @@ def double(values):
     for place in range(len(values)):
         values[place] = twice(values[place])
 """
+
+
+def test_machine_code_is_in_the_cache_folder_unless_numba_is_told_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDCTR_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "code"))
+    assert kernels_folder().parent == tmp_path / "code"
+    monkeypatch.delenv("NUMBA_CACHE_DIR")
+    assert kernels_folder().parent == tmp_path / "cache" / "kernels"
+
+
+def test_that_it_is_compiled_only_once_is_said_only_where_it_is_kept(tmp_path: Path) -> None:
+    assert COMPILING.endswith("takes about a minute, and only once") == KEPT
+    (tmp_path / "file").touch()  # in which no folder can be made
+    settings = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "file"), "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", "from fedctr.fused.compiled import COMPILING; print(COMPILING)"]
+    said = subprocess.run(command, env=settings, stdout=subprocess.PIPE, text=True, check=True).stdout
+    remedy = "cannot be written; set NUMBA_CACHE_DIR to a folder that can"
+    assert re.search(f"takes about a minute, in each process: {tmp_path}/file/[0-9a-f]+ {remedy}$", said)
 
 
 @pytest.mark.skipif(not KEPT, reason="machine code is not kept")
