@@ -59,8 +59,9 @@ class Movement:
         self.moved = gradients if apart else devices.weights
         self.training = training._replace(scale=np.float32(1)) if apart else training
         weights = torch.from_numpy(devices.weights)
-        self._weights, found = (layout.views(each, rows) for each in (weights, torch.from_numpy(self.moved)))
-        self._gradients = {name: found[name] for name in tuning.parameters} if apart else {}
+        self._weights = layout.views(weights, rows)
+        gathered = layout.views(torch.from_numpy(gradients), rows) if apart else {}
+        self._gradients = {name: gathered[name] for name in tuning.parameters if apart}
         parameters = dict(published.model.named_parameters())
         self._origin = {
             name: self._weights[name].clone()
@@ -72,7 +73,7 @@ class Movement:
         if self._penalised or apart:
             self._tuned |= {name: self._weights[name] for name in tuning.parameters if name not in tuning.adapters}
         # What only scored samples need of tables; so many rows that a function rounds alike however many there are.
-        whole = layout.views(weights, layout.plan.fields[:, ROOM])
+        whole = layout.views(weights, layout.plan.fields[:, ROOM]) if tuning.adapters else {}
         self._unseen = {
             name: whole[name][:, self._weights[name].shape[1] :] for name in tuning.adapters if name in layout.tables
         }
@@ -100,7 +101,8 @@ class Movement:
             gradient.zero_()
         yield
         own = {name: weight for name, weight in adapted.items() if weight.requires_grad}
-        torch.autograd.backward(list(own.values()), [gradients[name] for name in own])
+        if own:
+            torch.autograd.backward(list(own.values()), [gradients[name] for name in own])
         for name in gradients.keys() - adapted.keys():
             here[name].grad = gradients[name]
         self._optimiser.step(here, pulls, users)
