@@ -56,4 +56,7 @@ class _Aligned(torch.autograd.Function):
 def repeated(values: Tensor) -> Tensor:
     """The users' values, repeated from the first up to a multiple of ``LANES``."""
     users = len(values)
-    return values[torch.arange(-(-users // LANES) * LANES) % users] if users % LANES else values
+    if users % LANES == 0:
+        return values
+    places = torch.arange(-(-users // LANES) * LANES, device=values.device) % users
+    return values.index_select(0, places)

@@ -200,6 +200,11 @@ def overrides(strategy: ClientStrategy, hook: str) -> bool:
     return any(getattr(type(part), hook) is not getattr(ClientStrategy, hook) for part in strategy.components())
 
 
+def reads_representations(strategy: ClientStrategy) -> bool:
+    """Whether it, or one that it is made of, says that it reads the penultimate layer."""
+    return any(part.reads_representations for part in strategy.components())
+
+
 def has_own_loss(strategy: ClientStrategy) -> bool:
     """Whether its loss is not the contract's own on the model's logits as they are."""
     return overrides(strategy, "loss") or overrides(strategy, "logits")

@@ -30,7 +30,7 @@ from fedctr.judgement import Columns, Logits
 from fedctr.published import Published
 from fedctr.randomness import stream
 from fedctr.recipe import Optimiser, Recipe
-from fedctr.strategy import ClientStrategy, Local, has_own_loss, overrides, soft_labels
+from fedctr.strategy import ClientStrategy, Local, has_own_loss, overrides, reads_representations, soft_labels
 from fedctr.task import Device
 from fedctr.tuning import Tuning
 
@@ -154,7 +154,9 @@ class FusedGroup:
         kept = np.array([epoch in epochs for epoch in range(recipe.epochs + 1)])
         if not recipe.epochs:
             if 0 in epochs:
-                yield 0, self._published(samples.people, layout.plan.logits)[..., 0]
+                represents = layout.representation >= 0 and reads_representations(strategy)
+                found = self._represented if represents else self._published(samples.people, layout.plan.logits)
+                yield 0, found[..., 0]
             return
         assert recipe.optimiser == self.engine.optimiser  # by which the engine has chosen how many users there are
         tuning = Tuning.of(strategy, self.engine.parameters, recipe.seed)
@@ -183,10 +185,9 @@ class FusedGroup:
 
     def represent(self) -> tuple[Tensor, Tensor]:
         """The published model's penultimate layer; in PyTorch where that is one of the model's own making."""
-        engine, users, people = self.engine, self.samples.users, self.samples.people
+        engine, users = self.engine, self.samples.users
         if (number := engine.layout.representation) >= 0:
-            here, there = (self._published(each, number) for each in (people, self._locals))
-            return torch.from_numpy(here), torch.from_numpy(there)
+            return torch.from_numpy(self._represented[..., 1:]), torch.from_numpy(self._published(self._locals, number))
         model = engine.published.model
         cohort = Cohort.build(engine.features, users, engine.part, engine.batch_size, model.reads)
         scored, train = cohort.represent(model)
@@ -199,23 +200,30 @@ class FusedGroup:
         kept: Flags,
         streams: Words,
         targets: npt.NDArray[np.float32],
-        read: int,
+        *read: int,
     ) -> Logits:
-        """A value (times of scoring, users, samples, columns); see :func:`fedctr.fused.kernel.fine_tune`."""
-        engine, columns = self.engine, self.engine.layout.plan.values[read, WIDTH]
+        """Values (times of scoring, users, samples, columns); see :func:`fedctr.fused.kernel.fine_tune`."""
+        engine, values = self.engine, np.array(read)
+        columns = int(engine.layout.plan.values[values, WIDTH].sum())
         found = np.zeros((int(kept.sum()), *people.asked.shape, columns), dtype=np.float32)
         rows = engine.layout.rows(self.samples.mask.shape[1])
         kernel.fine_tune(
             engine.layout.plan, people, rows, engine.one, engine.bench, training, kept, engine.batch_size, streams,
-            targets, read, found,
+            targets, values, found,
         )  # fmt: skip
         return found
 
-    def _published(self, people: People, read: int) -> Logits:
-        """A value of the published model of the samples that are asked for, float32 (users, samples, columns)."""
+    @cached_property
+    def _represented(self) -> Logits:
+        """The published model's logits of what is scored, and beside them its penultimate layer; made in one go."""
+        layout = self.engine.layout
+        return self._published(self.samples.people, layout.plan.logits, layout.representation)
+
+    def _published(self, people: People, *read: int) -> Logits:
+        """Values of the published model of the samples that are asked for, float32 (users, samples, columns)."""
         no_steps, no_targets = np.zeros(0, dtype=np.uint64), np.zeros((1, 1), dtype=np.float32)
         training = self.engine.layout.training((), 0.0)
-        found: Logits = self._one_by_one(people, training, np.array([True]), no_steps, no_targets, read)[0]
+        found: Logits = self._one_by_one(people, training, np.array([True]), no_steps, no_targets, *read)[0]
         return found
 
     def _predicted(self) -> Tensor:

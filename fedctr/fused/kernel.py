@@ -46,17 +46,21 @@ def _at_work(devices: Devices, device: int, moved: Floats, bench: Bench, trainin
 
 
 @compiled
-def _score(plan: Plan, people: People, bench: Bench, device: Device, user: int, read: int, found: Floats) -> None:
-    """A value of a user's samples to be scored, float32 (samples, columns)."""
-    value, block, count = plan.values[read], len(bench.history), people.scored[user]
-    down, along = (1, value[STEP]) if value[ACROSS] else (value[STEP], 1)
+def _score(plan: Plan, people: People, bench: Bench, device: Device, user: int, read: Integers, found: Floats) -> None:
+    """Values of a user's samples to be scored, side by side, float32 (samples, columns)."""
+    block, count = len(bench.history), people.scored[user]
     for first in range(0, count, block):
         size = min(block, count - first)
         _gather(device, people.asked[user], bench.plain, first, size)
         forward(plan, device)
-        for row in range(size):
-            for column in range(value[WIDTH]):
-                found[first + row, column] = bench.values[value[START] + row * down + column * along]
+        begin = 0
+        for number in read:
+            value = plan.values[number]
+            down, along = (1, value[STEP]) if value[ACROSS] else (value[STEP], 1)
+            for row in range(size):
+                for column in range(value[WIDTH]):
+                    found[first + row, begin + column] = bench.values[value[START] + row * down + column * along]
+            begin += value[WIDTH]
 
 
 @compiled
@@ -84,7 +88,7 @@ def fine_tune(
     batch_size: int,
     streams: Words,
     targets: Floats,
-    read: int,
+    read: Integers,
     found: Floats,
 ) -> None:
     """Fine-tune every user with the contract's own loss and score it, one user after the other.
@@ -100,8 +104,8 @@ def fine_tune(
         batch_size: samples in a step.
         streams: uint64 (epochs,), see :func:`fedctr.randomness.stream`, of the order to take a device's samples in.
         targets: float32 (users, samples), soft labels.
-        read: number of the value that is wanted, such as the logits.
-        found: float32 (times of scoring, users, samples, columns), gets it.
+        read: int64 (values,), numbers of those that are wanted, such as the logits.
+        found: float32 (times of scoring, users, samples, columns), gets them side by side.
     """
     logits, device = plan.values[plan.logits, START], _at_work(devices, 0, devices.weights, bench, training)
     for user in range(len(people.scored)):
@@ -136,11 +140,13 @@ def begin(plan: Plan, people: People, rows: Integers, devices: Devices, bench: B
 
 
 @entry
-def score(plan: Plan, people: People, devices: Devices, bench: Bench, training: Training, found: Floats) -> None:
-    """The logits that every user's own device gives to its samples to be scored, float32 (users, samples, 1)."""
+def score(
+    plan: Plan, people: People, devices: Devices, bench: Bench, training: Training, read: Integers, found: Floats
+) -> None:
+    """What every user's own device makes of its samples to be scored, in ``found`` as by :func:`fine_tune`."""
     for user in range(len(people.scored)):
         device = _at_work(devices, user, devices.weights, bench, training)
-        _score(plan, people, bench, device, user, plan.logits, found[user])
+        _score(plan, people, bench, device, user, read, found[user])
 
 
 @entry

@@ -94,7 +94,8 @@ class Stepwise:
         """Logits float32 (users, samples) of the samples to be scored, or with room for at least so many."""
         users, samples = people.asked.shape
         found = np.zeros((users, max(samples, room)), dtype=np.float32)
-        kernel.score(self.layout.plan, people, self.devices, self.bench, self.training, found[..., np.newaxis])
+        plan, logits = self.layout.plan, np.array([self.layout.plan.logits])
+        kernel.score(plan, people, self.devices, self.bench, self.training, logits, found[..., np.newaxis])
         return found
 
     def _minibatch(self, order: Integers, first: int) -> People:

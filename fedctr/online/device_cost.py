@@ -15,7 +15,7 @@ from fedctr.features import Features
 from fedctr.holdout import held_out
 from fedctr.published import Published
 from fedctr.recipe import Optimiser, Recipe
-from fedctr.strategy import ClientStrategy, overrides, share_held_out
+from fedctr.strategy import ClientStrategy, overrides, reads_representations, share_held_out
 from fedctr.threads import single_thread
 from fedctr.tuning import Tuning
 
@@ -118,7 +118,7 @@ def _memory(published: Published, strategy: ClientStrategy, features: Features, 
         tuning = Tuning.of(strategy, dict(model.named_parameters()), recipe.seed)
         numbers = sum(value[0].numel() for value in tuning.begin(cohort.stack(model)).values())
         needed += working_set(model, cohort, tuning) + MOMENTS[recipe.optimiser] * numbers * NUMBER_BYTES
-    if any(part.reads_representations for part in strategy.components()):
+    if reads_representations(strategy):
         _, local = cohort.represent(model)
         needed += int(features.local_samples[user - features.users.start]) * local.shape[2] * NUMBER_BYTES
     return needed

@@ -19,7 +19,9 @@ from fedctr.fused.engine import Fused
 from fedctr.personalise import personalise
 from fedctr.published import Published
 from fedctr.recipe import Recipe
+from fedctr.strategy import ClientStrategy
 from strategies.fine_tuning import FineTuning
+from strategies.knn_per import KnnPer
 from tests.engine import features_of, publish, task
 
 pytestmark = pytest.mark.usefixtures("one_thread")
@@ -65,9 +67,20 @@ def test_python_does_as_much_for_many_users_as_for_few() -> None:
     assert counted[0].total() < 2000  # a third above what was found
 
 
-@pytest.mark.parametrize("epochs", [(1,), (0, 1, 3)])
+BOTH_PARTS = ["_collect", "fine_tune", "fine_tune"]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "epochs", "expected"),
+    [
+        (FineTuning(), (1,), ["_collect", "fine_tune"]),
+        (FineTuning(), (0, 1, 3), ["_collect", "fine_tune"]),
+        # Where samples stand is found beside their logits, in a dry run as well; then that of the local ones.
+        (KnnPer(), (1,), BOTH_PARTS + BOTH_PARTS),
+    ],
+)
 def test_a_group_is_collected_by_one_call_and_computed_by_one(
-    epochs: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+    strategy: ClientStrategy, epochs: tuple[int, ...], expected: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     called: list[str] = []
 
@@ -81,8 +94,8 @@ def test_a_group_is_collected_by_one_call_and_computed_by_one(
     for module, name in ((kernel, "fine_tune"), (kernel, "begin"), (kernel, "descend"), (people, "_collect")):
         monkeypatch.setattr(module, name, counted(name, getattr(module, name)))
     published, features = scene(50)
-    personalise(published, FineTuning(), features, task(epochs=epochs))
-    assert called == ["_collect", "fine_tune"]
+    personalise(published, strategy, features, task(epochs=epochs))
+    assert called == expected
 
 
 def test_histories_are_not_laid_out_for_a_partition(monkeypatch: pytest.MonkeyPatch) -> None:
