@@ -81,7 +81,8 @@ class Server:
                     self.standings.add(part, spec, seed, pd.read_parquet(cell, columns=COLUMNS))
                 else:
                     tasks.append(self._task(part, spec, seed, trial))
-        what = f"{part}: {len(trials)} strategies x {len(run.seeds)} seeds"
+        strategies, seeds = len(trials), len(run.seeds)
+        what = f"{part}: {strategies} strateg{'y' if strategies == 1 else 'ies'} x {seeds} seed{'s' * (seeds != 1)}"
         run.reporter.phase(what, len(tasks) * run.dataset.users, "users")
         if any(self._compiles_first(task) for task in tasks):
             run.reporter.say(COMPILING)

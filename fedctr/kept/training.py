@@ -58,7 +58,7 @@ class FederatedRun(SingleRun):
         done, planned = self.rounds.groupby("seed")["round"].max(), self.config["rounds"]
         if not self.finished:
             seeds = self.config["seeds"]
-            return f"not finished: {done.sum():,} of {planned * seeds:,} rounds of {seeds} seeds"
+            return f"not finished: {done.sum():,} of {planned * seeds:,} rounds of {seeds} seed{'s' * (seeds != 1)}"
         best = self.best
         told = ", ".join(f"{number}" for number in best["round"])
         return (

@@ -38,7 +38,7 @@ def test_a_grid_that_is_killed_goes_on_and_ends_with_the_same_tables(fedctr: Fed
     study = write_study(tmp_path, STUDY.replace('"label-correction"', '"my:Waits"').replace("seeds = 2", "seeds = 1"))
     (tmp_path / "armed").touch()
     said = kill(tmp_path, ["bench", study.name], began=tmp_path / "begun")
-    assert "test: 3 strategies x 1 seeds" in said
+    assert "test: 3 strategies x 1 seed\n" in said
     assert said.count("experiment 3 of 4: lr on synthetic[users=50]") == 1
     finished = {name for name in files(tmp_path / "out") if name.endswith("summary.json")}
     assert finished == {f"synthetic-users=40/{model}/summary.json" for model in ("lr", "ncf-embedding=4")}
