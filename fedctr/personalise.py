@@ -40,6 +40,7 @@ class UserError(Exception):
         self.user = user
 
 
+@without_subnormals()
 def personalise(
     published: Published,
     strategy: ClientStrategy,
@@ -72,12 +73,11 @@ def personalise(
     if task.device != "cpu":
         published = replace(published, model=copy.deepcopy(published.model).to(task.device))
 
-    with without_subnormals():
-        choices = dry_run(published, strategy, features, task, cohort_size=cohort_size, go_on=go_on)
-        engine = engine_of(published, features, task)
-        size = sized(engine, strategy, cohort_size)
-        work = partial(_scored, published, strategy, engine, task, choices)
-        return _measured(every_cohort(work, features, task.batch_size, size, go_on=go_on))
+    choices = dry_run(published, strategy, features, task, cohort_size=cohort_size, go_on=go_on)
+    engine = engine_of(published, features, task)
+    size = sized(engine, strategy, cohort_size)
+    work = partial(_scored, published, strategy, engine, task, choices)
+    return _measured(every_cohort(work, features, task.batch_size, size, go_on=go_on))
 
 
 def dry_run(

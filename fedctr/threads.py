@@ -19,7 +19,7 @@ def single_thread() -> Iterator[None]:
 
 @contextmanager
 def without_subnormals() -> Iterator[None]:
-    """Let numbers below 1e-38 be 0 inside the block, in this thread.
+    """Let numbers below 1e-38 be 0 inside the block, in this thread; all work of devices is done so.
 
     Training leaves a few of them, of which processors make products and sums a hundred times as slowly.
     """

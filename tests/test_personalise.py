@@ -18,7 +18,6 @@ from fedctr.personalise import UserError, personalise
 from fedctr.published import Published
 from fedctr.recipe import Optimiser, Recipe
 from fedctr.strategy import ClientStrategy, Local
-from fedctr.threads import without_subnormals
 from strategies.fine_tuning import FineTuning
 from strategies.label_correction import LabelCorrection
 from strategies.no_fine_tuning import NoFineTuning
@@ -366,10 +365,3 @@ def test_a_partition_in_which_nobody_has_a_training_sample(published: Published)
     found = rows(published, FineTuning(), alone, task())
     np.testing.assert_array_equal(found["log_loss"], rows(published, NoFineTuning(), alone, task())["log_loss"])
     assert np.isfinite(found["log_loss"]).tolist() == [True, False, True]
-
-
-def test_numbers_too_small_for_the_processor_to_be_fast_count_as_nothing() -> None:
-    tiny = torch.full((4,), 1e-20)
-    with without_subnormals():
-        assert (tiny * tiny).tolist() == [0] * 4
-    assert (tiny * tiny > 0).all()

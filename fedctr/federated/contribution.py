@@ -25,6 +25,7 @@ from fedctr.randomness import words
 from fedctr.recipe import Recipe
 from fedctr.stacking import Parameters
 from fedctr.strategy import ClientStrategy, Local, trainable_of
+from fedctr.threads import without_subnormals
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def recipes(task: RoundTask, number: int) -> Iterator[Recipe]:
         yield Recipe(int(seed), task.learning_rate, task.epochs, task.batch_size)
 
 
+@without_subnormals()
 def contribute(
     published: Published,
     strategy: ClientStrategy,

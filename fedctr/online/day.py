@@ -14,6 +14,7 @@ from fedctr.online.world import Candidates, World
 from fedctr.published import Published
 from fedctr.recipe import Recipe
 from fedctr.strategy import ClientStrategy
+from fedctr.threads import without_subnormals
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,6 +32,7 @@ class Day:
     shown: Columns
 
 
+@without_subnormals()
 def live(
     day: int,
     users: Rows,
