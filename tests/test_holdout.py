@@ -116,7 +116,7 @@ def test_test_samples_have_no_say(published: Published, features: Features) -> N
         assert values.tobytes() == kept[name].tobytes(), name  # who takes it is tuned on all local samples
 
 
-@pytest.mark.parametrize("spec", ["gate[by=log-loss]", "label-correction[variant=anchored]+mixture[by=auc]"])
+@pytest.mark.parametrize("spec", ["gate[by=log-loss]", "label-correction[variant=anchored]+mixture[by=auc]", "knn-per"])
 def test_the_rows_are_the_same_bits_for_any_cohorts_and_partitions(
     spec: str, published: Published, features: Features
 ) -> None:
