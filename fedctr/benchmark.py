@@ -1,7 +1,7 @@
 """Client strategies side by side on one data set with one model."""
 
 from fedctr.config import Experiment
-from fedctr.cost import measured
+from fedctr.cost import cost_kept
 from fedctr.interruption import interruptible
 from fedctr.progress import Reporter, Silent
 from fedctr.registry import import_unshadowed
@@ -35,7 +35,7 @@ def bench(experiment: Experiment, reporter: Reporter | None = None) -> Result:
     with interruptible(run, kept_parts):
         if kept := kept_result(run):
             return kept
-        with measured(run.folder):
+        with cost_kept(run.folder):
             simulate(
                 lambda grid: serve(grid, run),
                 client.app,

@@ -70,7 +70,7 @@ class Cost:
 
 
 @contextmanager
-def measured(folder: Path) -> Iterator[None]:
+def cost_kept(folder: Path) -> Iterator[None]:
     """Add a sitting to ``cost.json`` in a run folder, also where the work is stopped or fails.
 
     Raises:

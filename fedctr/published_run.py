@@ -38,8 +38,8 @@ def published_by(folder: Path, experiment: Experiment, dataset: Dataset) -> list
         of_seed = folder / "published" / f"seed-{seed}"
         if not of_seed.is_dir():
             raise FedctrError(
-                f"published: {folder} has no model of seed {seed}; this experiment has {experiment.seeds} seeds: "
-                "lower them, or train more"
+                f"published: {folder} has no model of seed {seed}, which seeds = {experiment.seeds} asks for; "
+                "lower it, or train more"
             )
         found.append(Published.load(of_seed))
     return found

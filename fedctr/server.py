@@ -13,7 +13,7 @@ from flwr.serverapp import Grid, ServerApp
 from fedctr.cloud import publish
 from fedctr.composition import ALL
 from fedctr.config import Experiment
-from fedctr.cost import measured
+from fedctr.cost import cost_kept
 from fedctr.data.partition import partition
 from fedctr.data.split import Part
 from fedctr.engines import compiles_first
@@ -197,7 +197,7 @@ def main(grid: Grid, context: Context) -> None:
     with Terminal() as reporter:
         run = Run.open(experiment, reporter)
         try:
-            with measured(run.folder):
+            with cost_kept(run.folder):
                 serve(grid, run)
                 result = conclude(run)
         finally:

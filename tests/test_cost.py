@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from fedctr.cost import Cost, measured
+from fedctr.cost import Cost, cost_kept
 
 MEGABYTE = 1 << 20
 
 
 def test_wall_time_and_memory_are_kept(tmp_path: Path) -> None:
-    with measured(tmp_path):
+    with cost_kept(tmp_path):
         held = bytearray(200 * MEGABYTE)
         held[::4096] = b"x" * len(held[::4096])  # a page that is not touched takes no memory
         time.sleep(0.7)
@@ -24,12 +24,12 @@ def test_wall_time_and_memory_are_kept(tmp_path: Path) -> None:
 
 
 def test_memory_of_processes_that_are_started_counts(tmp_path: Path) -> None:
-    with measured(tmp_path / "without"):
+    with cost_kept(tmp_path / "without"):
         pass
     context = multiprocessing.get_context("spawn")
     begun = context.Event()
     child = context.Process(target=_hold, args=(begun,))
-    with measured(tmp_path / "with"):
+    with cost_kept(tmp_path / "with"):
         child.start()
         assert begun.wait(60)
     child.kill()
@@ -48,9 +48,9 @@ def _hold(begun: threading.Event) -> None:
 
 
 def test_a_run_that_was_stopped_and_goes_on_has_two_sittings(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), measured(tmp_path):
+    with pytest.raises(KeyboardInterrupt), cost_kept(tmp_path):
         raise KeyboardInterrupt
-    with measured(tmp_path):
+    with cost_kept(tmp_path):
         pass
     cost = Cost.of(tmp_path)
     assert cost is not None

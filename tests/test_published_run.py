@@ -62,7 +62,7 @@ def test_the_weights_are_part_of_the_run_and_the_path_is_not(trained: Path, tmp_
 @pytest.mark.parametrize(
     ("keys", "message"),
     [
-        ({}, r" has no model of seed 1; this experiment has 2 seeds: lower them, or train more"),
+        ({}, r" has no model of seed 1, which seeds = 2 asks for; lower it, or train more"),
         (
             {"dataset": "synthetic[users=51]"},
             " was trained on other samples, synthetic.users=50.; this experiment has ",

@@ -35,7 +35,7 @@ _EPOCH = 1_600_000_000
 
 
 @dataclass(frozen=True, eq=False)
-class Truth:
+class LabelTruth:
     """What the labels were drawn from.
 
     Attributes:
@@ -127,14 +127,14 @@ class Synthetic(Loader):
             time=time,
         )
 
-    def truth(self) -> Truth:
+    def truth(self) -> LabelTruth:
         """What the samples of :meth:`read` were drawn from, in the same order."""
         counts = self._counts()
         probability, intercept = [], []
         for users, chunk in self._chunks(self.catalogue()):
             probability.append(chunk.probability[: counts[users].sum()])
             intercept.append(chunk.people.intercept[: users.stop - users.start])
-        return Truth(np.concatenate(probability), np.concatenate(intercept))
+        return LabelTruth(np.concatenate(probability), np.concatenate(intercept))
 
     def catalogue(self) -> "Catalogue":
         """The items, and what else all users share."""

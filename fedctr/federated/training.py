@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fedctr.cost import measured
+from fedctr.cost import cost_kept
 from fedctr.federated.beside_cloud import BesideCloud, beside_cloud
 from fedctr.federated.run import TrainingRun
 from fedctr.federated.server import serve
@@ -64,7 +64,7 @@ def train(training: Training, reporter: Reporter | None = None) -> Trained:
     client = import_unshadowed("clients.client_app")
     run = TrainingRun.open(training, reporter or Silent())
     with interruptible(run, lambda: "the finished rounds"):
-        with measured(run.folder):
+        with cost_kept(run.folder):
             simulate(
                 lambda grid: serve(grid, run),
                 client.app,

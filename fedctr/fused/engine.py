@@ -20,7 +20,7 @@ from fedctr.features import Features, Rows
 from fedctr.fused import kernel
 from fedctr.fused.compiled import is_kept
 from fedctr.fused.layout import Layout, Most, aligned_zeros
-from fedctr.fused.people import Samples, most_clicks, source_of
+from fedctr.fused.people import Collected, most_clicks, source_of
 from fedctr.fused.plan import WIDTH
 from fedctr.fused.recording import recording_of
 from fedctr.fused.state import Devices, Flags, Labels, People, Training, Words
@@ -101,7 +101,7 @@ class Fused:
 
     def group(self, users: Rows, seed: int) -> "FusedGroup":
         """Collect the samples of users."""
-        return FusedGroup(self, Samples.of(self.source, self.features, users, self.part, self.batch_size), seed)
+        return FusedGroup(self, Collected.of(self.source, self.features, users, self.part, self.batch_size), seed)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +115,7 @@ class FusedGroup:
     """
 
     engine: Fused
-    samples: Samples
+    samples: Collected
     seed: int
 
     @property

@@ -49,7 +49,7 @@ def _fixed(values: npt.NDArray[np.generic]) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Samples:
+class Collected:
     """Some users of one padded length.
 
     Attributes:
@@ -73,7 +73,7 @@ class Samples:
     scored_positives: Integers
 
     @classmethod
-    def of(cls, source: Source, features: Features, users: Rows, part: Part, batch_size: int) -> "Samples":
+    def of(cls, source: Source, features: Features, users: Rows, part: Part, batch_size: int) -> "Collected":
         """Collect the samples of users.
 
         Args:
@@ -119,7 +119,7 @@ def _collect(
     scored_mask: Flags,
     scored_positives: Integers,
 ) -> None:
-    """Fill in all that is zero; see :class:`Samples`."""
+    """Fill in all that is zero; see :class:`Collected`."""
     source = people.source
     for user in range(len(people.users)):
         found = 0

@@ -18,7 +18,7 @@ from fedctr.engine import in_blocks
 from fedctr.fused import kernel
 from fedctr.fused.layout import Layout
 from fedctr.fused.movement import Movement
-from fedctr.fused.people import Samples
+from fedctr.fused.people import Collected
 from fedctr.fused.plan import Integers
 from fedctr.fused.state import Bench, Devices, People, Training
 from fedctr.fused.tiles import Floats
@@ -51,7 +51,7 @@ class Stepwise:
     layout: Layout
     bench: Bench
     published: Published
-    samples: Samples
+    samples: Collected
     local: Local
     strategy: ClientStrategy
     tuning: Tuning

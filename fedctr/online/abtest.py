@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fedctr.cost import measured
+from fedctr.cost import cost_kept
 from fedctr.errors import FedctrError
 from fedctr.interruption import interruptible
 from fedctr.online.forecast import Forecast, forecast
@@ -67,7 +67,7 @@ def _simulated(run: OnlineRun, until: int) -> Iterator[None]:
             yield
             return
         client = import_unshadowed("clients.client_app")
-        with measured(run.folder):
+        with cost_kept(run.folder):
             simulate(
                 lambda grid: serve(grid, run, until),
                 client.app,
