@@ -60,8 +60,10 @@ class Movement:
         self.training = training._replace(scale=np.float32(1)) if apart else training
         weights = torch.from_numpy(devices.weights)
         self._weights = layout.views(weights, rows)
-        gathered = layout.views(torch.from_numpy(gradients), rows) if apart else {}
-        self._gradients = {name: gathered[name] for name in tuning.parameters if apart}
+        self._gradients = {}
+        if apart:
+            gathered = layout.views(torch.from_numpy(gradients), rows)
+            self._gradients = {name: gathered[name] for name in tuning.parameters}
         parameters = dict(published.model.named_parameters())
         self._origin = {
             name: self._weights[name].clone()
