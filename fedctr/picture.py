@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fedctr.counted import counted
 from fedctr.palette import BLUE, VERMILLION
 from fedctr.result_table import order_of
 from fedctr.verdict import AGAINST, BASELINES, REFERENCE
@@ -82,7 +83,7 @@ def comparison(summary: Mapping[str, Any], *, ranked: bool = False) -> "Figure":
         figure.text(left / width, 1 - 0.62 / height, panel.heading, fontsize=9.5, color=INK)
         left += panel.inches + GAP
     seeds = summary["seeds"]
-    title = f"{summary['model']} on {summary['dataset']}, {seeds} seed{'s' * (seeds != 1)}"
+    title = f"{summary['model']} on {summary['dataset']}, {counted(seeds, 'seed')}"
     figure.text(0.1 / width, 1 - 0.3 / height, title, fontsize=11.5, color=INK)
     for place, (key, label) in enumerate(LABELS.items()):
         figure.text((0.1 + 2.1 * place) / width, 0.4 / height, f"\u25cf {label}", color=COLOURS[key], fontsize=9.5)

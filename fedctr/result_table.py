@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from fedctr.block import Block
+from fedctr.counted import counted
 from fedctr.verdict import REFERENCE
 
 FIGURES_WIDTH = 117  # columns of the terminal that all but the names take up
@@ -58,7 +59,7 @@ def block_of(summary: dict[str, Any], *, ranked: bool = False) -> Block:
     seeds = summary["seeds"]
     title = (
         f"{summary['model']} on {summary['dataset']}, global CTR {summary['global_ctr']:.3f}, "
-        f"{seeds} seed{'s' * (seeds != 1)}; "
+        f"{counted(seeds, 'seed')}; "
         f"{max(covered, default=0):,} of {summary['users']:,} users have both classes in test"
     )
     return Block(title, ["strategy", "tuned with", *columns], lines, left=2)

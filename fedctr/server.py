@@ -14,6 +14,7 @@ from fedctr.cloud import publish
 from fedctr.composition import ALL
 from fedctr.config import Experiment
 from fedctr.cost import cost_kept
+from fedctr.counted import counted
 from fedctr.data.partition import partition
 from fedctr.data.split import Part
 from fedctr.engines import compiles_first
@@ -81,8 +82,8 @@ class Server:
                     self.standings.add(part, spec, seed, pd.read_parquet(cell, columns=COLUMNS))
                 else:
                     tasks.append(self._task(part, spec, seed, trial))
-        strategies, seeds = len(trials), len(run.seeds)
-        what = f"{part}: {strategies} strateg{'y' if strategies == 1 else 'ies'} x {seeds} seed{'s' * (seeds != 1)}"
+        strategies, seeds = counted(len(trials), "strategy", "strategies"), counted(len(run.seeds), "seed")
+        what = f"{part}: {strategies} x {seeds}"
         run.reporter.phase(what, len(tasks) * run.dataset.users, "users")
         if any(self._compiles_first(task) for task in tasks):
             run.reporter.say(COMPILING)

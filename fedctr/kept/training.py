@@ -4,6 +4,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fedctr.block import Block
+from fedctr.counted import counted
 from fedctr.errors import FedctrError
 from fedctr.kept.run import Curve, SingleRun
 
@@ -58,7 +59,7 @@ class FederatedRun(SingleRun):
         done, planned = self.rounds.groupby("seed")["round"].max(), self.config["rounds"]
         if not self.finished:
             seeds = self.config["seeds"]
-            return f"not finished: {done.sum():,} of {planned * seeds:,} rounds of {seeds} seed{'s' * (seeds != 1)}"
+            return f"not finished: {done.sum():,} of {planned * seeds:,} rounds of {counted(seeds, 'seed')}"
         best = self.best
         told = ", ".join(f"{number}" for number in best["round"])
         return (

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fedctr.block import Block, text
+from fedctr.counted import counted
 from fedctr.folder import write_whole
 from fedctr.online.lift import METRICS
 from fedctr.online.plan import Traffic, lift_found, power, users_needed
@@ -79,7 +80,7 @@ def render(summary: Mapping[str, Any]) -> str:
     wanted = f"{summary['wanted_power']:.0%}"
     metrics = {_NAMES[metric]: entry for metric, entry in summary["metrics"].items()}
     lifts = [f"{lift:+.0%}" for lift in LIFTS]
-    days = f"{summary['days']} day{'s' * (summary['days'] != 1)}"
+    days = counted(summary["days"], "day")
     found = Block(
         f"Power of {days} with {summary['users_per_arm']:,} users in each of {summary['arms']} arms",
         ["metric", *lifts, f"found with {wanted}"],

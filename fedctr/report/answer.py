@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedctr.cost import Cost
+from fedctr.counted import counted
 from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.verdict import AGAINST, BASELINES, FEWEST, SAID, verdict
 
@@ -23,7 +24,7 @@ def answer(run: BenchmarkRun) -> str:
     found = [_against(key, interval) for key, interval in compared.items()]
     first = next(iter(compared.values()))
     seeds = first["seeds"]
-    return f"{spec} {' and '.join(found)}, over {first['users']:,} users and {seeds} seed{'s' * (seeds != 1)}."
+    return f"{spec} {' and '.join(found)}, over {first['users']:,} users and {counted(seeds, 'seed')}."
 
 
 def for_whom(run: BenchmarkRun) -> str:

@@ -1,6 +1,7 @@
 """The report of a benchmark."""
 
 from fedctr.cost import Cost
+from fedctr.counted import counted
 from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.report import calibration, curves, groups, making, strategies, users
 from fedctr.report.answer import answer, at_what_cost, for_whom
@@ -33,7 +34,7 @@ def of_bench(run: BenchmarkRun) -> Report:
     seeds = summary["seeds"]
     return Report(
         title=f"{summary['model']} on {summary['dataset']}",
-        facts=f"{summary['users']:,} users, global CTR {summary['global_ctr']:.3f}, {seeds} seed{'s' * (seeds != 1)}",
+        facts=f"{summary['users']:,} users, global CTR {summary['global_ctr']:.3f}, {counted(seeds, 'seed')}",
         origin=str(folder),
         answer=answer(run),
         sections=tuple(section for section in sections if section),

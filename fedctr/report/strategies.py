@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from fedctr.counted import counted
 from fedctr.kept.benchmark import BenchmarkRun
 from fedctr.palette import BLUE, VERMILLION
 from fedctr.report.drawing import INK, MUTED, NARROW, PAPER, shortened, tidy
@@ -41,7 +42,7 @@ def _table(run: BenchmarkRun) -> Table:
         for spec, entry in entries.items()
     )
     return Table(
-        caption=f"Means over users and {seeds} seed{'s' * (seeds != 1)}, on the test part; {covered:,} of "
+        caption=f"Means over users and {counted(seeds, 'seed')}, on the test part; {covered:,} of "
         f"{run.summary['users']:,} users have both classes there, and so an AUC.",
         columns=(
             *("strategy", "user AUC", "vs no-fine-tuning", "vs fine-tuning", "GAUC", "log loss", "NDCG@10", "harmed"),

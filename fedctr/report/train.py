@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from fedctr.cost import Cost
+from fedctr.counted import counted
 from fedctr.errors import FedctrError
 from fedctr.folder import read_json
 from fedctr.kept.training import FederatedRun
@@ -45,7 +46,7 @@ def of_training(run: FederatedRun) -> Report:
     return Report(
         title=f"{config['model']} on {config['dataset']}, trained by rounds",
         facts=f"{config['aggregation']}{over}, local steps by {config['strategy']}, {config['rounds']:,} rounds, "
-        f"{seeds} seed{'s' * (seeds != 1)}",
+        f"{counted(seeds, 'seed')}",
         origin=str(folder),
         answer=said,
         sections=(
