@@ -1,49 +1,32 @@
 """A simulated A/B test as its folder keeps it."""
 
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fedctr.block import Block, numbers_of
 from fedctr.errors import FedctrError
 from fedctr.folder import read_json
-from fedctr.kept.run import Curve, SingleRun
+from fedctr.kept.run import Curve, SummarisedRun
 from fedctr.online.table import block_of, caption_of
 
 if TYPE_CHECKING:
     import pandas as pd
 
 
-class ABTestRun(SingleRun):
+class ABTestRun(SummarisedRun):
     """What ``fedctr abtest`` has left."""
 
     kind: ClassVar[str] = "abtest"
     holds: ClassVar[tuple[str, ...]] = ("identity.json", "days")
+    called: ClassVar[tuple[str, str]] = ("A/B test", "test")
 
     @property
     def dataset(self) -> str:
         """The kind of world that it was in."""
         return f"{self.config['world']['kind']} world"
 
-    @property
-    def finished(self) -> bool:
-        """Whether every day has been simulated."""
-        return (self.folder / "summary.json").is_file()
-
-    @cached_property
-    def summary(self) -> dict[str, Any]:
-        """The content of ``summary.json``.
-
-        Raises:
-            FedctrError: when the test is not finished, or the file is damaged.
-        """
-        if not self.finished:
-            raise FedctrError(
-                f"{self.folder}: the A/B test is not finished; start it again with --out {self.folder} to go on"
-            )
-        summary = read_json(self.folder / "summary.json")
-        if not isinstance(summary, dict) or "lifts" not in summary:
-            raise FedctrError(f"{self.folder}/summary.json: damaged; start the test again with --out {self.folder}")
-        return summary
+    @staticmethod
+    def _is_whole(summary: dict[str, Any]) -> bool:
+        return "lifts" in summary
 
     @property
     def device_cost(self) -> dict[str, dict[str, Any]]:

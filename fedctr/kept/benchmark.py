@@ -2,14 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from fedctr.block import Block, numbers_of
-from fedctr.errors import FedctrError
-from fedctr.folder import read_json
+from fedctr.counted import counted
 from fedctr.global_training import GlobalTraining
-from fedctr.kept.run import Curve, SingleRun
+from fedctr.kept.run import Curve, SummarisedRun
 from fedctr.result_table import block_of, caption_of, difference, number
 from fedctr.verdict import BASELINES, subject_of
 
@@ -17,32 +15,16 @@ if TYPE_CHECKING:
     from fedctr.user_rows import TestRows
 
 
-class BenchmarkRun(SingleRun):
+class BenchmarkRun(SummarisedRun):
     """What ``fedctr bench`` has left."""
 
     kind: ClassVar[str] = "bench"
     holds: ClassVar[tuple[str, ...]] = ("identity.json", "cells")
+    called: ClassVar[tuple[str, str]] = ("benchmark", "run")
 
-    @property
-    def finished(self) -> bool:
-        """Whether all strategies have been compared."""
-        return (self.folder / "summary.json").is_file()
-
-    @cached_property
-    def summary(self) -> dict[str, Any]:
-        """The content of ``summary.json``.
-
-        Raises:
-            FedctrError: when the benchmark is not finished, or the file is damaged.
-        """
-        if not self.finished:
-            raise FedctrError(
-                f"{self.folder}: the benchmark is not finished; start it again with --out {self.folder} to go on"
-            )
-        summary = read_json(self.folder / "summary.json")
-        if not isinstance(summary, dict) or not isinstance(summary.get("strategies"), dict):
-            raise FedctrError(f"{self.folder}/summary.json: damaged; start the run again with --out {self.folder}")
-        return summary
+    @staticmethod
+    def _is_whole(summary: dict[str, Any]) -> bool:
+        return isinstance(summary.get("strategies"), dict)
 
     @property
     def strategies(self) -> dict[str, dict[str, Any]]:
@@ -78,7 +60,7 @@ class BenchmarkRun(SingleRun):
         """The gain of the strategy that the run is about, against no fine-tuning if that was run."""
         if not self.finished:
             parts = len(list((self.folder / "cells").glob("*.parquet")))
-            return f"not finished: {parts} {'part' if parts == 1 else 'parts'} kept"
+            return f"not finished: {counted(parts, 'part')} kept"
         spec = self.subject
         if spec is None:
             return "no fine-tuning alone, so nothing was compared"

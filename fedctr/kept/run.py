@@ -138,6 +138,43 @@ class SingleRun(KeptRun):
             return modified(self.folder / self.holds[0])
 
 
+class SummarisedRun(SingleRun):
+    """One that is finished once its ``summary.json`` is written.
+
+    Attributes:
+        called: what it is, and what to start again where it is damaged.
+    """
+
+    called: ClassVar[tuple[str, str]]
+
+    @property
+    def finished(self) -> bool:
+        """Whether the summary is written."""
+        return (self.folder / "summary.json").is_file()
+
+    @cached_property
+    def summary(self) -> dict[str, Any]:
+        """The content of ``summary.json``.
+
+        Raises:
+            FedctrError: when the run is not finished, or the file is damaged.
+        """
+        what, again = self.called
+        if not self.finished:
+            raise FedctrError(
+                f"{self.folder}: the {what} is not finished; start it again with --out {self.folder} to go on"
+            )
+        summary = read_json(self.folder / "summary.json")
+        if not isinstance(summary, dict) or not self._is_whole(summary):
+            raise FedctrError(f"{self.folder}/summary.json: damaged; start the {again} again with --out {self.folder}")
+        return summary
+
+    @staticmethod
+    @abstractmethod
+    def _is_whole(summary: dict[str, Any]) -> bool:
+        """Whether a summary has what one of this kind is about."""
+
+
 def modified(file: Path) -> datetime:
     """When a file was last written, to the second."""
     return datetime.fromtimestamp(file.stat().st_mtime).replace(microsecond=0)
