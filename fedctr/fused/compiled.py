@@ -72,6 +72,12 @@ def compiled(function: Function) -> Function:
     return _compiled(function, FunctionCache, {"no_cpython_wrapper": True, "no_cfunc_wrapper": True})
 
 
+def compiled_into(function: Function) -> Function:
+    """The same, as a part of each that calls it: handing it what it works on would take as long as its work."""
+    options = {"no_cpython_wrapper": True, "no_cfunc_wrapper": True, "forceinline": True}
+    return _compiled(function, FunctionCache, options)
+
+
 _COMPILER = "FEDCTR_COMPILER"  # tells the process that compiles that it does, and where this package is
 _COMPILE = f"""
 import os, pickle, sys

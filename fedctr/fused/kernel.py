@@ -10,6 +10,7 @@ from fedctr.fused.compiled import compiled, entry
 from fedctr.fused.exponential import exponential
 from fedctr.fused.passes import backward, clear, forward
 from fedctr.fused.plan import ACROSS, CLICK, SAMPLE, START, STEP, USER, WIDTH, Integers, Plan
+from fedctr.fused.referring import referred
 from fedctr.fused.rows import clear_padding, enter, publish
 from fedctr.fused.shuffling import shuffle
 from fedctr.fused.state import Bench, Device, Devices, Flags, Numbers, People, Training, Words
@@ -107,7 +108,9 @@ def fine_tune(
         read: int64 (values,), numbers of those that are wanted, such as the logits.
         found: float32 (times of scoring, users, samples, columns), gets them side by side.
     """
-    logits, device = plan.values[plan.logits, START], _at_work(devices, 0, devices.weights, bench, training)
+    device = referred(_at_work(devices, 0, devices.weights, bench, training))
+    plan, people, devices, bench = referred(plan), referred(people), referred(devices), referred(bench)
+    logits = plan.values[plan.logits, START]
     for user in range(len(people.scored)):
         enter(plan, people, rows, devices, 0, bench, user)
         publish(plan, rows, devices, 0)
@@ -133,6 +136,7 @@ def fine_tune(
 @entry
 def begin(plan: Plan, people: People, rows: Integers, devices: Devices, bench: Bench) -> None:
     """Give every user a device of its own, with the published parameters; nothing remains of whose it was before."""
+    plan, people, devices, bench = referred(plan), referred(people), referred(devices), referred(bench)
     for user in range(len(people.scored)):
         enter(plan, people, rows, devices, user, bench, user)
         clear_padding(plan, rows, devices, user)
@@ -144,8 +148,9 @@ def score(
     plan: Plan, people: People, devices: Devices, bench: Bench, training: Training, read: Integers, found: Floats
 ) -> None:
     """What every user's own device makes of its samples to be scored, in ``found`` as by :func:`fine_tune`."""
+    plan, people, bench = referred(plan), referred(people), referred(bench)
     for user in range(len(people.scored)):
-        device = _at_work(devices, user, devices.weights, bench, training)
+        device = referred(_at_work(devices, user, devices.weights, bench, training))
         _score(plan, people, bench, device, user, read, found[user])
 
 
@@ -172,9 +177,10 @@ def descend(
         given: float32 (users, samples), the gradients of the logits.
         soft_labels: whether these are given in their place, for the contract's own loss.
     """
+    plan, people, bench = referred(plan), referred(people), referred(bench)
     logits = plan.values[plan.logits, START]
     for user in range(len(people.scored)):
-        device, size = _at_work(devices, user, moved, bench, training), people.scored[user]
+        device, size = referred(_at_work(devices, user, moved, bench, training)), people.scored[user]
         _gather(device, people.asked[user], bench.plain, 0, size)
         forward(plan, device)
         clear(plan, device)

@@ -24,7 +24,7 @@ from fedctr.fused.plan import (
 )
 from fedctr.fused.recorder import Recording
 from fedctr.fused.state import Bench, Devices, Training
-from fedctr.fused.tiles import PADDED, Floats, padded
+from fedctr.fused.tiles import FEW, PADDED, Floats, padded
 from fedctr.models.layers import Side
 from fedctr.models.model import Model
 from fedctr.stacking import Parameters
@@ -99,7 +99,8 @@ class Layout:
         rooms = [most.room(side, field) for side, field, _ in fields]
         counts = [field.values for _, field, _ in fields]
         cardinalities = [field.cardinality for _, field, _ in fields]
-        counts_of_rows = 1, padded(most.samples), padded(most.clicks)
+        # Products go over some rows of clicks more.
+        counts_of_rows = 1, padded(most.samples), padded(most.clicks + FEW - 1)
         values, size = [], PADDED
         written = _written(recording)
         for number, value in enumerate(recording.values):

@@ -1,6 +1,7 @@
 """A model forward and backward, operation by operation."""
 
 from fedctr.fused.compiled import compiled
+from fedctr.fused.copying import clear_places
 from fedctr.fused.operations.attention import attend, attend_backward
 from fedctr.fused.operations.cross import cross, cross_backward
 from fedctr.fused.operations.fields import attend_fields, attend_fields_backward
@@ -47,7 +48,6 @@ from fedctr.fused.plan import (
     Plan,
 )
 from fedctr.fused.state import Device
-from fedctr.fused.vectors import clear_places
 
 
 @compiled

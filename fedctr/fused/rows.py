@@ -1,6 +1,7 @@
 """What a device keeps of its user: clicks, and the rows of tables with the codes that they stand for."""
 
-from fedctr.fused.compiled import compiled
+from fedctr.fused.compiled import compiled, compiled_into
+from fedctr.fused.copying import copy_row
 from fedctr.fused.plan import (
     BEFORE,
     BEGIN,
@@ -16,7 +17,7 @@ from fedctr.fused.plan import (
     Plan,
 )
 from fedctr.fused.state import Bench, Devices, Numbers, People
-from fedctr.fused.vectors import copy_row
+from fedctr.fused.vectors import natural
 
 
 @compiled
@@ -26,22 +27,25 @@ def row_of(people: People, user: int, place: int) -> int:
     return int(people.start[user]) + place if place < train else int(people.other[user]) + place - train
 
 
-@compiled
-def _number(plan: Plan, field: int, codes: Numbers, place: int, devices: Devices, device: int, bench: Bench) -> None:
+@compiled_into
+def _number(
+    plan: Plan, field: int, codes: Numbers, described: int, place: int, devices: Devices, device: int, bench: Bench
+) -> None:
     """Find the rows that the codes of one field at one place are kept in, or give them the next ones."""
-    before, start, found = plan.fields[field, BEFORE], plan.fields[field, ROOM_AT], 0
-    column = plan.fields[field, COLUMN]
+    before, start = natural(plan.fields[field, BEFORE]), natural(plan.fields[field, ROOM_AT])
+    column, first, found = natural(plan.fields[field, COLUMN]), natural(plan.fields[field, FIRST]), 0
+    described, place = natural(described), natural(place)
     for each in range(plan.fields[field, VALUES]):
-        code = codes[column + each]
+        code = natural(codes[described, column + each])
         if code == 0:
             continue
         slot = bench.numbers[before + code]
         if slot == 0:
-            devices.codes[device, start + devices.rows[device, field]] = code
-            devices.rows[device, field] += 1
-            slot = devices.rows[device, field]
-            bench.numbers[before + code] = slot
-        devices.slots[device, place, plan.fields[field, FIRST] + found] = slot - 1
+            row = natural(devices.rows[device, field])
+            devices.codes[device, start + row] = code
+            slot = row + 1
+            devices.rows[device, field] = bench.numbers[before + code] = slot
+        devices.slots[device, place, first + found] = slot - 1
         found += 1
     devices.present[device, place, field] = found
 
@@ -79,18 +83,18 @@ def enter(plan: Plan, people: People, rows: Integers, devices: Devices, device: 
     for field in range(len(plan.fields)):
         devices.rows[device, field], of_user = 0, plan.fields[field, OF_USER]
         if of_user:
-            _number(plan, field, source.user_codes[people.users[user]], 0, devices, device, bench)
+            _number(plan, field, source.user_codes, people.users[user], 0, devices, device, bench)
         else:
             for place in range(people.train[user]):
-                codes = source.item_codes[source.item[row_of(people, user, place)] + 1]
-                _number(plan, field, codes, place, devices, device, bench)
+                item = source.item[row_of(people, user, place)]
+                _number(plan, field, source.item_codes, item + 1, place, devices, device, bench)
         devices.tuned[device, field] = devices.rows[device, field]
         if not of_user:
             devices.rows[device, field] = max(devices.rows[device, field], rows[field])
             for sample in range(people.scored[user]):
                 place = int(people.asked[user, sample])
-                codes = source.item_codes[source.item[row_of(people, user, place)] + 1]
-                _number(plan, field, codes, place, devices, device, bench)
+                item = source.item[row_of(people, user, place)]
+                _number(plan, field, source.item_codes, item + 1, place, devices, device, bench)
         for slot in range(devices.rows[device, field]):
             if slot < devices.tuned[device, field] or slot >= rows[field]:
                 bench.numbers[

@@ -25,6 +25,7 @@ from fedctr.fused.tiles import (
     repeated,
     spread_over,
     start_of,
+    write,
 )
 
 # A tile's sums, and one row and one column of what is multiplied, are as many vectors as there are registers for.
@@ -107,7 +108,7 @@ def _tile(rows: int, columns: int) -> Callable[..., None]:
             for place in places:
                 found = builder.load(sums[place])
                 found = builder.select(builder.fcmp_ordered("<", found, least), least, found)
-                builder.store(found, vector_of(0, *place), align=4)
+                write(builder, found, vector_of(0, *place))
             return context.get_dummy_value()
 
         return signature, generate

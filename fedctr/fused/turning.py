@@ -7,7 +7,7 @@ from llvmlite import ir
 from numba import types
 
 from fedctr.fused.compiled import entry
-from fedctr.fused.tiles import FLOAT, INDEX, PADDED, Floats, intrinsic, start_of
+from fedctr.fused.tiles import FLOAT, INDEX, PADDED, Floats, intrinsic, start_of, write
 
 
 def _turning(*, adding: bool) -> Callable[..., None]:
@@ -43,7 +43,7 @@ def _turning(*, adding: bool) -> Callable[..., None]:
             for row in range(PADDED):
                 to = row_at(target, arguments[2], row)
                 found = builder.fadd(rows[row], builder.load(to, align=4)) if adding else rows[row]
-                builder.store(found, to, align=4)
+                write(builder, found, to)
             return context.get_dummy_value()
 
         return signature, generate

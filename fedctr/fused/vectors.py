@@ -2,7 +2,9 @@
 
 LLVM turns loops into vector instructions where it sees that they are long and that arrays do not overlap. Of short
 rows that lie in one array it sees neither, so there the vectors are spelt out. Rows have room for whole vectors; what
-lies behind their last column is anything, so a sum over columns begins with :func:`load_some`.
+lies behind their last column is anything, so a sum over columns begins with :func:`load_some`. Where a row ends in the
+middle of a vector, half a vector is read and written: what is written in part, by a mask, must be in memory before it
+can be read again.
 """
 
 import operator
@@ -15,49 +17,60 @@ from llvmlite import ir
 from numba import types
 from numba.core.datamodel import models
 
-from fedctr.fused.compiled import compiled
-from fedctr.fused.tiles import PADDED, Floats, intrinsic, multiplied_and_added, spread_over, start_of
+from fedctr.fused.compiled import compiled_into
+from fedctr.fused.tiles import PADDED, Floats, intrinsic, multiplied_and_added, spread_over, start_of, write
+
+HALF = PADDED // 2  # many an embedding has so many columns
 
 _KIND = ir.VectorType(ir.FloatType(), PADDED)
 _NUMBERS = ir.VectorType(ir.IntType(32), PADDED)
 
 
 class _Vector(types.Type):
-    def __init__(self) -> None:
-        super().__init__(name="Vector")
+    def __init__(self, count: int) -> None:
+        super().__init__(name=f"Vector({count})")
+        self.count = count
 
 
 @numba.extending.register_model(_Vector)
 class _Model(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _KIND)  # type: ignore[no-untyped-call]
+        super().__init__(manager, kind, ir.VectorType(ir.FloatType(), kind.count))  # type: ignore[no-untyped-call]
 
 
 # So large that a float has no digits behind the point: what is added is rounded. 127 stands for the exponent 0.
 SHIFT = np.float32(1.5 * 2**23 + 127)
 
-_VECTOR: Any = _Vector()
+_VECTOR: Any = _Vector(PADDED)
+_HALF: Any = _Vector(HALF)
 Vector = Any  # what Python sees of it
 
 
-def _address(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> Any:
-    return builder.bitcast(start_of(context, builder, kind, array, offset), _KIND.as_pointer())
+def _address(context: Any, builder: Any, kind: Any, array: Any, offset: Any, *, count: int = PADDED) -> Any:
+    vector = ir.VectorType(ir.FloatType(), count)
+    return builder.bitcast(start_of(context, builder, kind, array, offset), vector.as_pointer())
 
 
-def _first(builder: Any, count: Any) -> Any:
-    """True in so many places, from the first on."""
-    number = spread_over(builder, builder.trunc(count, ir.IntType(32)), _NUMBERS)
-    return builder.icmp_signed("<", _NUMBERS(list(range(PADDED))), number)
+def _first(builder: Any, count: Any, places: int) -> Any:
+    """True in so many of the places, from the first on."""
+    numbers = ir.VectorType(ir.IntType(32), places)
+    number = spread_over(builder, builder.trunc(count, ir.IntType(32)), numbers)
+    return builder.icmp_signed("<", numbers(list(range(places))), number)
 
 
-@intrinsic
-def load(typing: Any, array: Any, at: Any) -> Any:
-    """The vector that begins at an element of an array."""
+def _loading(vector: Any) -> Callable[..., Vector]:
+    @intrinsic
+    def load(typing: Any, array: Any, at: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return builder.load(_address(context, builder, signature.args[0], *arguments, count=vector.count), align=4)
 
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.load(_address(context, builder, signature.args[0], *arguments), align=4)
+        return vector(array, at), generate
 
-    return _VECTOR(array, at), generate
+    return load
+
+
+# The vector that begins at an element of an array.
+load, load_half = _loading(_VECTOR), _loading(_HALF)
 
 
 @intrinsic
@@ -67,43 +80,99 @@ def load_some(typing: Any, array: Any, at: Any, count: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         address = _address(context, builder, signature.args[0], *arguments[:2])
         found = builder.load(address, align=4)
-        return builder.select(_first(builder, arguments[2]), found, _KIND([0.0] * PADDED))
+        return builder.select(_first(builder, arguments[2], PADDED), found, _KIND([0.0] * PADDED))
 
     return _VECTOR(array, at, types.int64), generate
 
 
 @intrinsic
-def store(typing: Any, array: Any, at: Any, vector: Any) -> Any:
-    """Write a vector to where it shall begin."""
+def load_some_like(typing: Any, vector: Any, array: Any, at: Any, count: Any) -> Any:
+    """The same as a vector of the size of another."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        builder.store(arguments[2], _address(context, builder, signature.args[0], *arguments[:2]), align=4)
+        address = _address(context, builder, signature.args[1], *arguments[1:3], count=vector.count)
+        found = builder.load(address, align=4)
+        return builder.select(_first(builder, arguments[3], vector.count), found, found.type([0.0] * vector.count))
+
+    return vector(vector, array, at, types.int64), generate
+
+
+@intrinsic
+def load_like(typing: Any, vector: Any, array: Any, at: Any) -> Any:
+    """The vector of the size of another that begins at an element of an array."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.load(_address(context, builder, signature.args[1], *arguments[1:], count=vector.count), align=4)
+
+    return vector(vector, array, at), generate
+
+
+@intrinsic
+def store(typing: Any, array: Any, at: Any, vector: Any) -> Any:
+    """Write a vector, or half of one, to where it shall begin."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        address = _address(context, builder, signature.args[0], *arguments[:2], count=vector.count)
+        write(builder, arguments[2], address)
         return context.get_dummy_value()
 
     return types.void(array, at, vector), generate
 
 
 @intrinsic
-def store_some(typing: Any, array: Any, at: Any, vector: Any, count: Any) -> Any:
-    """The same with the first ``count`` elements alone; what stands behind them remains, and must exist."""
-
+def _store_some(typing: Any, array: Any, at: Any, vector: Any, count: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         address = _address(context, builder, signature.args[0], *arguments[:2])
         known = builder.load(address, align=4)
-        builder.store(builder.select(_first(builder, arguments[3]), arguments[2], known), address, align=4)
+        write(builder, builder.select(_first(builder, arguments[3], PADDED), arguments[2], known), address)
         return context.get_dummy_value()
 
     return types.void(array, at, vector, types.int64), generate
 
 
 @intrinsic
-def spread(typing: Any, value: Any) -> Any:
-    """The same number in every place."""
+def _first_half(typing: Any, vector: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        mask = ir.Constant(ir.VectorType(ir.IntType(32), HALF), list(range(HALF)))
+        return builder.shuffle_vector(arguments[0], _KIND(ir.Undefined), mask)
+
+    return _HALF(vector), generate
+
+
+@compiled_into
+def store_some(array: Floats, at: int, vector: Vector, count: int) -> None:
+    """Write the first ``count`` elements of a vector, or all; what stands behind them remains, and must exist."""
+    if count >= PADDED:
+        store(array, at, vector)
+    elif count == HALF:
+        store(array, at, _first_half(vector))
+    else:
+        _store_some(array, at, vector, count)
+
+
+def _spreading(vector: Any) -> Callable[..., Vector]:
+    @intrinsic
+    def spread(typing: Any, value: Any) -> Any:
+        def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            return spread_over(builder, arguments[0], ir.VectorType(ir.FloatType(), vector.count))
+
+        return vector(types.float32), generate
+
+    return spread
+
+
+@intrinsic
+def spread_like(typing: Any, vector: Any, value: Any) -> Any:
+    """The same number in every place of a vector of the size of another."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return spread_over(builder, arguments[0], _KIND)
+        return spread_over(builder, arguments[1], arguments[0].type)
 
-    return _VECTOR(types.float32), generate
+    return vector(vector, types.float32), generate
+
+
+# The same number in every place.
+spread, spread_half = _spreading(_VECTOR), _spreading(_HALF)
 
 
 @intrinsic
@@ -113,7 +182,18 @@ def multiply_add(typing: Any, first: Any, second: Any, added: Any) -> Any:
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return multiplied_and_added(builder, *arguments)
 
-    return _VECTOR(first, second, added), generate
+    return first(first, second, added), generate
+
+
+@intrinsic
+def natural(typing: Any, number: Any) -> Any:
+    """The same number, of which LLVM is told that it is not negative: an index that need not be counted from behind."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        builder.assume(builder.icmp_signed(">=", arguments[0], arguments[0].type(0)))
+        return arguments[0]
+
+    return number(number), generate
 
 
 @intrinsic
@@ -155,10 +235,11 @@ def total(typing: Any, vector: Any) -> Any:
     """The sum of a vector's elements: half of them added to the other half, until one is left."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        (found,), half = arguments, PADDED // 2
+        (found,), half = arguments, vector.count // 2
         while half:
-            mask = ir.Constant(_NUMBERS, [(lane + half) % PADDED for lane in range(PADDED)])
-            found = builder.fadd(found, builder.shuffle_vector(found, _KIND(ir.Undefined), mask))
+            places = [(lane + half) % vector.count for lane in range(vector.count)]
+            mask = ir.Constant(ir.VectorType(ir.IntType(32), vector.count), places)
+            found = builder.fadd(found, builder.shuffle_vector(found, found.type(ir.Undefined), mask))
             half //= 2
         return builder.extract_element(found, ir.IntType(32)(0))
 
@@ -173,13 +254,13 @@ def _operator(name: str) -> Callable[[Any, Any], Any]:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             return getattr(builder, name)(*arguments)
 
-        return _VECTOR(first, second), generate
+        return first(first, second), generate
 
     def implementation(first: Any, second: Any) -> Any:
         return both(first, second)
 
     def chosen(first: Any, second: Any) -> Any:
-        return implementation if isinstance(first, _Vector) and isinstance(second, _Vector) else None
+        return implementation if isinstance(first, _Vector) and first == second else None
 
     return chosen
 
@@ -188,37 +269,3 @@ numba.extending.overload(operator.add)(_operator("fadd"))
 numba.extending.overload(operator.sub)(_operator("fsub"))
 numba.extending.overload(operator.mul)(_operator("fmul"))
 numba.extending.overload(operator.truediv)(_operator("fdiv"))
-
-
-@compiled
-def clear_places(target: Floats, at: int, count: int) -> None:
-    """Write zeros to so many places, in whole vectors."""
-    for j in range(0, count, PADDED):
-        store(target, at + j, spread(np.float32(0)))
-
-
-@compiled
-def copy_row(target: Floats, to: int, source: Floats, of: int, size: int) -> None:
-    """Write a row; beside it other columns may stand."""
-    if size == 1:
-        target[to] = source[of]
-        return
-    whole = size // PADDED * PADDED
-    for j in range(0, whole, PADDED):
-        store(target, to + j, load(source, of + j))
-    if whole < size:
-        store_some(target, to + whole, load(source, of + whole), size - whole)
-
-
-@compiled
-def add_row(target: Floats, to: int, source: Floats, of: int, size: int, share: np.float32) -> None:
-    """Add a share of a row, likewise."""
-    if size == 1:
-        target[to] += share * source[of]
-        return
-    whole = size // PADDED * PADDED
-    for j in range(0, whole, PADDED):
-        store(target, to + j, multiply_add(spread(share), load(source, of + j), load(target, to + j)))
-    if whole < size:
-        some = multiply_add(spread(share), load(source, of + whole), load(target, to + whole))
-        store_some(target, to + whole, some, size - whole)

@@ -10,10 +10,12 @@ from typing import NamedTuple
 import numpy as np
 
 from fedctr.fused.compiled import compiled
-from fedctr.fused.operations.clicks import to_clicks, to_item, weigh
+from fedctr.fused.copying import clear_places
+from fedctr.fused.operations.clicks import to_item_and_clicks, to_weight, weigh
 from fedctr.fused.operations.runs import clicks_of, rounded
 from fedctr.fused.plan import (
     BEGIN,
+    CLICK,
     OUT,
     SAMPLE,
     START,
@@ -35,20 +37,11 @@ from fedctr.fused.plan import (
     Plan,
 )
 from fedctr.fused.products import write_product
+from fedctr.fused.referring import referred
 from fedctr.fused.state import Device
-from fedctr.fused.tiles import PADDED
+from fedctr.fused.tiles import FEW, PADDED
 from fedctr.fused.turning import turned
-from fedctr.fused.vectors import (
-    clear_places,
-    load,
-    load_some,
-    multiply_add,
-    spread,
-    store,
-    store_some,
-    total,
-    where_positive,
-)
+from fedctr.fused.vectors import load, load_some, multiply_add, spread, store, store_some, total, where_positive
 
 
 class _Places(NamedTuple):
@@ -64,8 +57,7 @@ class _Places(NamedTuple):
         hidden: the hidden layer, a row for each click of each sample; ``hidden_of_sample`` from sample to sample.
         weights: the clicks' weights, likewise.
         weights_of_sample: from sample to sample.
-        turned: the weight, turned so that it has a row for each column of the item. Among the gradients there are the
-            sums of those of the weight, which lies as it is.
+        turned: the weight, turned so that it has a row for each column of the item.
         second: among the gradients, the sums of those of the second layer's weight.
         found: the weighted sums.
         across: the clicks, which lie across; ``across_step`` from row to row.
@@ -107,7 +99,9 @@ def _places(plan: Plan, operation: Integers) -> _Places:
 @compiled
 def attend(plan: Plan, device: Device, operation: Integers) -> None:
     """The sums of the clicks, by their weights."""
-    at, weight, values = _places(plan, operation), plan.parameters[operation[E]], device.values
+    at, weight, values = referred(_places(plan, operation)), plan.parameters[operation[E]], device.values
+    # Products go over some rows more.
+    clear_places(values, at.click + device.rows[CLICK] * at.step, (FEW - 1) * at.step)
     turned(values, at.turned, at.hidden_step, device.weights, weight[BEGIN], weight[STRIDE], at.size, at.width, False)
     second = plan.parameters[operation[F], BEGIN]
     bias = device.weights[plan.parameters[operation[G], BEGIN]] if operation[G] >= 0 else np.float32(0)
@@ -136,8 +130,8 @@ def attend_backward(plan: Plan, device: Device, operation: Integers) -> None:
 
     The gradients of the parameters are summed beside them, since each sample reads them as they were.
     """
-    at, weight, gradients = _places(plan, operation), plan.parameters[operation[E]], device.gradients
-    clear_places(gradients, at.turned, at.size * at.step)
+    at, weight, gradients = referred(_places(plan, operation)), plan.parameters[operation[E]], device.gradients
+    clear_places(gradients, at.turned, at.width * at.hidden_step)
     clear_places(gradients, at.second, at.hidden_step)
     of_bias = np.float32(0)
     for sample in range(device.rows[SAMPLE]):
@@ -146,14 +140,14 @@ def attend_backward(plan: Plan, device: Device, operation: Integers) -> None:
         _hidden_backward(plan, device, operation, at, sample, clicks)
         hidden, click = at.hidden + sample * at.hidden_of_sample, at.click + first * at.step
         item, weights = at.item + sample * at.step, at.weights + sample * at.weights_of_sample
-        to_item(
-            device.values, gradients, device.weights, click, at.step, item, hidden, at.hidden_step, weight[BEGIN],
-            weight[STRIDE], at.turned, clicks, at.size, at.width,
+        to_weight(
+            device.values, gradients, click, at.step, item, hidden, at.hidden_step, at.turned, clicks, at.size,
+            at.width,
         )  # fmt: skip
         for each in range(clicks, rounded(clicks)):  # are added to what other samples read, too
             clear_places(gradients, hidden + each * at.hidden_step, at.size)
             device.values[weights + each] = 0
-        to_clicks(
+        to_item_and_clicks(
             device.values, gradients, device.weights, click, at.step, item, hidden, at.hidden_step, weight[BEGIN],
             weight[STRIDE], weights, at.found + sample * at.step, rounded(clicks), at.size, at.width,
         )  # fmt: skip
@@ -168,10 +162,19 @@ def _weigh_backward(device: Device, at: _Places, sample: int, clicks: int) -> np
     for j in range(0, clicks, 2 * PADDED):
         click = at.across + device.history[sample, 0] + j
         one, two = spread(np.float32(0)), spread(np.float32(0))
-        for column in range(at.width):
+        three, four = one, two  # of every other column, so that no sum waits for the one before
+        for column in range(0, at.width - 1, 2):
             factor, here = spread(gradients[found + column]), click + column * at.across_step
+            other, there = spread(gradients[found + column + 1]), here + at.across_step
             one = multiply_add(factor, load(device.values, here), one)
             two = multiply_add(factor, load(device.values, here + PADDED), two)
+            three = multiply_add(other, load(device.values, there), three)
+            four = multiply_add(other, load(device.values, there + PADDED), four)
+        if at.width % 2:
+            factor, here = spread(gradients[found + at.width - 1]), click + (at.width - 1) * at.across_step
+            one = multiply_add(factor, load(device.values, here), one)
+            two = multiply_add(factor, load(device.values, here + PADDED), two)
+        one, two = one + three, two + four
         store(gradients, weights + j, one)
         summed += total(load_some(gradients, weights + j, clicks - j))
         if j + PADDED < clicks:
@@ -207,10 +210,12 @@ def _move(plan: Plan, device: Device, operation: Integers, at: _Places, of_bias:
     """Move the parameters along the sums of their gradients."""
     gradients, moved, scale = device.gradients, device.moved, spread(device.scale)
     if device.trained[operation[E]]:
-        weight = plan.parameters[operation[E]]
+        weight, values = plan.parameters[operation[E]], device.values
+        # Nobody needs the turned weight any more.
+        turned(values, at.turned, at.step, gradients, at.turned, at.hidden_step, at.width, at.size, False)
         for row in range(at.size):
             for j in range(0, at.width, PADDED):
-                to, gradient = weight[BEGIN] + row * weight[STRIDE] + j, load(gradients, at.turned + row * at.step + j)
+                to, gradient = weight[BEGIN] + row * weight[STRIDE] + j, load(values, at.turned + row * at.step + j)
                 store_some(moved, to, multiply_add(scale, gradient, load(moved, to)), at.width - j)
     if device.trained[operation[F]]:
         for j in range(0, at.size, PADDED):

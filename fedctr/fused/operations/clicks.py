@@ -21,6 +21,7 @@ from fedctr.fused.tiles import (
     compute,
     intrinsic,
     multiplied_and_added,
+    write,
 )
 
 
@@ -79,8 +80,8 @@ def weigh(
             for row, vectors in zip(sums.rows, sums.vectors, strict=True):
                 summed = ZEROS
                 for column, vector in zip(sums.columns, vectors, strict=True):
-                    # NaN stays NaN.
-                    found = builder.select(builder.fcmp_unordered(">", vector, ZEROS), vector, ZEROS)
+                    # NaN stays NaN; a single instruction.
+                    found = builder.select(builder.fcmp_ordered(">", ZEROS, vector), ZEROS, vector)
                     hidden.write(row, column, found)
                     summed = multiplied_and_added(builder, found, second.vector(ZERO, column), summed)
                 products.append(summed)
@@ -88,7 +89,7 @@ def weigh(
                 totals = _totals(builder, products[first : first + FEW])
                 address = builder.gep(weight.start, [sums.rows[first]])
                 address = builder.bitcast(address, totals.type.as_pointer())
-                builder.store(builder.fadd(builder.load(address, align=4), totals), address, align=4)
+                write(builder, builder.fadd(builder.load(address, align=4), totals), address)
 
         product = Product(
             matrix(0, arguments[2], arguments[3]),
@@ -103,74 +104,62 @@ def weigh(
 
 
 @intrinsic
-def to_item(
+def to_weight(
     typing: Any,
     values: Any,
     gradients: Any,
-    weights: Any,
     click: Any,
     click_step: Any,
     item: Any,
     hidden: Any,
     step: Any,
-    weight: Any,
-    weight_step: Any,
     summed: Any,
     clicks: Any,
     size: Any,
     width: Any,
 ) -> Any:
-    """Add the gradients of ``W`` and of the item.
+    """Add the gradient of ``W``.
 
     Args:
         typing: Numba's.
         values: of the device.
         gradients: of the values.
-        weights: of the device.
         click: first of the clicks, ``click_step`` from row to row.
         click_step: see ``click``.
-        item: the item; to its gradient is added.
+        item: the item.
         hidden: in ``gradients``, that of the hidden layer of the first click, ``step`` from row to row.
         step: see ``hidden``.
-        weight: ``W``, in ``weights``, ``weight_step`` from row to row.
-        weight_step: see ``weight``.
-        summed: in ``gradients``, where to add that of ``W``, ``click_step`` from row to row.
+        summed: in ``gradients``, where to add that of ``W``, with a row for each column of the item, ``step`` from row
+            to row.
         clicks: how many.
         size: of the hidden layer.
         width: of item and click.
     """
     signature = types.void(
-        values, gradients, weights, click, click_step, item, hidden, step, weight, weight_step, summed, clicks, size,
-        width,
+        values, gradients, click, click_step, item, hidden, step, summed, clicks, size, width,
     )  # fmt: skip
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         matrix = Matrices(context, builder, signature, arguments)
-        item, of_item = matrix(0, arguments[5]), matrix(1, arguments[5])
-        click, summed = (matrix(array, arguments[at], arguments[4]) for array, at in ((0, 3), (1, 10)))
-        weight = matrix(2, arguments[8], arguments[9])
+        item, click = matrix(0, arguments[4], INDEX(1)), matrix(0, arguments[2], INDEX(1), arguments[3])
+        hidden, summed = (matrix(1, arguments[at], arguments[6]) for at in (5, 7))
 
         def finish(sums: Sums) -> None:
-            for number, column in enumerate(sums.columns):
-                factor, found = item.vector(ZERO, column), of_item.vector(ZERO, column)
-                for row, vectors in zip(sums.rows, sums.vectors, strict=True):
-                    gradient = vectors[number]
-                    found = multiplied_and_added(builder, gradient, weight.vector(row, column), found)
-                    of_weight = multiplied_and_added(builder, gradient, factor, summed.vector(row, column))
-                    summed.write(row, column, of_weight)
-                of_item.write(ZERO, column, found)
+            for row, vectors in zip(sums.rows, sums.vectors, strict=True):
+                factor = item.element(row, ZERO)
+                for column, vector in zip(sums.columns, vectors, strict=True):
+                    summed.write(row, column, multiplied_and_added(builder, factor, vector, summed.vector(row, column)))
 
-        # A row for each unit of the hidden layer, and clicks as inner dimension.
-        hidden = matrix(1, arguments[6], INDEX(1), arguments[7])
-        product = Product(hidden, click.vector, lambda row, column: ZEROS, finish)
-        compute(builder, product, arguments[12], arguments[13], arguments[11])
+        # Clicks, which lie across, are the inner dimension.
+        product = Product(click, hidden.vector, lambda row, column: ZEROS, finish)
+        compute(builder, product, arguments[10], arguments[9], arguments[8])
         return context.get_dummy_value()
 
     return signature, generate
 
 
 @intrinsic
-def to_clicks(
+def to_item_and_clicks(
     typing: Any,
     values: Any,
     gradients: Any,
@@ -188,7 +177,7 @@ def to_clicks(
     size: Any,
     width: Any,
 ) -> Any:
-    """Add the gradients of the clicks: of the hidden layer, and of the sum in which each has a share.
+    """Add the gradients of the item, and of the clicks: of the hidden layer, and of the sum in which each has a share.
 
     Args:
         typing: Numba's.
@@ -197,14 +186,14 @@ def to_clicks(
         weights: of the device.
         click: first of the clicks, ``click_step`` from row to row; to their gradients is added.
         click_step: see ``click``.
-        item: the item.
+        item: the item; to its gradient is added.
         hidden: in ``gradients``, that of the hidden layer of the first click, ``step`` from row to row.
         step: see ``hidden``.
         weight: ``W``, in ``weights``, ``weight_step`` from row to row.
         weight_step: see ``weight``.
         share: that of the first click.
         found: in ``gradients``, that of the sum.
-        clicks: how many.
+        clicks: how many; a multiple of ``FEW``.
         size: of the hidden layer.
         width: of item and click.
     """
@@ -215,22 +204,27 @@ def to_clicks(
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         matrix = Matrices(context, builder, signature, arguments)
-        item, found = matrix(0, arguments[5]), matrix(1, arguments[11])
-        of_click, weight = matrix(1, arguments[3], arguments[4]), matrix(2, arguments[8], arguments[9])
+        (item, of_item), found = (matrix(array, arguments[5]) for array in (0, 1)), matrix(1, arguments[11])
+        click, of_click = (matrix(array, arguments[3], arguments[4]) for array in (0, 1))
         share = matrix(0, arguments[10], INDEX(1))
 
         def finish(sums: Sums) -> None:
-            for row, vectors in zip(sums.rows, sums.vectors, strict=True):
-                factor = share.element(row, ZERO)
-                for column, vector in zip(sums.columns, vectors, strict=True):
-                    of_click.write(
-                        row, column, multiplied_and_added(builder, factor, found.vector(ZERO, column), vector)
-                    )
+            for number, column in enumerate(sums.columns):
+                factor, of_sum = item.vector(ZERO, column), found.vector(ZERO, column)
+                to_item = of_item.vector(ZERO, column)
+                for row, vectors in zip(sums.rows, sums.vectors, strict=True):
+                    gradient = vectors[number]
+                    to_item = multiplied_and_added(builder, gradient, click.vector(row, column), to_item)
+                    to_click = multiplied_and_added(builder, gradient, factor, of_click.vector(row, column))
+                    to_click = multiplied_and_added(builder, share.element(row, ZERO), of_sum, to_click)
+                    of_click.write(row, column, to_click)
+                of_item.write(ZERO, column, to_item)
 
+        # What is multiplied by the item for a click's gradient, and by the click for the item's.
         product = Product(
             matrix(1, arguments[6], arguments[7]),
-            lambda index, column: builder.fmul(item.vector(ZERO, column), weight.vector(index, column)),
-            of_click.vector,
+            matrix(2, arguments[8], arguments[9]).vector,
+            lambda row, column: ZEROS,
             finish,
         )
         compute(builder, product, arguments[12], arguments[14], arguments[13])

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fedctr.fused.compiled import compiled
+from fedctr.fused.copying import clear_places
 from fedctr.fused.exponential import exponential
 from fedctr.fused.operations.recurrence import Unit, run, run_backward
 from fedctr.fused.operations.runs import FIRST, LINE, PLACE, RUN, RUN_ROW, RUNS, SAMPLE_ROW, SAMPLES, clicks_of, line_up
@@ -37,10 +38,11 @@ from fedctr.fused.plan import (
     Plan,
 )
 from fedctr.fused.products import add_product
+from fedctr.fused.referring import referred
 from fedctr.fused.state import Device
 from fedctr.fused.tiles import PADDED
 from fedctr.fused.turning import turned
-from fedctr.fused.vectors import clear_places, load, load_some, multiply_add, spread, store, total
+from fedctr.fused.vectors import load, load_some, multiply_add, spread, store, total
 
 
 class _Places(NamedTuple):
@@ -107,8 +109,8 @@ def _last(device: Device, unit: Unit, line: int) -> int:
 @compiled
 def follow(plan: Plan, device: Device, operation: Integers) -> None:
     """The second unit's last states; 0 of a sample without clicks."""
-    at = _places(plan, device, operation)
-    unit, size = at.extract, at.extract.size
+    at = referred(_places(plan, device, operation))
+    unit, other, size = referred(at.extract), referred(at.evolve), at.extract.size
     line_up(device, unit.places)
     clear_places(device.values, unit.zeros, unit.part)
     device.values[unit.shares] = 1
@@ -125,9 +127,9 @@ def follow(plan: Plan, device: Device, operation: Integers) -> None:
     _read(plan, device, operation, at)
     for line in range(device.rows[SAMPLE]):
         _attend(device, at, line)
-    run(device, at.evolve)
+    run(device, other)
     for line in range(device.rows[SAMPLE]):
-        last, to = _last(device, at.evolve, line), at.found + device.runs[LINE, line] * at.found_step
+        last, to = _last(device, other, line), at.found + device.runs[LINE, line] * at.found_step
         for j in range(0, size, PADDED):
             store(device.values, to + j, load(device.values, last + j))
 
@@ -154,13 +156,14 @@ def _read(plan: Plan, device: Device, operation: Integers, at: _Places) -> None:
 @compiled
 def _attend(device: Device, at: _Places, line: int) -> None:
     """The shares of a sample's interests: the softmax of their products with what is sought."""
-    values, size, most, sums = device.values, at.extract.size, np.float32(-np.inf), spread(np.float32(0))
+    unit = referred(at.extract)
+    values, size, most, sums = device.values, unit.size, np.float32(-np.inf), spread(np.float32(0))
     sample, shares = device.runs[LINE, line], at.shares + line * at.shares_step
     sought, clicks = at.sought + sample * at.sought_step, clicks_of(device, sample)
     for j in range(0, clicks, PADDED):
         store(values, shares + j, spread(np.float32(-np.inf)))
     for place in range(clicks):
-        interest, products = _interest(device, at.extract, line, place), spread(np.float32(0))
+        interest, products = _interest(device, unit, line, place), spread(np.float32(0))
         for j in range(0, size, PADDED):
             one, other = load_some(values, sought + j, size - j), load_some(values, interest + j, size - j)
             products = multiply_add(one, other, products)
@@ -179,8 +182,8 @@ def _attend(device: Device, at: _Places, line: int) -> None:
 @compiled
 def follow_backward(plan: Plan, device: Device, operation: Integers) -> None:
     """Through the second unit and the attention to the first one, then to the parameters."""
-    at = _places(plan, device, operation)
-    unit, other = at.extract, at.evolve
+    at = referred(_places(plan, device, operation))
+    unit, other = referred(at.extract), referred(at.evolve)
     for row in range(device.runs[RUN_ROW, unit.places]):
         clear_places(device.gradients, unit.rows + row * unit.step, unit.part)
         clear_places(device.gradients, unit.rows + row * unit.step + unit.joint, unit.wide)

@@ -9,12 +9,25 @@ from typing import NamedTuple
 import numpy as np
 
 from fedctr.fused.activations import hyperbolic_tangent, sigmoid
-from fedctr.fused.compiled import compiled
+from fedctr.fused.compiled import compiled, compiled_into
+from fedctr.fused.copying import clear_places, copy_row
 from fedctr.fused.operations.runs import rounded
 from fedctr.fused.products import add_product, write_product
 from fedctr.fused.state import Device
 from fedctr.fused.tiles import PADDED, padded
-from fedctr.fused.vectors import clear_places, load, load_some, multiply_add, spread, store, total
+from fedctr.fused.vectors import (
+    HALF,
+    Vector,
+    load,
+    load_like,
+    load_some_like,
+    multiply_add,
+    spread,
+    spread_half,
+    spread_like,
+    store,
+    total,
+)
 
 
 class Unit(NamedTuple):
@@ -142,6 +155,9 @@ def _renew(device: Device, unit: Unit, row: int, before: int, read: int, share: 
 def run_backward(device: Device, unit: Unit, move_gate: bool, move_renew: bool) -> None:
     """From the gradients of the states to those of what was read and of the shares; then move the weights."""
     weights = (0, 2 * unit.size, unit.gate, move_gate), (2 * unit.size, unit.size, unit.renew, move_renew)
+    for part, rows, weight, _ in weights:  # one below the other, among the gradients of the turned ones
+        to = unit.turned + part * unit.stride
+        copy_row(device.gradients, to, device.weights, weight, rows * unit.stride)
     for place in range(unit.places - 1, -1, -1):
         count, row = device.runs[unit.counts, place], _row(device, unit, place)
         before, step = (_row(device, unit, place - 1), unit.step) if place else (unit.zeros, 0)
@@ -151,12 +167,12 @@ def run_backward(device: Device, unit: Unit, move_gate: bool, move_renew: bool) 
             _renew_backward(device, unit, row + line * unit.step, before + line * step, read, share)
         for line in range(count, rounded(count)):
             clear_places(device.gradients, row + line * unit.step + unit.joint, unit.wide)
-        for part, rows, weight, _ in weights:
+        if place:
             add_product(
                 device.gradients, before, unit.step,
-                device.gradients, row + unit.joint + part, unit.step, 1,
-                device.weights, weight, unit.stride,
-                rounded(count) if place else 0, unit.size, rows, np.float32(1),
+                device.gradients, row + unit.joint, unit.step, 1,
+                device.gradients, unit.turned, unit.stride,
+                rounded(count), unit.size, 3 * unit.size, np.float32(1),
             )  # fmt: skip
     for place in range(1, unit.places):
         for part, rows, weight, move in weights:
@@ -171,26 +187,40 @@ def run_backward(device: Device, unit: Unit, move_gate: bool, move_renew: bool) 
 @compiled
 def _renew_backward(device: Device, unit: Unit, row: int, before: int, read: int, share: int) -> None:
     """To the state before, to what was read, to the share, and to the products with the weights."""
+    rest = unit.size % PADDED
+    begin, of_share = unit.size - rest, np.float32(0)
+    # The last first: what goes behind it is overwritten.
+    if rest > HALF:
+        of_share += _part_backward(device, unit, row, before, read, share, begin, rest, spread(np.float32(1)))
+    elif rest:
+        of_share += _part_backward(device, unit, row, before, read, share, begin, rest, spread_half(np.float32(1)))
+    for j in range(begin - PADDED, -PADDED, -PADDED):
+        of_share += _part_backward(device, unit, row, before, read, share, j, PADDED, spread(np.float32(1)))
+    device.gradients[share] = of_share
+
+
+@compiled_into
+def _part_backward(
+    device: Device, unit: Unit, row: int, before: int, read: int, share: int, j: int, count: int, one: Vector
+) -> np.float32:
+    """The same of some columns, from ``j`` on, as many as a vector holds; gives what goes to the share."""
     values, gradients, size, part, joint = device.values, device.gradients, unit.size, unit.part, row + unit.joint
-    one, shares, of_share = spread(np.float32(1)), spread(values[share]), spread(np.float32(0))
-    for j in range(part - PADDED, -PADDED, -PADDED):  # the last first: what goes behind it is overwritten
-        # What lies behind the last column is anything, and is made zero: so is then what goes there.
-        gradient, state = load_some(gradients, row + j, size - j), load_some(values, before + j, size - j)
-        reset = load_some(values, row + part + j, size - j)
-        update = load_some(values, row + part + size + j, size - j)
-        recalled = load_some(values, row + 3 * part + j, size - j)
-        fresh = load_some(values, row + 4 * part + j, size - j)
-        moved, of_moved = update * shares, gradient * (fresh - state)
-        of_share = multiply_add(of_moved, update, of_share)
-        of_update = of_moved * moved * (one - update)
-        of_fresh = gradient * moved * (one - fresh * fresh)
-        of_recalled = of_fresh * reset
-        of_reset = of_recalled * recalled * (one - reset)
-        store(gradients, before + j, load(gradients, before + j) + gradient * (one - moved))
-        store(gradients, joint + j, of_reset)
-        store(gradients, joint + size + j, of_update)
-        store(gradients, joint + 2 * size + j, of_recalled)
-        store(gradients, read + j, load(gradients, read + j) + of_reset)
-        store(gradients, read + size + j, load(gradients, read + size + j) + of_update)
-        store(gradients, read + 2 * size + j, load(gradients, read + 2 * size + j) + of_fresh)
-    gradients[share] = total(of_share)
+    # What lies behind the last column is anything, and is made zero: so is then what goes there.
+    gradient, state = load_some_like(one, gradients, row + j, count), load_some_like(one, values, before + j, count)
+    reset = load_some_like(one, values, row + part + j, count)
+    update = load_some_like(one, values, row + part + size + j, count)
+    recalled = load_some_like(one, values, row + 3 * part + j, count)
+    fresh = load_some_like(one, values, row + 4 * part + j, count)
+    moved, of_moved = update * spread_like(one, values[share]), gradient * (fresh - state)
+    of_update = of_moved * moved * (one - update)
+    of_fresh = gradient * moved * (one - fresh * fresh)
+    of_recalled = of_fresh * reset
+    of_reset = of_recalled * recalled * (one - reset)
+    store(gradients, before + j, load_like(one, gradients, before + j) + gradient * (one - moved))
+    store(gradients, joint + j, of_reset)
+    store(gradients, joint + size + j, of_update)
+    store(gradients, joint + 2 * size + j, of_recalled)
+    store(gradients, read + j, load_like(one, gradients, read + j) + of_reset)
+    store(gradients, read + size + j, load_like(one, gradients, read + size + j) + of_update)
+    store(gradients, read + 2 * size + j, load_like(one, gradients, read + 2 * size + j) + of_fresh)
+    return np.float32(total(of_moved * update))

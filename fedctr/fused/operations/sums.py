@@ -3,10 +3,11 @@
 import numpy as np
 
 from fedctr.fused.compiled import compiled
+from fedctr.fused.copying import add_row, copy_row
 from fedctr.fused.plan import BEGIN, KIND, OUT, START, STEP, USER, WIDTH, A, B, C, Integers, Plan
 from fedctr.fused.state import Device
 from fedctr.fused.tiles import PADDED
-from fedctr.fused.vectors import add_row, copy_row, load, load_some, multiply_add, spread, store, store_some, total
+from fedctr.fused.vectors import load, load_some, multiply_add, spread, store, store_some, total
 
 
 @compiled
