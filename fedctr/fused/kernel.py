@@ -108,8 +108,8 @@ def fine_tune(
         read: int64 (values,), numbers of those that are wanted, such as the logits.
         found: float32 (times of scoring, users, samples, columns), gets them side by side.
     """
-    device = referred(_at_work(devices, 0, devices.weights, bench, training))
     plan, people, devices, bench = referred(plan), referred(people), referred(devices), referred(bench)
+    device = referred(_at_work(devices, 0, devices.weights, bench, training))
     logits = plan.values[plan.logits, START]
     for user in range(len(people.scored)):
         enter(plan, people, rows, devices, 0, bench, user)
@@ -148,7 +148,7 @@ def score(
     plan: Plan, people: People, devices: Devices, bench: Bench, training: Training, read: Integers, found: Floats
 ) -> None:
     """What every user's own device makes of its samples to be scored, in ``found`` as by :func:`fine_tune`."""
-    plan, people, bench = referred(plan), referred(people), referred(bench)
+    plan, people, devices, bench = referred(plan), referred(people), referred(devices), referred(bench)
     for user in range(len(people.scored)):
         device = referred(_at_work(devices, user, devices.weights, bench, training))
         _score(plan, people, bench, device, user, read, found[user])
@@ -177,7 +177,7 @@ def descend(
         given: float32 (users, samples), the gradients of the logits.
         soft_labels: whether these are given in their place, for the contract's own loss.
     """
-    plan, people, bench = referred(plan), referred(people), referred(bench)
+    plan, people, devices, bench = referred(plan), referred(people), referred(devices), referred(bench)
     logits = plan.values[plan.logits, START]
     for user in range(len(people.scored)):
         device, size = referred(_at_work(devices, user, moved, bench, training)), people.scored[user]

@@ -11,6 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.datamodel import models
+from numba.core.errors import TypingError
 from numba.core.imputils import impl_ret_borrowed
 from numba.core.typing.templates import AttributeTemplate
 
@@ -27,6 +28,11 @@ class _Referred(types.Type):
         super().__init__(name=f"Referred({named.name})")
         self.named = named
 
+    @property
+    def key(self) -> Any:
+        """The tuple's type: two may have the same name."""
+        return self.named
+
 
 @_extending.register_model(_Referred)
 class _Model(models.StructModel):
@@ -39,6 +45,9 @@ class _Model(models.StructModel):
 
     def get_argument_type(self) -> Any:
         return _ADDRESS
+
+    def get_return_type(self) -> Any:
+        raise TypingError("a referred tuple ends with the function that refers to it, and cannot be returned")
 
     def as_argument(self, builder: Any, value: Any) -> Any:
         return builder.extract_value(value, 0)
@@ -66,6 +75,8 @@ def _loaded(builder: Any, address: Any, kind: Any) -> Any:
 @intrinsic
 def referred(typing: Any, given: Any) -> Any:
     """The same tuple, to be handed on by its address, until the function ends or comes by this place again."""
+    if not isinstance(given, types.BaseNamedTuple):
+        raise TypingError(f"{given} is no named tuple")
     kind = _Referred(given)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:

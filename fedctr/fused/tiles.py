@@ -48,7 +48,10 @@ def start_of(context: Any, builder: Any, kind: Any, array: Any, offset: Any) -> 
 
 
 def scopes(builder: Any) -> Any:
-    """What marks loads from named tuples in memory, and stores to arrays, by which LLVM knows that they lie apart."""
+    """What marks loads from named tuples in memory, and stores to arrays, by which LLVM knows that they lie apart.
+
+    It goes by the names, so that it holds for all that is compiled: nothing marked so may ever be stored to a tuple.
+    """
     module = builder.module
     domain = module.add_metadata([ir.MetaDataString(module, "fedctr: memory")])
     scope = module.add_metadata([ir.MetaDataString(module, "fedctr: named tuples"), domain])

@@ -58,11 +58,19 @@ def _first(builder: Any, count: Any, places: int) -> Any:
     return builder.icmp_signed("<", numbers(list(range(places))), number)
 
 
+def _read(context: Any, builder: Any, vector: Any, kind: Any, array: Any, at: Any, count: Any = None) -> Any:
+    """A vector of an array; with zeros behind ``count`` elements."""
+    found = builder.load(_address(context, builder, kind, array, at, count=vector.count), align=4)
+    if count is None:
+        return found
+    return builder.select(_first(builder, count, vector.count), found, found.type([0.0] * vector.count))
+
+
 def _loading(vector: Any) -> Callable[..., Vector]:
     @intrinsic
     def load(typing: Any, array: Any, at: Any) -> Any:
         def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-            return builder.load(_address(context, builder, signature.args[0], *arguments, count=vector.count), align=4)
+            return _read(context, builder, vector, signature.args[0], *arguments)
 
         return vector(array, at), generate
 
@@ -74,37 +82,33 @@ load, load_half = _loading(_VECTOR), _loading(_HALF)
 
 
 @intrinsic
-def load_some(typing: Any, array: Any, at: Any, count: Any) -> Any:
-    """The same of the first ``count`` elements alone, zeros behind them."""
+def load_like(typing: Any, vector: Any, array: Any, at: Any) -> Any:
+    """The same of the size of another vector."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address = _address(context, builder, signature.args[0], *arguments[:2])
-        found = builder.load(address, align=4)
-        return builder.select(_first(builder, arguments[2], PADDED), found, _KIND([0.0] * PADDED))
+        return _read(context, builder, vector, signature.args[1], *arguments[1:])
+
+    return vector(vector, array, at), generate
+
+
+@intrinsic
+def load_some(typing: Any, array: Any, at: Any, count: Any) -> Any:
+    """The vector of the first ``count`` elements alone, zeros behind them."""
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return _read(context, builder, _VECTOR, signature.args[0], *arguments)
 
     return _VECTOR(array, at, types.int64), generate
 
 
 @intrinsic
 def load_some_like(typing: Any, vector: Any, array: Any, at: Any, count: Any) -> Any:
-    """The same as a vector of the size of another."""
+    """The same of the size of another vector."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        address = _address(context, builder, signature.args[1], *arguments[1:3], count=vector.count)
-        found = builder.load(address, align=4)
-        return builder.select(_first(builder, arguments[3], vector.count), found, found.type([0.0] * vector.count))
+        return _read(context, builder, vector, signature.args[1], *arguments[1:])
 
     return vector(vector, array, at, types.int64), generate
-
-
-@intrinsic
-def load_like(typing: Any, vector: Any, array: Any, at: Any) -> Any:
-    """The vector of the size of another that begins at an element of an array."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.load(_address(context, builder, signature.args[1], *arguments[1:], count=vector.count), align=4)
-
-    return vector(vector, array, at), generate
 
 
 @intrinsic
@@ -161,6 +165,10 @@ def _spreading(vector: Any) -> Callable[..., Vector]:
     return spread
 
 
+# The same number in every place.
+spread, spread_half = _spreading(_VECTOR), _spreading(_HALF)
+
+
 @intrinsic
 def spread_like(typing: Any, vector: Any, value: Any) -> Any:
     """The same number in every place of a vector of the size of another."""
@@ -169,10 +177,6 @@ def spread_like(typing: Any, vector: Any, value: Any) -> Any:
         return spread_over(builder, arguments[1], arguments[0].type)
 
     return vector(vector, types.float32), generate
-
-
-# The same number in every place.
-spread, spread_half = _spreading(_VECTOR), _spreading(_HALF)
 
 
 @intrinsic
@@ -247,7 +251,7 @@ def total(typing: Any, vector: Any) -> Any:
 
 
 def _operator(name: str) -> Callable[[Any, Any], Any]:
-    """Two vectors' sum or product, to Numba: an implementation where both are vectors."""
+    """Two vectors' sum or product, to Numba: an implementation where both are vectors of one size."""
 
     @intrinsic
     def both(typing: Any, first: Any, second: Any) -> Any:

@@ -165,10 +165,15 @@ def test_the_kernel_is_compiled_once_whatever_the_model_and_the_task() -> None:
 
 
 @pytest.mark.parametrize("rate", [30.0, 1e20])
-def test_a_user_that_diverges_leaves_nothing_to_the_next_one(rate: float, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "model", ["dien[embedding=3,hidden=[9,5],history=4]", "din[embedding=3,hidden=[9,5],attention=7,history=4]"]
+)
+def test_a_user_that_diverges_leaves_nothing_to_the_next_one(
+    model: str, rate: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """All of a step's places are used again, also those that a shorter history does not fill."""
     features = features_of(TRAIN, TEST, history=4)
-    published = publish("dien[embedding=3,hidden=[9,5],history=4]", features.dataset.schema)
+    published = publish(model, features.dataset.schema)
     todo = task(rates=(rate,), epochs=(3,), batch_size=20)
     whole = rows(published, FineTuning(), features, todo)
     assert_same_bits(rows(published, FineTuning(), features, todo, cohort_size=1), whole, "each alone")

@@ -1,5 +1,7 @@
 """A step of the kernel against autograd: every weight moves along its own gradient."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -25,13 +27,30 @@ MODELS = (
     "autoint[embedding=5,layers=3,heads=3,head=3,history=3]",
     "dien[embedding=3,hidden=[9,5],history=4]",
     "dien[embedding=8,hidden=[32,16],history=20]",
+    # Rows of tables of one vector and of two; states that fill a part of half a vector, also behind a whole one.
+    "wide-deep[embedding=16,hidden=[13],history=20]",
+    "wide-deep[embedding=20,hidden=[13],history=1]",
+    "din[embedding=16,hidden=[9],attention=16,history=1]",
+    "dien[embedding=1,hidden=[9,5],history=1]",
+    "dien[embedding=7,hidden=[9,5],history=4]",
 )
 
 
 @pytest.mark.parametrize("scale", [1, 40])
 @pytest.mark.parametrize("spec", MODELS)
 def test_a_step_moves_every_weight_along_its_gradient(spec: str, scale: int) -> None:
-    features = features_of(SAMPLES, [1] * len(SAMPLES), scale=scale, interests=True)
+    check(spec, features_of(SAMPLES, [1] * len(SAMPLES), scale=scale, interests=True))
+
+
+@pytest.mark.parametrize("spec", ["wide-deep", "din", "dien"])
+def test_so_it_does_where_nobody_clicks(spec: str) -> None:
+    features = features_of(SAMPLES, [1] * len(SAMPLES), scale=1, interests=True)
+    dataset = replace(features.dataset, label=np.zeros_like(features.dataset.label))
+    check(spec, Features(dataset, features.split, features.users, features.history_length))
+
+
+def check(spec: str, features: Features) -> None:
+    """That the kernel moves every weight along autograd's gradient."""
     published = publish(spec, features.dataset.schema)
     own = Features(features.dataset, features.split, features.users, published.model.history_length)
     engine, users = Fused(published, own, "test", 32, "sgd"), np.arange(len(SAMPLES))

@@ -100,8 +100,6 @@ def _places(plan: Plan, operation: Integers) -> _Places:
 def attend(plan: Plan, device: Device, operation: Integers) -> None:
     """The sums of the clicks, by their weights."""
     at, weight, values = referred(_places(plan, operation)), plan.parameters[operation[E]], device.values
-    # Products go over some rows more.
-    clear_places(values, at.click + device.rows[CLICK] * at.step, (FEW - 1) * at.step)
     turned(values, at.turned, at.hidden_step, device.weights, weight[BEGIN], weight[STRIDE], at.size, at.width, False)
     second = plan.parameters[operation[F], BEGIN]
     bias = device.weights[plan.parameters[operation[G], BEGIN]] if operation[G] >= 0 else np.float32(0)
@@ -131,6 +129,8 @@ def attend_backward(plan: Plan, device: Device, operation: Integers) -> None:
     The gradients of the parameters are summed beside them, since each sample reads them as they were.
     """
     at, weight, gradients = referred(_places(plan, operation)), plan.parameters[operation[E]], device.gradients
+    # Products go over some rows more, multiplied by zeros: what another user left there may be NaN.
+    clear_places(device.values, at.click + device.rows[CLICK] * at.step, (FEW - 1) * at.step)
     clear_places(gradients, at.turned, at.width * at.hidden_step)
     clear_places(gradients, at.second, at.hidden_step)
     of_bias = np.float32(0)
@@ -144,7 +144,7 @@ def attend_backward(plan: Plan, device: Device, operation: Integers) -> None:
             device.values, gradients, click, at.step, item, hidden, at.hidden_step, at.turned, clicks, at.size,
             at.width,
         )  # fmt: skip
-        for each in range(clicks, rounded(clicks)):  # are added to what other samples read, too
+        for each in range(clicks, rounded(clicks)):  # are added to the item, and to what other samples read
             clear_places(gradients, hidden + each * at.hidden_step, at.size)
             device.values[weights + each] = 0
         to_item_and_clicks(

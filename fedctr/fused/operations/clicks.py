@@ -1,7 +1,7 @@
 """Products of a layer's weight, a sample's item and the clicks before it, each with what is done on the way.
 
 ``W (item * click)`` is ``(W * item) click``: so the weight takes the item in while a product is computed, and the
-clicks are read where they lie.
+clicks are read where they lie. Backward, products are multiplied by the item or by the click once they are computed.
 """
 
 from typing import Any
@@ -135,9 +135,7 @@ def to_weight(
         size: of the hidden layer.
         width: of item and click.
     """
-    signature = types.void(
-        values, gradients, click, click_step, item, hidden, step, summed, clicks, size, width,
-    )  # fmt: skip
+    signature = types.void(values, gradients, click, click_step, item, hidden, step, summed, clicks, size, width)
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         matrix = Matrices(context, builder, signature, arguments)
@@ -193,7 +191,8 @@ def to_item_and_clicks(
         weight_step: see ``weight``.
         share: that of the first click.
         found: in ``gradients``, that of the sum.
-        clicks: how many; a multiple of ``FEW``.
+        clicks: how many; a multiple of ``FEW``. Of those behind the sample's own, the gradient of the hidden layer and
+            the share are 0, and the click is finite.
         size: of the hidden layer.
         width: of item and click.
     """
@@ -209,14 +208,15 @@ def to_item_and_clicks(
         share = matrix(0, arguments[10], INDEX(1))
 
         def finish(sums: Sums) -> None:
+            shares = [share.element(row, ZERO) for row in sums.rows]
             for number, column in enumerate(sums.columns):
                 factor, of_sum = item.vector(ZERO, column), found.vector(ZERO, column)
                 to_item = of_item.vector(ZERO, column)
-                for row, vectors in zip(sums.rows, sums.vectors, strict=True):
+                for row, vectors, part in zip(sums.rows, sums.vectors, shares, strict=True):
                     gradient = vectors[number]
                     to_item = multiplied_and_added(builder, gradient, click.vector(row, column), to_item)
                     to_click = multiplied_and_added(builder, gradient, factor, of_click.vector(row, column))
-                    to_click = multiplied_and_added(builder, share.element(row, ZERO), of_sum, to_click)
+                    to_click = multiplied_and_added(builder, part, of_sum, to_click)
                     of_click.write(row, column, to_click)
                 of_item.write(ZERO, column, to_item)
 

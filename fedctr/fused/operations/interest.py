@@ -205,13 +205,13 @@ def _attend_backward(device: Device, at: _Places, line: int) -> None:
     """To interests, and to what is sought."""
     values, gradients, sample, mean = device.values, device.gradients, device.runs[LINE, line], np.float32(0)
     sought, shares = at.sought + sample * at.sought_step, at.shares + line * at.shares_step
-    clicks = clicks_of(device, sample)
+    unit, clicks = referred(at.extract), clicks_of(device, sample)
     for place in range(shares, shares + clicks):
         mean += values[place] * gradients[place]
-    for j in range(0, at.extract.size, PADDED):
+    for j in range(0, unit.size, PADDED):
         factor, to_sought = load(values, sought + j), load(gradients, sought + j)
         for place in range(clicks):
-            interest = _interest(device, at.extract, line, place) + j
+            interest = _interest(device, unit, line, place) + j
             gradient = spread(values[shares + place] * (gradients[shares + place] - mean))
             to_sought = multiply_add(gradient, load(values, interest), to_sought)
             store(gradients, interest, multiply_add(gradient, factor, load(gradients, interest)))

@@ -1,8 +1,10 @@
 """Rows of tables, and what a history makes of them."""
 
+from typing import NamedTuple
+
 import numpy as np
 
-from fedctr.fused.compiled import compiled
+from fedctr.fused.compiled import compiled, compiled_into
 from fedctr.fused.copying import add_row
 from fedctr.fused.plan import BEGIN, FIELD, FIRST, KIND, LENGTH, OUT, START, STEP, WIDTH, A, B, Integers, Plan
 from fedctr.fused.state import Device
@@ -21,6 +23,43 @@ from fedctr.fused.vectors import (
 )
 
 
+class _Table(NamedTuple):
+    """What is looked up.
+
+    Attributes:
+        kind: of what there is a row for.
+        field: whose codes.
+        column: the first one among the slots of a place.
+        begin: where the table begins in a device's weights.
+        size: of its rows.
+        at: where the first row goes among the values; ``step`` from row to row.
+        step: see ``at``.
+    """
+
+    kind: int
+    field: int
+    column: int
+    begin: int
+    size: int
+    at: int
+    step: int
+
+
+@compiled_into
+def _table(plan: Plan, operation: Integers) -> _Table:
+    value, table = plan.values[operation[OUT]], plan.parameters[operation[A]]
+    field = natural(table[FIELD])
+    return _Table(
+        natural(value[KIND]), field, natural(plan.fields[field, FIRST]), table[BEGIN], table[LENGTH],
+        value[START] + operation[B], value[STEP],
+    )  # fmt: skip
+
+
+@compiled_into
+def _share(whole: np.float32, parts: int) -> np.float32:
+    return whole / np.float32(parts) if parts > 1 else whole
+
+
 @compiled
 def look_up(plan: Plan, device: Device, operation: Integers) -> None:
     """The mean of the rows that stand for the codes that are present."""
@@ -37,53 +76,46 @@ def look_up(plan: Plan, device: Device, operation: Integers) -> None:
 
 @compiled
 def _look_up_vectors(plan: Plan, device: Device, operation: Integers, zeros: Vector) -> None:
-    value, table = plan.values[operation[OUT]], plan.parameters[operation[A]]
-    kind, field, begin, size = natural(value[KIND]), natural(table[FIELD]), table[BEGIN], table[LENGTH]
-    column, to, step = natural(plan.fields[field, FIRST]), value[START] + operation[B], value[STEP]
-    for row in range(device.rows[kind]):
-        place = natural(device.at[kind, row])
-        present = device.present[place, field]
+    table = _table(plan, operation)
+    to = table.at
+    for row in range(device.rows[table.kind]):
+        place = natural(device.at[table.kind, row])
+        present = device.present[place, table.field]
         found = zeros
-        for each in range(column, column + present):
-            found = found + load_like(zeros, device.weights, begin + device.slots[place, each] * size)
-        if present > 1:
-            found = found * spread_like(zeros, np.float32(1) / np.float32(present))
-        store(device.values, to, found)
-        to += step
+        for each in range(table.column, table.column + present):
+            found = found + load_like(zeros, device.weights, table.begin + device.slots[place, each] * table.size)
+        store(device.values, to, found * spread_like(zeros, _share(np.float32(1), present)))
+        to += table.step
 
 
 @compiled
 def _look_up_numbers(plan: Plan, device: Device, operation: Integers) -> None:
-    value, table = plan.values[operation[OUT]], plan.parameters[operation[A]]
-    kind, field, begin = natural(value[KIND]), natural(table[FIELD]), table[BEGIN]
-    column, to, step = natural(plan.fields[field, FIRST]), value[START] + operation[B], value[STEP]
-    for row in range(device.rows[kind]):
-        place = natural(device.at[kind, row])
-        present = device.present[place, field]
+    table = _table(plan, operation)
+    to = table.at
+    for row in range(device.rows[table.kind]):
+        place = natural(device.at[table.kind, row])
+        present = device.present[place, table.field]
         found = np.float32(0)
-        for each in range(column, column + present):
-            found += device.weights[begin + device.slots[place, each]]
-        if present > 1:
-            found *= np.float32(1) / np.float32(present)
-        device.values[to] = found
-        to += step
+        for each in range(table.column, table.column + present):
+            found += device.weights[table.begin + device.slots[place, each]]
+        device.values[to] = found * _share(np.float32(1), present)
+        to += table.step
 
 
 @compiled
 def _look_up_rows(plan: Plan, device: Device, operation: Integers) -> None:
-    value, table = plan.values[operation[OUT]], plan.parameters[operation[A]]
-    kind, field, begin, size = natural(value[KIND]), natural(table[FIELD]), table[BEGIN], table[LENGTH]
-    column, to, step = natural(plan.fields[field, FIRST]), value[START] + operation[B], value[STEP]
-    for row in range(device.rows[kind]):
-        place = natural(device.at[kind, row])
-        present = device.present[place, field]
-        share = spread(np.float32(1) / np.float32(max(present, 1)))
-        for j in range(0, size, PADDED):
+    table = _table(plan, operation)
+    to = table.at
+    for row in range(device.rows[table.kind]):
+        place = natural(device.at[table.kind, row])
+        present = device.present[place, table.field]
+        share = spread(_share(np.float32(1), present))
+        for j in range(0, table.size, PADDED):
             found = spread(np.float32(0))
-            for each in range(column, column + present):
-                found = found + load(device.weights, begin + device.slots[place, each] * size + j)
-            store_some(device.values, to + j, found * share, size - j)  # beside it other columns may stand
-        to += step
+            for each in range(table.column, table.column + present):
+                found = found + load(device.weights, table.begin + device.slots[place, each] * table.size + j)
+            store_some(device.values, to + j, found * share, table.size - j)  # beside it other columns may stand
+        to += table.step
 
 
 @compiled
@@ -104,49 +136,45 @@ def look_up_backward(plan: Plan, device: Device, operation: Integers) -> None:
 
 @compiled
 def _move_vectors(plan: Plan, device: Device, operation: Integers, zeros: Vector) -> None:
-    value, table = plan.values[operation[OUT]], plan.parameters[operation[A]]
-    kind, field, begin, size = natural(value[KIND]), natural(table[FIELD]), table[BEGIN], table[LENGTH]
-    column, of, step = natural(plan.fields[field, FIRST]), value[START] + operation[B], value[STEP]
-    for row in range(device.rows[kind]):
-        place = natural(device.at[kind, row])
-        present, share = device.present[place, field], device.scale
-        if present > 1:
-            share = device.scale / np.float32(present)
-        step_of_each = spread_like(zeros, share) * load_like(zeros, device.gradients, of)
-        for each in range(column, column + present):
-            to = begin + device.slots[place, each] * size
-            store(device.moved, to, load_like(zeros, device.moved, to) + step_of_each)
-        of += step
+    table = _table(plan, operation)
+    of = table.at
+    for row in range(device.rows[table.kind]):
+        place = natural(device.at[table.kind, row])
+        present = device.present[place, table.field]
+        share = _share(device.scale, present)
+        movement = spread_like(zeros, share) * load_like(zeros, device.gradients, of)
+        for each in range(table.column, table.column + present):
+            to = table.begin + device.slots[place, each] * table.size
+            store(device.moved, to, load_like(zeros, device.moved, to) + movement)
+        of += table.step
 
 
 @compiled
 def _move_numbers(plan: Plan, device: Device, operation: Integers) -> None:
-    value, table = plan.values[operation[OUT]], plan.parameters[operation[A]]
-    kind, field, begin = natural(value[KIND]), natural(table[FIELD]), table[BEGIN]
-    column, of, step = natural(plan.fields[field, FIRST]), value[START] + operation[B], value[STEP]
-    for row in range(device.rows[kind]):
-        place = natural(device.at[kind, row])
-        present, share = device.present[place, field], device.scale
-        if present > 1:
-            share = device.scale / np.float32(present)
-        step_of_each = share * device.gradients[of]
-        for each in range(column, column + present):
-            device.moved[begin + device.slots[place, each]] += step_of_each
-        of += step
+    table = _table(plan, operation)
+    of = table.at
+    for row in range(device.rows[table.kind]):
+        place = natural(device.at[table.kind, row])
+        present = device.present[place, table.field]
+        share = _share(device.scale, present)
+        movement = share * device.gradients[of]
+        for each in range(table.column, table.column + present):
+            device.moved[table.begin + device.slots[place, each]] += movement
+        of += table.step
 
 
 @compiled
 def _move_rows(plan: Plan, device: Device, operation: Integers) -> None:
-    value, table = plan.values[operation[OUT]], plan.parameters[operation[A]]
-    kind, field, begin, size = natural(value[KIND]), natural(table[FIELD]), table[BEGIN], table[LENGTH]
-    column, of, step = natural(plan.fields[field, FIRST]), value[START] + operation[B], value[STEP]
-    for row in range(device.rows[kind]):
-        place = natural(device.at[kind, row])
-        present = device.present[place, field]
-        share = device.scale / np.float32(max(present, 1))
-        for each in range(column, column + present):
-            add_row(device.moved, begin + device.slots[place, each] * size, device.gradients, of, size, share)
-        of += step
+    table = _table(plan, operation)
+    of = table.at
+    for row in range(device.rows[table.kind]):
+        place = natural(device.at[table.kind, row])
+        present = device.present[place, table.field]
+        share = _share(device.scale, present)
+        for each in range(table.column, table.column + present):
+            to = table.begin + device.slots[place, each] * table.size
+            add_row(device.moved, to, device.gradients, of, table.size, share)
+        of += table.step
 
 
 @compiled

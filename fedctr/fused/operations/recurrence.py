@@ -40,7 +40,8 @@ class Unit(NamedTuple):
         joint: ... and here three parts of ``size`` columns, side by side, in ``wide`` columns.
         wide: how many.
         rows: the first row; ``step`` from row to row.
-        turned: the weights that the states are multiplied with, turned, side by side.
+        turned: the weights that the states are multiplied with, turned, side by side. Among the gradients they are as
+            they are, one below the other, ``stride`` from row to row.
         zeros: a state to begin with, and behind it a share of 1.
         gate: the weight for both gates, in ``device.weights``.
         renew: that for what is recalled, likewise; ``stride`` from row to row in both.
@@ -155,8 +156,8 @@ def _renew(device: Device, unit: Unit, row: int, before: int, read: int, share: 
 def run_backward(device: Device, unit: Unit, move_gate: bool, move_renew: bool) -> None:
     """From the gradients of the states to those of what was read and of the shares; then move the weights."""
     weights = (0, 2 * unit.size, unit.gate, move_gate), (2 * unit.size, unit.size, unit.renew, move_renew)
-    for part, rows, weight, _ in weights:  # one below the other, among the gradients of the turned ones
-        to = unit.turned + part * unit.stride
+    for column, rows, weight, _ in weights:
+        to = unit.turned + column * unit.stride
         copy_row(device.gradients, to, device.weights, weight, rows * unit.stride)
     for place in range(unit.places - 1, -1, -1):
         count, row = device.runs[unit.counts, place], _row(device, unit, place)
@@ -175,10 +176,10 @@ def run_backward(device: Device, unit: Unit, move_gate: bool, move_renew: bool) 
                 rounded(count), unit.size, 3 * unit.size, np.float32(1),
             )  # fmt: skip
     for place in range(1, unit.places):
-        for part, rows, weight, move in weights:
+        for column, rows, weight, move in weights:
             add_product(
                 device.moved, weight, unit.stride,
-                device.gradients, _row(device, unit, place) + unit.joint + part, 1, unit.step,
+                device.gradients, _row(device, unit, place) + unit.joint + column, 1, unit.step,
                 device.values, _row(device, unit, place - 1), unit.step,
                 rows if move else 0, unit.size, device.runs[unit.counts, place], device.scale,
             )  # fmt: skip
