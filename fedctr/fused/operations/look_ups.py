@@ -184,18 +184,12 @@ def mean(plan: Plan, device: Device, operation: Integers) -> None:
     start, width = value[START] + operation[B], clicks[WIDTH]
     for row in range(device.rows[value[KIND]]):
         first, stop = device.history[row, 0], device.history[row, 1]
-        share, to = spread(np.float32(1) / np.float32(max(stop - first, 1))), start + row * value[STEP]
-        for j in range(0, width, 2 * PADDED):
-            one, two = spread(np.float32(0)), spread(np.float32(0))
-            at, end = clicks[START] + first * clicks[STEP] + j, clicks[START] + stop * clicks[STEP] + j
-            if width - j <= PADDED:
-                while at < end:
-                    one, at = one + load(values, at), at + clicks[STEP]
-            else:
-                while at < end:
-                    one, two, at = one + load(values, at), two + load(values, at + PADDED), at + clicks[STEP]
-                store_some(values, to + j + PADDED, two * share, width - j - PADDED)
-            store_some(values, to + j, one * share, width - j)
+        share = spread(np.float32(1) / np.float32(max(stop - first, 1)))
+        for j in range(0, width, PADDED):
+            found = spread(np.float32(0))
+            for click in range(first, stop):
+                found = found + load(values, clicks[START] + click * clicks[STEP] + j)
+            store_some(values, start + row * value[STEP] + j, found * share, width - j)
 
 
 @compiled
